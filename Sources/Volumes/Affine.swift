@@ -1,0 +1,95 @@
+/// The map from voxel indices to millimetres: `world = linear * voxel + translation`.
+///
+/// World axes are those of NIfTI: x grows to the patient's right, y to the front (anterior) and z to the
+/// head (superior), "RAS+". Voxel indices count from zero at the centre of the first voxel.
+public struct Affine: Hashable, Sendable {
+    /// World displacement, in millimetres, of one step along the first, second and third voxel axis.
+    public var columns: (x: SIMD3<Double>, y: SIMD3<Double>, z: SIMD3<Double>) {
+        get { (columnX, columnY, columnZ) }
+        set { (columnX, columnY, columnZ) = newValue }
+    }
+
+    /// World position, in millimetres, of the centre of voxel (0, 0, 0).
+    public var translation: SIMD3<Double>
+
+    private var columnX: SIMD3<Double>
+    private var columnY: SIMD3<Double>
+    private var columnZ: SIMD3<Double>
+
+    /// An affine from its three columns and its translation, all in millimetres.
+    public init(
+        columns x: SIMD3<Double>, _ y: SIMD3<Double>, _ z: SIMD3<Double>, translation: SIMD3<Double> = .zero
+    ) {
+        (columnX, columnY, columnZ) = (x, y, z)
+        self.translation = translation
+    }
+
+    /// An affine with axes along the world's, one `spacing` in millimetres for each.
+    public init(spacing: SIMD3<Double>, translation: SIMD3<Double> = .zero) {
+        self.init(
+            columns: [spacing.x, 0, 0], [0, spacing.y, 0], [0, 0, spacing.z], translation: translation)
+    }
+
+    /// An affine from the top three rows of its 4 x 4 matrix, as NIfTI's `srow_x`, `srow_y`, `srow_z`.
+    public init(rows x: SIMD4<Double>, _ y: SIMD4<Double>, _ z: SIMD4<Double>) {
+        self.init(
+            columns: [x[0], y[0], z[0]], [x[1], y[1], z[1]], [x[2], y[2], z[2]],
+            translation: [x[3], y[3], z[3]])
+    }
+
+    /// The top three rows of the 4 x 4 matrix.
+    public var rows: [SIMD4<Double>] {
+        (0..<3).map { [columnX[$0], columnY[$0], columnZ[$0], translation[$0]] }
+    }
+
+    /// Distance in millimetres between neighbouring voxels along each voxel axis.
+    public var spacing: SIMD3<Double> { [columnX.length, columnY.length, columnZ.length] }
+
+    /// The world position, in millimetres, of a voxel position (fractions allowed).
+    public func callAsFunction(_ voxel: SIMD3<Double>) -> SIMD3<Double> {
+        columnX * voxel.x + columnY * voxel.y + columnZ * voxel.z + translation
+    }
+
+    /// The affine that applies `inner` first and this one to its result.
+    public func after(_ inner: Affine) -> Affine {
+        func direction(_ v: SIMD3<Double>) -> SIMD3<Double> { self(v) - translation }
+        let c = inner.columns
+        return Affine(
+            columns: direction(c.x), direction(c.y), direction(c.z), translation: self(inner.translation))
+    }
+
+    /// The map from millimetres to voxel positions, or `nil` where the voxel axes do not span space.
+    ///
+    /// Axes count as spanning space when the volume of their unit directions' parallelepiped is above 1e-6,
+    /// which is far below any scanner's shear and far above rounding.
+    public var inverse: Affine? {
+        let (x, y, z) = columns
+        let determinant = x.dot(y.cross(z))
+        let scale = x.length * y.length * z.length
+        guard determinant.isFinite, scale > 0, abs(determinant) > 1e-6 * scale else { return nil }
+        let (rowX, rowY, rowZ) = (
+            y.cross(z) / determinant, z.cross(x) / determinant, x.cross(y) / determinant
+        )
+        return Affine(
+            rows: SIMD4(rowX, -rowX.dot(translation)), SIMD4(rowY, -rowY.dot(translation)),
+            SIMD4(rowZ, -rowZ.dot(translation)))
+    }
+
+    /// The largest absolute difference between two affines' twelve entries, in millimetres.
+    public func largestDifference(from other: Affine) -> Double {
+        zip(rows, other.rows).map { row, otherRow in
+            let difference = row - otherRow
+            return (0..<4).map { abs(difference[$0]) }.max()!
+        }.max()!
+    }
+}
+
+extension SIMD3<Double> {
+    func dot(_ other: Self) -> Double { (self * other).sum() }
+
+    var length: Double { dot(self).squareRoot() }
+
+    func cross(_ other: Self) -> Self {
+        [y * other.z - z * other.y, z * other.x - x * other.z, x * other.y - y * other.x]
+    }
+}

@@ -1,0 +1,107 @@
+/// A new order of a volume's axes, some of them perhaps turned round.
+///
+/// Voxels move and none is interpolated: the result holds the same values at the same places in the world.
+public struct AxisPermutation: Hashable, Sendable {
+    /// For each axis of the result, the axis of the original (0, 1 or 2) that it comes from; each once.
+    public let sources: [Int]
+
+    /// For each axis of the result, whether it runs against the axis that it comes from.
+    public let isReversed: [Bool]
+
+    /// The order that leaves a volume as it is.
+    public static let identity = AxisPermutation(sources: [0, 1, 2])
+
+    /// An order of axes.
+    ///
+    /// - Precondition: `sources` holds 0, 1 and 2, once each.
+    public init(sources: [Int], isReversed: [Bool] = [false, false, false]) {
+        precondition(sources.sorted() == [0, 1, 2] && isReversed.count == 3, "each axis must occur once")
+        self.sources = sources
+        self.isReversed = isReversed
+    }
+
+    /// The order that takes a volume from one orientation to another.
+    public init(from: Orientation, to: Orientation) {
+        let sources = to.directions.map { from.voxelAxis(onWorldAxis: $0.worldAxis) }
+        self.init(
+            sources: sources,
+            isReversed: zip(to.directions, sources).map { $0.isPositive != from.directions[$1].isPositive })
+    }
+
+    /// The order that undoes this one.
+    public var inverse: AxisPermutation {
+        let targets = (0..<3).map { sources.firstIndex(of: $0)! }
+        return AxisPermutation(sources: targets, isReversed: targets.map { isReversed[$0] })
+    }
+}
+
+extension VoxelGrid {
+    /// The grid with its axes in a new order; every voxel stays at its place in the world.
+    public func permuted(_ permutation: AxisPermutation) -> VoxelGrid {
+        let columns = [affine.columns.x, affine.columns.y, affine.columns.z]
+        var origin = affine.translation
+        var newShape = SIMD3<Int>.zero
+        var newColumns = columns
+        for axis in 0..<3 {
+            let source = permutation.sources[axis]
+            newShape[axis] = shape[source]
+            newColumns[axis] = permutation.isReversed[axis] ? -columns[source] : columns[source]
+            if permutation.isReversed[axis] { origin += columns[source] * Double(shape[source] - 1) }
+        }
+        return VoxelGrid(
+            shape: newShape,
+            affine: Affine(columns: newColumns[0], newColumns[1], newColumns[2], translation: origin))
+    }
+}
+
+extension Volume {
+    /// The volume with its axes in a new order. O(n), and O(1) for the identity.
+    public func permuted(_ permutation: AxisPermutation) -> Volume {
+        guard permutation != .identity else { return self }
+        let newGrid = grid.permuted(permutation)
+        let oldStrides = [1, shape.x, shape.x * shape.y]
+        var start = 0
+        var strides = [0, 0, 0]
+        for axis in 0..<3 {
+            let source = permutation.sources[axis]
+            strides[axis] = permutation.isReversed[axis] ? -oldStrides[source] : oldStrides[source]
+            if permutation.isReversed[axis] { start += oldStrides[source] * (shape[source] - 1) }
+        }
+        let permutedVoxels = voxels.withUnsafeBufferPointer { old in
+            [Float](unsafeUninitializedCapacity: newGrid.count) { new, count in
+                gather(old, from: start, strides: strides, shape: newGrid.shape, into: new)
+                count = newGrid.count
+            }
+        }
+        return Volume(grid: newGrid, voxels: permutedVoxels)
+    }
+}
+
+/// Fills `new` (x fastest) with the voxels of `old` at `start + x * strides[0] + y * strides[1] + ...`.
+///
+/// The result's rows and the axis that is contiguous in `old` are walked in square blocks, so that neither
+/// the reads nor the writes touch a new cache line at each voxel.
+private func gather(
+    _ old: UnsafeBufferPointer<Float>, from start: Int, strides: [Int], shape: SIMD3<Int>,
+    into new: UnsafeMutableBufferPointer<Float>
+) {
+    let block = 32
+    let newStrides = [1, shape.x, shape.x * shape.y]
+    let contiguous = strides.firstIndex { abs($0) == 1 }!
+    let inner = contiguous == 0 ? 1 : contiguous
+    let outer = 3 - inner
+    let (strideX, strideInner) = (strides[0], strides[inner])
+    for o in 0..<shape[outer] {
+        for innerStart in stride(from: 0, to: shape[inner], by: block) {
+            for xStart in stride(from: 0, to: shape.x, by: block) {
+                for i in innerStart..<min(innerStart + block, shape[inner]) {
+                    let from = start + o * strides[outer] + i * strideInner
+                    let to = o * newStrides[outer] + i * newStrides[inner]
+                    for x in xStart..<min(xStart + block, shape.x) {
+                        new[to + x] = old[from + x * strideX]
+                    }
+                }
+            }
+        }
+    }
+}
