@@ -1,0 +1,85 @@
+import Volumes
+
+/// Tells a volume's foreground from its background.
+///
+/// The background is what lies at the bottom of the range of intensities and is connected to the outside of
+/// the volume. Dark places within the foreground, such as fluid in the ventricles, belong to the foreground.
+public struct ForegroundMask: Sendable {
+    /// The share of the range of intensities above which a voxel is foreground wherever it lies: 0.001, where
+    /// the histograms of style keys begin.
+    public static let defaultThreshold: Float = 0.001
+
+    /// Whether each voxel is foreground, x fastest.
+    public let isForeground: [Bool]
+
+    /// The foreground of a volume.
+    ///
+    /// - Parameter threshold: a share of the range of intensities, 0 to 1.
+    /// - Complexity: O(n).
+    public init(of volume: Volume, threshold: Float = defaultThreshold) {
+        let limit = Self.limit(in: volume, threshold: threshold)
+        var isForeground = [Bool](repeating: true, count: volume.grid.count)
+        let shape = volume.shape
+        var front: [Int] = []
+        func reach(_ offset: Int) {
+            guard isForeground[offset], volume.voxels[offset] <= limit else { return }
+            isForeground[offset] = false
+            front.append(offset)
+        }
+        for z in 0..<shape.z {
+            for y in 0..<shape.y {
+                let isOnFace = z == 0 || z == shape.z - 1 || y == 0 || y == shape.y - 1
+                for x in isOnFace ? Array(0..<shape.x) : [0, shape.x - 1] { reach(volume.grid.offset(x, y, z)) }
+            }
+        }
+        while let offset = front.popLast() {
+            let (x, rest) = (offset % shape.x, offset / shape.x)
+            let (y, z) = (rest % shape.y, rest / shape.y)
+            if x > 0 { reach(offset - 1) }
+            if x < shape.x - 1 { reach(offset + 1) }
+            if y > 0 { reach(offset - shape.x) }
+            if y < shape.y - 1 { reach(offset + shape.x) }
+            if z > 0 { reach(offset - shape.x * shape.y) }
+            if z < shape.z - 1 { reach(offset + shape.x * shape.y) }
+        }
+        self.isForeground = isForeground
+    }
+
+    /// A volume with its background at `value` and its foreground as it is.
+    public func clearingBackground(of volume: Volume, to value: Float = 0) -> Volume {
+        precondition(volume.grid.count == isForeground.count, "the mask belongs to another volume")
+        var cleared = volume
+        cleared.voxels.withUnsafeMutableBufferPointer { voxels in
+            for index in voxels.indices where !isForeground[index] { voxels[index] = value }
+        }
+        return cleared
+    }
+
+    /// The intensity up to which a voxel may be background.
+    private static func limit(in volume: Volume, threshold: Float) -> Float {
+        let range = volume.intensityRange
+        return range.lowerBound + threshold * (range.upperBound - range.lowerBound)
+    }
+
+    /// The first and last voxel, along each axis, of the box around everything above the threshold, or `nil`
+    /// where there is nothing.
+    static func boundingBox(
+        of volume: Volume, threshold: Float
+    ) -> (first: SIMD3<Int>, last: SIMD3<Int>)? {
+        let limit = limit(in: volume, threshold: threshold)
+        var (first, last) = (volume.shape, SIMD3<Int>(repeating: -1))
+        var offset = 0
+        for z in 0..<volume.shape.z {
+            for y in 0..<volume.shape.y {
+                for x in 0..<volume.shape.x {
+                    if volume.voxels[offset] > limit {
+                        first = pointwiseMin(first, SIMD3(x, y, z))
+                        last = pointwiseMax(last, SIMD3(x, y, z))
+                    }
+                    offset += 1
+                }
+            }
+        }
+        return last.x < 0 ? nil : (first, last)
+    }
+}

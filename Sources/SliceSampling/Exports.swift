@@ -1,0 +1,2 @@
+@_exported import BridgeDiffusion
+@_exported import Volumes

@@ -1,0 +1,85 @@
+/// The corrector of inter-slice trajectory alignment (arXiv 2407.05059, algorithm 1): a step along the score
+/// S = -(x_t - a_t x_0 - b_t y) / s_t² of the co-predicted estimate,
+///
+///     x_t <- x_t + lambda delta_{t|t-1} (sqrt(d) / ||S||)² S
+///
+/// where ||S|| and the number of voxels d = rows x columns are taken slice by slice.
+public struct ScoreCorrector: SliceCorrector {
+    /// The numerator of the step's size.
+    public enum Scaling: String, CaseIterable, Codable, Sendable {
+        /// d / ||S||², as the paper has it.
+        case paper
+        /// sqrt(d) / ||S||², as the public implementation has it: sqrt(d) times smaller.
+        case reference
+    }
+
+    /// M: corrections after each step.
+    public var steps: Int
+
+    /// lambda: 0.5 was published for CT to MRI, 0.05 for FLAIR to T1.
+    public var stepSize: Double
+
+    /// The numerator of the step's size.
+    public var scaling: Scaling
+
+    public var aggregation: any SliceAggregation
+
+    /// A corrector.
+    ///
+    /// - Parameters:
+    ///   - steps: M, at least zero.
+    ///   - stepSize: lambda.
+    ///   - scaling: the numerator of the step's size.
+    ///   - aggregation: how the windows' predictions become the estimate in the score.
+    public init(
+        steps: Int = 1, stepSize: Double = 0.5, scaling: Scaling = .paper,
+        aggregation: any SliceAggregation = .mean
+    ) {
+        precondition(steps >= 0, "the number of corrections cannot be negative")
+        (self.steps, self.stepSize, self.scaling) = (steps, stepSize, scaling)
+        self.aggregation = aggregation
+    }
+
+    public func corrections(at timestep: Int) -> Int { steps }
+
+    public func correct(
+        _ slice: ArraySlice<Float>, estimate: ArraySlice<Float>, source: ArraySlice<Float>,
+        at timestep: Int, scheduler: any GaussianPathScheduler
+    ) -> [Float] {
+        let weights = scheduler.score(at: timestep)
+        var score = [Float](unsafeUninitializedCapacity: slice.count) { score, count in
+            combine(weights, noisy: slice, target: estimate, source: source, into: score)
+            count = slice.count
+        }
+        let squaredNorm = score.reduce(0.0) { $0 + Double($1) * Double($1) }
+        // Where the score vanishes, x_t is at its most likely place already.
+        guard squaredNorm > 0 else { return Array(slice) }
+        let numerator = scaling == .paper ? Double(slice.count) : Double(slice.count).squareRoot()
+        let step = Float(stepSize * scheduler.transitionVariance(at: timestep) * numerator / squaredNorm)
+        slice.withUnsafeBufferPointer { slice in
+            for index in slice.indices { score[index] = slice[index] + step * score[index] }
+        }
+        return score
+    }
+}
+
+/// Writes `weights.noisy * noisy + weights.target * target + weights.source * source` into `result`.
+func combine(
+    _ weights: PathCombination, noisy: ArraySlice<Float>, target: ArraySlice<Float>,
+    source: ArraySlice<Float>, into result: UnsafeMutableBufferPointer<Float>
+) {
+    let (noisyWeight, targetWeight, sourceWeight) = (
+        Float(weights.noisy), Float(weights.target), Float(weights.source)
+    )
+    noisy.withUnsafeBufferPointer { noisy in
+        target.withUnsafeBufferPointer { target in
+            source.withUnsafeBufferPointer { source in
+                for index in noisy.indices {
+                    result[index] =
+                        noisyWeight * noisy[index] + targetWeight * target[index]
+                        + sourceWeight * source[index]
+                }
+            }
+        }
+    }
+}
