@@ -16,10 +16,12 @@ extension StyleKey: Codable {
     /// Decodes the three tokens and checks them as `init(histogram:cumulative:difference:)` does.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
+        // Decoded as Double, so that a number too large for Float is reported as such, with its place.
+        func token(_ key: CodingKeys) throws -> [Float] {
+            try container.decode([Double].self, forKey: key).map { Float($0) }
+        }
         try self.init(
-            histogram: container.decode([Float].self, forKey: .histogram),
-            cumulative: container.decode([Float].self, forKey: .cumulative),
-            difference: container.decode([Float].self, forKey: .difference))
+            histogram: token(.histogram), cumulative: token(.cumulative), difference: token(.difference))
     }
 
     /// Encodes the three tokens.
@@ -67,7 +69,7 @@ extension DecodingError {
         switch self {
         case .keyNotFound(let key, _): "the field \"\(key.stringValue)\" is missing"
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
-            "\(field(context)) should be \(expectation(context)): \(context.debugDescription)"
+            "\(field(context)) should be \(expectation(context))"
         case .dataCorrupted(let context):
             context.codingPath.isEmpty
                 ? "it is not valid JSON" : "\(field(context)): \(context.debugDescription)"
@@ -76,7 +78,8 @@ extension DecodingError {
     }
 
     private func field(_ context: Context) -> String {
-        context.codingPath.reduce(into: "") { path, key in
+        guard !context.codingPath.isEmpty else { return "the whole" }
+        return context.codingPath.reduce(into: "") { path, key in
             if let index = key.intValue { path += "[\(index)]" } else { path += key.stringValue }
         }
     }

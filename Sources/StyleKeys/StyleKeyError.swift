@@ -38,10 +38,10 @@ public enum StyleKeyError: Error, Equatable, CustomStringConvertible, LocalizedE
             "the tokens of a style key must be of one length, but \"histogram\" has \(histogram) bins, "
                 + "\"cumulative\" \(cumulative) and \"difference\" \(difference)"
         case .notFinite(let token, let bin, let value):
-            "\(token)[\(bin)] of a style key is \(value); all its values must be finite numbers"
+            "\(token)[\(bin)] of a style key is \(value); all its values must be finite"
         case .unreadable(let file, let reason):
-            "\(file.path) cannot be read as a style key: \(reason). A style key is a JSON object with three "
-                + "arrays of numbers of one length: histogram, cumulative, difference"
+            "\(file.path) cannot be read as a style key, which is a JSON object with three arrays of numbers of "
+                + "one length, histogram, cumulative and difference: \(reason)"
         case .unwritable(let file, let reason):
             "the style key cannot be written to \(file.path): \(reason)"
         }

@@ -34,15 +34,19 @@ private func randomKey(bins: Int, using generator: inout SeededGenerator) throws
         #expect(scaled.histogram == [0, 5, 0, 5])
     }
 
-    @Test func binsHoldTheirLowerEdgeAndTheLastItsUpper() throws {
-        // Near an edge, the division by the width may round to the bin on the other side.
+    @Test func edgesDecideWhereTheDivisionRoundsAcrossThem() throws {
+        // Thousandths of the range, and 999 bins whose edges are the thousandths but for rounding.
         let step = (1.0 - 0.001) / 999
-        for bin in 0..<999 {
-            let edge = Double(bin) * step + 0.001
-            let value = Double(Float(edge)) >= edge ? Float(edge) : Float(edge).nextUp
-            let key = try StyleKey(of: row([value]), bins: 999, scaling: .none)
-            #expect(key.histogram[bin] == 10, "edge \(bin)")
+        let edges = (0..<999).map { Double($0) * step + 0.001 } + [1]
+        var counts = [Int](repeating: 0, count: 999)
+        for thousandth in 1...1000 {
+            let intensity = Double(thousandth) / 1000
+            guard let bin = edges.lastIndex(where: { $0 <= intensity }) else { continue }
+            counts[min(bin, 998)] += 1
         }
+        let key = try StyleKey(of: row((0...1000).map(Float.init)), bins: 999)
+        let total = counts.reduce(0, +)
+        #expect(key.histogram == counts.map { Float(Double($0) / Double(total) * 10) })
         #expect(try StyleKey(of: row([1]), bins: 999, scaling: .none).histogram.last == 10)
     }
 
@@ -158,8 +162,11 @@ private func randomKey(bins: Int, using generator: inout SeededGenerator) throws
             "histogram[1] should be a num"
         ),
         (#"{"histogram": [1, 2], "cumulative": 3, "difference": [1, 2]}"#, "cumulative should be an array"),
-        (#"{"histogram": [1, 1e60], "cumulative": [1, 3], "difference": [1, 2]}"#, "histogram"),
-        ("[1, 2]", "should be an object"),
+        (
+            #"{"histogram": [1, 1e60], "cumulative": [1, 3], "difference": [1, 2]}"#,
+            "histogram[1] of a style key is inf"
+        ),
+        ("[1, 2]", "the whole should be an object"),
         ("{", "not valid JSON"),
         ("", "not valid JSON"),
     ])
