@@ -1,0 +1,58 @@
+import Volumes
+
+/// Bins of one width over the intensities that are not background, [0.001, 1].
+///
+/// The edges are NumPy's (`numpy.histogram`): a value belongs to the bin whose lower edge it reaches and whose
+/// upper edge it does not, and the last bin has its upper edge too.
+struct IntensityBins {
+    /// The ends of every bin, one more than there are bins.
+    private let edges: [Double]
+
+    init(count: Int) {
+        let step = (Self.high - Self.low) / Double(count)
+        edges = (0..<count).map { Double($0) * step + Self.low } + [Self.high]
+    }
+
+    /// The width of a bin, in units of intensity.
+    var width: Double { (Self.high - Self.low) / Double(count) }
+
+    /// Voxels in each bin. Those outside all bins and those that are not finite are not counted.
+    func counts(of volume: Volume, scaling: StyleKey.Scaling) -> [Int] {
+        var (offset, range) = (0.0, 1.0)
+        if scaling == .minMax {
+            guard let (least, greatest) = finiteRange(of: volume.voxels), greatest > least else {
+                return [Int](repeating: 0, count: count)
+            }
+            (offset, range) = (Double(least), Double(greatest) - Double(least))
+        }
+        var counts = [Int](repeating: 0, count: count)
+        for voxel in volume.voxels {
+            let intensity = (Double(voxel) - offset) / range
+            if intensity >= Self.low, intensity <= Self.high { counts[bin(of: intensity)] += 1 }
+        }
+        return counts
+    }
+
+    private var count: Int { edges.count - 1 }
+
+    /// The bin of an intensity in [low, high]. The division may round across an edge, so the edges decide.
+    private func bin(of intensity: Double) -> Int {
+        let position = (intensity - Self.low) / (Self.high - Self.low) * Double(count)
+        let guess = min(Int(position), count - 1)
+        if intensity < edges[guess] { return guess - 1 }
+        if guess < count - 1, intensity >= edges[guess + 1] { return guess + 1 }
+        return guess
+    }
+
+    private func finiteRange(of voxels: [Float]) -> (Float, Float)? {
+        var (least, greatest) = (Float.infinity, -Float.infinity)
+        for voxel in voxels where voxel.isFinite {
+            least = min(least, voxel)
+            greatest = max(greatest, voxel)
+        }
+        return least <= greatest ? (least, greatest) : nil
+    }
+
+    private static let low = 0.001
+    private static let high = 1.0
+}

@@ -1,0 +1,199 @@
+import Foundation
+import StyleKeys
+import TestSupport
+import Testing
+import Volumes
+
+/// A volume of one row.
+private func row(_ voxels: [Float]) -> Volume {
+    Volume(grid: VoxelGrid(shape: [voxels.count, 1, 1]), voxels: voxels)
+}
+
+private func randomKey(bins: Int, using generator: inout SeededGenerator) throws -> StyleKey {
+    // Squares and cubes of even draws, so that keys differ in shape.
+    let power = Float.random(in: 1...3, using: &generator)
+    let voxels = generator.floats(300, in: 0...1).map { Float(pow(Double($0), Double(power))) }
+    return try StyleKey(of: row(voxels), bins: bins, scaling: .none)
+}
+
+@Suite struct StyleKeyTests {
+    @Test func followsItsDefinition() throws {
+        // Four bins over [0.001, 1]: edges at 0.001, 0.25075, 0.5005, 0.75025, 1.
+        let key = try StyleKey(of: row([0, 0, 0.1, 0.2, 0.3, 0.9, 1]), bins: 4)
+        #expect(key.histogram == [4, 2, 0, 4])
+        #expect(key.cumulative == [4, 6, 6, 10])
+        #expect(key.difference == [-20, -20, -20, 40])
+        #expect(key.tokens == [4, 2, 0, 4, 4, 6, 6, 10, -20, -20, -20, 40])
+        #expect(key.bins == 4)
+    }
+
+    @Test func scalesFromLeastToGreatestUnlessToldOtherwise() throws {
+        let raw = try StyleKey(of: row([0.2, 0.3, 0.4]), bins: 4, scaling: .none)
+        #expect(raw.histogram.map { ($0 * 3).rounded() } == [10, 20, 0, 0])
+        let scaled = try StyleKey(of: row([-1000, 0, 1000]), bins: 4)
+        #expect(scaled.histogram == [0, 5, 0, 5])
+    }
+
+    @Test func edgesDecideWhereTheDivisionRoundsAcrossThem() throws {
+        // Thousandths of the range, and 999 bins whose edges are the thousandths but for rounding.
+        let step = (1.0 - 0.001) / 999
+        let edges = (0..<999).map { Double($0) * step + 0.001 } + [1]
+        var counts = [Int](repeating: 0, count: 999)
+        for thousandth in 1...1000 {
+            let intensity = Double(thousandth) / 1000
+            guard let bin = edges.lastIndex(where: { $0 <= intensity }) else { continue }
+            counts[min(bin, 998)] += 1
+        }
+        let key = try StyleKey(of: row((0...1000).map(Float.init)), bins: 999)
+        let total = counts.reduce(0, +)
+        #expect(key.histogram == counts.map { Float(Double($0) / Double(total) * 10) })
+        #expect(try StyleKey(of: row([1]), bins: 999, scaling: .none).histogram.last == 10)
+    }
+
+    @Test func leavesOutBackgroundAndWhatIsNotFinite() throws {
+        let clean = try StyleKey(of: row([0, 0.5, 1]))
+        let dirty = try StyleKey(of: row([0, .nan, 0.5, .infinity, 1, -.infinity, 0, 0]))
+        #expect(clean == dirty)
+    }
+
+    @Test func refusesAVolumeOfBackground() {
+        let error = StyleKeyError.nothingButBackground(voxels: 3, scaling: .minMax)
+        #expect(throws: error) { try StyleKey(of: row([7, 7, 7])) }
+        #expect(throws: error) { try StyleKey(of: row([.nan, .nan, .infinity])) }
+        #expect(throws: StyleKeyError.nothingButBackground(voxels: 2, scaling: .none)) {
+            try StyleKey(of: row([0, 1.01]), scaling: .none)
+        }
+        #expect(throws: StyleKeyError.tooFewBins(1)) { try StyleKey(of: row([0, 1]), bins: 1) }
+    }
+
+    @Test func tokensFollowFromOneAnother() async {
+        await checkLaw { generator in
+            let bins = Int.random(in: 2...200, using: &generator)
+            let key = try randomKey(bins: bins, using: &generator)
+            try #require(abs(key.histogram.reduce(0, +) - 10) < 1e-4)
+            try #require(abs(key.cumulative.last! - 10) < 1e-6)
+            try #require(key.difference[0] == key.difference[1])
+            for bin in 1..<bins {
+                let step = key.histogram[bin] - key.histogram[bin - 1]
+                try #require(abs(key.cumulative[bin] - key.cumulative[bin - 1] - key.histogram[bin]) < 1e-5)
+                try #require(abs(key.difference[bin] - 10 * step) < 1e-4)
+            }
+        }
+    }
+
+    @Test func scalingOfIntensitiesDoesNotChangeTheKey() async {
+        await checkLaw { generator in
+            // Powers of two keep every intensity exact.
+            let voxels = generator.floats(200, in: 0...1).map { ($0 * 256).rounded() }
+            let gain = Float(sign: .plus, exponent: Int.random(in: -10...10, using: &generator), significand: 1)
+            let scaled = voxels.map { $0 * gain + gain * 64 }
+            try #require(try StyleKey(of: row(voxels)) == StyleKey(of: row(scaled)))
+        }
+    }
+
+    @Test func averageIsTheMeanOfEachToken() async throws {
+        await checkLaw { generator in
+            let keys = try (0..<5).map { _ in try randomKey(bins: 16, using: &generator) }
+            let average = try StyleKey(averaging: keys)
+            let mean = (0..<48).map { index in keys.reduce(0) { $0 + $1.tokens[index] } / 5 }
+            try #require(largestDifference(average.tokens, mean) < 1e-4)
+            try #require(try StyleKey(averaging: [keys[0]]) == keys[0])
+        }
+        let narrow = try StyleKey(of: row([0, 1]), bins: 8)
+        let wide = try StyleKey(of: row([0, 1]), bins: 16)
+        #expect(throws: StyleKeyError.noKeys) { try StyleKey(averaging: []) }
+        #expect(throws: StyleKeyError.binsDiffer(8, 16)) { try StyleKey(averaging: [narrow, wide]) }
+        #expect(throws: StyleKeyError.binsDiffer(16, 8)) { try wide.distance(to: narrow) }
+    }
+
+    @Test func distanceIsTheShiftOfIntensity() throws {
+        // One voxel each, 32 bins of 128 apart: a quarter of the range [0.001, 1].
+        let dark = try StyleKey(of: row([0.25]), scaling: .none)
+        let bright = try StyleKey(of: row([0.5]), scaling: .none)
+        let bins = Double(bright.histogram.firstIndex(of: 10)! - dark.histogram.firstIndex(of: 10)!)
+        #expect(bins == 32)
+        #expect(abs(try dark.distance(to: bright) - 0.999 * bins / 128) < 1e-7)
+    }
+
+    @Test func distanceIsAMetric() async {
+        await checkLaw { generator in
+            let a = try randomKey(bins: 64, using: &generator)
+            let b = try randomKey(bins: 64, using: &generator)
+            let c = try randomKey(bins: 64, using: &generator)
+            try #require(try a.distance(to: a) == 0)
+            try #require(try a.distance(to: b) == b.distance(to: a))
+            try #require(try a.distance(to: c) <= a.distance(to: b) + b.distance(to: c) + 1e-12)
+        }
+    }
+}
+
+@Suite struct StyleKeyFileTests {
+    @Test func fileGivesBackTheSameBits() async {
+        await checkLaw(cases: 20) { generator in
+            let key = try StyleKey(
+                histogram: generator.floats(128), cumulative: generator.floats(128),
+                difference: generator.floats(128, in: -1e30...1e30))
+            try withTemporaryFolder { folder in
+                let file = folder.appending(path: "key.json")
+                try Data("older".utf8).write(to: file)
+                try key.write(to: file)
+                try #require(try StyleKey(contentsOf: file) == key)
+                try #require(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["key.json"])
+            }
+        }
+    }
+
+    @Test func takesTokensThatDoNotFollowFromOneAnother() throws {
+        let json = #"{"comment": "T1", "histogram": [1, 2], "cumulative": [-4, 0.5], "difference": [0, 7e2]}"#
+        let key = try JSONDecoder().decode(StyleKey.self, from: Data(json.utf8))
+        #expect(key.tokens == [1, 2, -4, 0.5, 0, 700])
+    }
+
+    @Test(arguments: [
+        (#"{"histogram": [1, 2], "cumulative": [1, 3]}"#, #""difference" is missing"#),
+        (#"{"histogram": [1, 2], "cumulative": [1], "difference": [1, 2]}"#, #""cumulative" 1 and"#),
+        (#"{"histogram": [1], "cumulative": [1], "difference": [1]}"#, "at least 2 bins"),
+        (
+            #"{"histogram": [1, "a"], "cumulative": [1, 3], "difference": [1, 2]}"#,
+            "histogram[1] should be a num"
+        ),
+        (
+            #"{"histogram": [1, null], "cumulative": [1, 3], "difference": [1, 2]}"#,
+            "histogram[1] should be a num"
+        ),
+        (#"{"histogram": [1, 2], "cumulative": 3, "difference": [1, 2]}"#, "cumulative should be an array"),
+        (
+            #"{"histogram": [1, 1e60], "cumulative": [1, 3], "difference": [1, 2]}"#,
+            "histogram[1] of a style key is inf"
+        ),
+        ("[1, 2]", "the whole should be an object"),
+        ("{", "not valid JSON"),
+        ("", "not valid JSON"),
+    ])
+    func saysWhatIsWrongWithAFile(json: String, complaint: String) throws {
+        try withTemporaryFolder { folder in
+            let file = folder.appending(path: "bad.json")
+            try Data(json.utf8).write(to: file)
+            let error = #expect(throws: StyleKeyError.self) { try StyleKey(contentsOf: file) }
+            let message = try #require(error).description
+            #expect(message.contains(file.path) && message.contains(complaint), "\(message)")
+        }
+    }
+
+    @Test func namesAFileThatIsMissingOrCannotBeWritten() throws {
+        let key = try StyleKey(of: row([0, 1]))
+        try withTemporaryFolder { folder in
+            let file = folder.appending(path: "none/key.json")
+            let unread = #expect(throws: StyleKeyError.self) { try StyleKey(contentsOf: file) }
+            #expect(unread?.description.contains(file.path) == true)
+            let unwritten = #expect(throws: StyleKeyError.self) { try key.write(to: file) }
+            #expect(unwritten?.description.contains(file.path) == true)
+        }
+    }
+
+    @Test func refusesTokensThatAreNotNumbers() {
+        #expect(throws: StyleKeyError.self) {
+            try StyleKey(histogram: [1, 2], cumulative: [1, .nan], difference: [0, 0])
+        }
+    }
+}
