@@ -84,7 +84,8 @@ public struct BrownianBridge: GaussianPathScheduler {
         var timesteps: [Int] = []
         // The number of terms of last, last - stride, ... that are above 1.
         for index in 0..<Int(((last - 1) / stride).rounded(.up)) {
-            let t = Int(last - Double(index) * stride)
+            // Rounded to single precision before it is cut off, as published.
+            let t = Int(Float(last - Double(index) * stride))
             if t > 1 { timesteps.append(t) }
         }
         return timesteps + [1, 0]

@@ -128,7 +128,7 @@ extension SliceTrajectory {
     private mutating func predictWindows(
         at t: Int, aggregation: (any SliceAggregation)?
     ) async throws -> [Float] {
-        var sums = WeightedSlices(layout: layout, aggregation: aggregation)
+        var means = WeightedSlices(layout: layout, aggregation: aggregation)
         let batches = stride(from: 0, to: layout.windows, by: sampler.batchSize).map {
             $0..<min($0 + sampler.batchSize, layout.windows)
         }
@@ -152,14 +152,13 @@ extension SliceTrajectory {
             while let (batch, prediction) = try await group.next() {
                 waiting[batch] = prediction
                 while let next = waiting.removeValue(forKey: turn) {
-                    try add(next, of: batches[turn], to: &sums, at: t)
+                    try add(next, of: batches[turn], to: &means, at: t)
                     start(turn + sampler.batchesInFlight)
                     turn += 1
                 }
             }
         }
-        sums.normalize()
-        return sums.voxels
+        return means.voxels
     }
 
     private func windows(in indices: Range<Int>) -> SliceWindows {
@@ -169,7 +168,7 @@ extension SliceTrajectory {
     }
 
     private mutating func add(
-        _ prediction: [Float], of windows: Range<Int>, to sums: inout WeightedSlices, at t: Int
+        _ prediction: [Float], of windows: Range<Int>, to means: inout WeightedSlices, at t: Int
     ) throws {
         let length = layout.slicesPerWindow * layout.voxelsPerSlice
         guard prediction.count == windows.count * length else {
@@ -178,7 +177,7 @@ extension SliceTrajectory {
         }
         for (index, window) in windows.enumerated() {
             let values = prediction[index * length..<(index + 1) * length]
-            if let position = sums.add(values, window: window) {
+            if let position = means.add(values, window: window) {
                 throw SamplingError.predictionNotFinite(
                     window: window, slice: window + position - layout.radius, timestep: t)
             }

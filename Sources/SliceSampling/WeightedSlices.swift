@@ -1,31 +1,35 @@
-/// Adds up the windows' predictions, in the order in which they are given, into one stack of slices.
+/// The weighted mean, slice by slice, of the windows' predictions.
+///
+/// Each prediction moves the mean of those before it by its share of the weight so far. Predictions that agree
+/// so give themselves, to the bit, and the order in which they are added settles every bit of the rest.
 struct WeightedSlices {
-    /// The weighted mean for each slice of the state, once all windows have been added.
+    /// The mean for each slice of the state, once all windows have been added.
     private(set) var voxels: [Float]
 
     private let layout: SliceLayout
     private let weights: [Float]
+    /// For each slice of the state, the weight that it receives from all windows together.
     private let totals: [Float]
+    /// For each slice of the state, the weight that it has received so far.
+    private var received: [Float]
 
     /// - Parameter aggregation: `nil` where windows share no slice: every prediction is then taken as it is.
     init(layout: SliceLayout, aggregation: (any SliceAggregation)?) {
         self.layout = layout
-        let weights =
-            layout.windowsShareSlices
-            ? aggregation!.weights(radius: layout.radius)
-            : [Float](repeating: 1, count: layout.slicesPerWindow)
+        let weights = (aggregation ?? .mean).weights(radius: layout.radius)
         precondition(
             weights.count == layout.slicesPerWindow && weights.allSatisfy { $0 >= 0 && $0.isFinite }
                 && weights.contains { $0 > 0 },
             "an aggregation needs 2N+1 weights, none negative and not all zero")
         var totals = [Float](repeating: 0, count: layout.stateSlices)
         for window in 0..<layout.windows {
-            for position in 0..<layout.slicesPerWindow {
-                totals[layout.stateSlice(window: window, position: position)] += weights[position]
+            for (position, weight) in weights.enumerated() {
+                totals[layout.stateSlice(window: window, position: position)] += weight
             }
         }
         self.weights = weights
         self.totals = totals
+        received = [Float](repeating: 0, count: layout.stateSlices)
         voxels = [Float](repeating: 0, count: layout.stateSlices * layout.voxelsPerSlice)
     }
 
@@ -46,20 +50,14 @@ struct WeightedSlices {
 
     private mutating func add(_ values: ArraySlice<Float>, weight: Float, slice: Int) {
         guard weight > 0 else { return }
+        received[slice] += weight
+        let share = weight / received[slice]
         let start = layout.voxels(ofSlice: slice).lowerBound
-        voxels.withUnsafeMutableBufferPointer { sums in
+        voxels.withUnsafeMutableBufferPointer { means in
             values.withUnsafeBufferPointer { values in
-                for index in values.indices { sums[start + index] += weight * values[index] }
-            }
-        }
-    }
-
-    /// Turns the sums into means.
-    mutating func normalize() {
-        for (slice, total) in totals.enumerated() where total > 0 && total != 1 {
-            let slots = layout.voxels(ofSlice: slice)
-            voxels.withUnsafeMutableBufferPointer { sums in
-                for index in slots { sums[index] /= total }
+                for index in values.indices {
+                    means[start + index] += share * (values[index] - means[start + index])
+                }
             }
         }
     }

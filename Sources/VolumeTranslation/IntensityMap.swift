@@ -1,0 +1,78 @@
+import StyleKeys
+import Volumes
+
+/// A monotone map of intensities, under which one distribution becomes another (histogram matching).
+///
+/// Intensities run from -1 to 1. Background, up to the place where style keys begin, stays at -1.
+public struct IntensityMap: Sendable {
+    /// The images of evenly spaced intensities from the end of the background to 1.
+    private let table: [Float]
+
+    /// Number of intervals of the table: finer than any key, so that matching to a key loses nothing.
+    private static let intervals = 1024
+
+    /// The end of the background on the scale of style keys, from 0 to 1.
+    private static let background: Float = 0.001
+
+    /// The map under which the distribution of a volume's foreground becomes that of a style.
+    ///
+    /// - Parameters:
+    ///   - source: intensities from -1 to 1.
+    ///   - style: its `histogram` alone counts.
+    /// - Throws: `StyleKeyError.nothingButBackground` where the source has no foreground, and
+    ///   ``TranslationError/styleIsNoHistogram`` where the style's histogram has negative values or is empty.
+    public init(from source: Volume, to style: StyleKey) throws {
+        guard style.histogram.allSatisfy({ $0 >= 0 }), style.histogram.contains(where: { $0 > 0 }) else {
+            throw TranslationError.styleIsNoHistogram
+        }
+        let unit = source.map { ($0 + 1) / 2 }
+        let key = try StyleKey(of: unit, bins: Self.intervals, scaling: .none)
+        let sourceShares = Self.shares(of: key)
+        let styleShares = Self.shares(of: style)
+        table = sourceShares.map { Self.quantile($0, of: styleShares) * 2 - 1 }
+    }
+
+    /// The image of an intensity.
+    @inline(__always)
+    public func callAsFunction(_ intensity: Float) -> Float {
+        let unit = (intensity + 1) / 2
+        guard unit > Self.background else { return -1 }
+        let position =
+            min((unit - Self.background) / (1 - Self.background), 1) * Float(Self.intervals)
+        let index = min(Int(position), Self.intervals - 1)
+        let low = table[index]
+        return low + (position - Float(index)) * (table[index + 1] - low)
+    }
+
+    /// The share of the foreground below each edge of a key's bins: from 0 to 1, one more than there are bins.
+    private static func shares(of key: StyleKey) -> [Double] {
+        var sum = 0.0
+        let sums = key.histogram.map { share in
+            sum += Double(share)
+            return sum
+        }
+        return [0] + sums.map { $0 / sum }
+    }
+
+    /// The intensity, from 0 to 1, below which a share of a distribution lies; `shares` as above.
+    private static func quantile(_ share: Double, of shares: [Double]) -> Float {
+        // The first bin whose upper edge reaches the share, and that holds anything.
+        let upper = min(max(shares.partitioningIndex { $0 >= share }, 1), shares.count - 1)
+        let width = shares[upper] - shares[upper - 1]
+        let within = width > 0 ? (share - shares[upper - 1]) / width : 0
+        let position = (Double(upper - 1) + within) / Double(shares.count - 1)
+        return Float(position) * (1 - background) + background
+    }
+}
+
+extension Array {
+    /// The index of the first element that satisfies a predicate which, once true, stays so. O(log n).
+    fileprivate func partitioningIndex(where predicate: (Element) -> Bool) -> Int {
+        var (low, high) = (0, count)
+        while low < high {
+            let middle = (low + high) / 2
+            if predicate(self[middle]) { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+}

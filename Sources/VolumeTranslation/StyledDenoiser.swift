@@ -1,0 +1,19 @@
+import ReferenceUNet
+import SliceSampling
+import StyleKeys
+
+/// A denoiser whose predictions take on a style.
+///
+/// What it is conditioned on is made once for a volume: that is the place for whatever depends on the style,
+/// or on the source as a whole, and not on the window or the timestep.
+public protocol StyledDenoiser: SliceDenoiser {
+    /// What rows and columns of a slice must be divisible by.
+    var sizeMultiple: Int { get }
+
+    /// What to condition on.
+    ///
+    /// - Parameters:
+    ///   - source: the volume that will be sampled from, with intensities from -1 to 1, background at -1.
+    ///   - style: the style wanted.
+    func conditioning(for source: Volume, style: StyleKey) throws -> Conditioning
+}

@@ -1,0 +1,14 @@
+/// Why a volume could not be translated.
+public enum TranslationError: Error, CustomStringConvertible {
+    /// A style key's histogram has negative values, or nothing above zero.
+    case styleIsNoHistogram
+
+    /// What was found and what to do.
+    public var description: String {
+        switch self {
+        case .styleIsNoHistogram:
+            "the style key's \"histogram\" must hold no negative value and at least one above zero; make the key "
+                + "from a volume, or translate with a network"
+        }
+    }
+}
