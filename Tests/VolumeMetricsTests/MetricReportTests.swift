@@ -1,0 +1,60 @@
+import Foundation
+import TestSupport
+import Testing
+import VolumeMetrics
+import Volumes
+
+/// A metric from outside the module.
+private struct MeanBias: VolumeMetric {
+    let name = "bias"
+
+    func callAsFunction(_ prediction: Volume, against reference: Volume, mask: Volume?) throws -> Double {
+        try MetricError.checkShapes(prediction, reference, mask: mask)
+        return zip(prediction.voxels, reference.voxels).reduce(0) { $0 + Double($1.0 - $1.1) }
+            / Double(reference.grid.count)
+    }
+}
+
+@Suite struct MetricReportTests {
+    private let grid = VoxelGrid(shape: [2, 1, 1])
+
+    @Test func keepsTheOrderAskedFor() throws {
+        let report = try MetricReport(
+            of: Volume(grid: grid, voxels: [3, 4]), against: Volume(grid: grid, voxels: [1, 2]),
+            metrics: [MSE(), MeanBias(), MAE()])
+        #expect(report.entries.map(\.name) == ["mse", "bias", "mae"])
+        #expect(report["bias"] == 2 && report["mse"] == 4 && report["ssim"] == nil)
+    }
+
+    @Test func standardMetricsAreThoseOfPapers() throws {
+        var generator = SeededGenerator(seed: 1)
+        let (prediction, reference) = randomPair(least: 7, using: &generator)
+        let report = try MetricReport(of: prediction, against: reference)
+        #expect(report.entries.map(\.name) == ["nrmse", "psnr", "ssim"])
+        #expect(report["ssim"] == (try SSIM()(prediction, against: reference)))
+    }
+
+    @Test func jsonHoldsWhatIsNotFinite() throws {
+        let volume = Volume(grid: grid, voxels: [1, 2])
+        let report = try MetricReport(of: volume, against: volume, metrics: [PSNR(), MAE()])
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        let json = String(decoding: try encoder.encode(report), as: UTF8.self)
+        #expect(json == #"[{"name":"psnr","value":"Infinity"},{"name":"mae","value":0}]"#)
+        #expect(try JSONDecoder().decode(MetricReport.self, from: Data(json.utf8)) == report)
+        let others = #"[{"name": "a", "value": "-Infinity"}, {"name": "b", "value": "NaN"}]"#
+        let decoded = try JSONDecoder().decode(MetricReport.self, from: Data(others.utf8))
+        #expect(decoded["a"] == -.infinity && decoded["b"]?.isNaN == true)
+        #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode(MetricReport.self, from: Data(#"[{"name": "a", "value": "much"}]"#.utf8))
+        }
+    }
+
+    @Test func passesOnWhatAMetricThrows() {
+        #expect(throws: MetricError.shapesDiffer(prediction: [2, 1, 1], reference: [1, 1, 1])) {
+            try MetricReport(
+                of: Volume(grid: grid), against: Volume(grid: VoxelGrid(shape: [1, 1, 1])),
+                metrics: [MeanBias()])
+        }
+    }
+}
