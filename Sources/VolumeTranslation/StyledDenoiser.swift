@@ -17,3 +17,19 @@ public protocol StyledDenoiser: SliceDenoiser {
     ///   - style: the style wanted.
     func conditioning(for source: Volume, style: StyleKey) throws -> Conditioning
 }
+
+extension UNetDenoiser: StyledDenoiser {
+    /// What each halving of the resolution needs.
+    public var sizeMultiple: Int { network.configuration.sizeMultiple }
+
+    /// The style key itself.
+    ///
+    /// - Throws: ``TranslationError/styleBins(found:expected:)`` where it has not as many bins as the network
+    ///   takes.
+    public func conditioning(for source: Volume, style: StyleKey) throws -> StyleKey {
+        if let bins = network.configuration.contextWidth, bins != style.bins {
+            throw TranslationError.styleBins(found: style.bins, expected: bins)
+        }
+        return style
+    }
+}

@@ -1,0 +1,55 @@
+public import SliceSampling
+public import StyleKeys
+import Tensors
+
+/// The denoiser that a U-Net is: predicts windows of 2N + 1 slices, conditioned on a style key.
+///
+/// ```swift
+/// let network = try UNet(weights: folder.appending(path: "ct2mri.safetensors"))
+/// let sampler = SliceSampler(
+///     scheduler: BrownianBridge(steps: 50), denoiser: UNetDenoiser(network), corrector: ScoreCorrector())
+/// let mri = try await sampler.sample(from: ct, conditioning: style)
+/// ```
+///
+/// Each window is evaluated on its own, so a window's prediction has the same bits in any batch. Several batches
+/// may be evaluated at once: that is how a sampler uses several cores. Between two windows it looks whether the
+/// task is cancelled.
+public struct UNetDenoiser: SliceDenoiser {
+    /// The network.
+    public let network: UNet
+
+    public let parameterization: Parameterization
+
+    public var radius: Int { network.configuration.radius }
+
+    /// A denoiser.
+    ///
+    /// - Parameters:
+    ///   - network: the network with its weights.
+    ///   - parameterization: what the network was trained to predict; the published ones, the gradient.
+    public init(_ network: UNet, parameterization: Parameterization = .gradient) {
+        (self.network, self.parameterization) = (network, parameterization)
+    }
+
+    /// - Throws: `UNetError.input` where the slices or the style key do not fit the network;
+    ///   `CancellationError`.
+    public func predict(
+        _ windows: SliceWindows, at timestep: Int, conditioning style: StyleKey
+    ) async throws -> [Float] {
+        let shape = [1, windows.slicesPerWindow, windows.rows, windows.columns]
+        let key = network.configuration.contextWidth.map { _ in
+            Tensor(shape: [1, UNetConfiguration.keyTokens, style.bins], values: style.tokens)
+        }
+        var prediction: [Float] = []
+        prediction.reserveCapacity(windows.count * windows.valuesPerWindow)
+        for window in 0..<windows.count {
+            try Task.checkCancellation()
+            prediction += try network(
+                x: Tensor(shape: shape, values: Array(windows.noisy(window))),
+                y: Tensor(shape: shape, values: Array(windows.source(window))),
+                timesteps: [Float(timestep)], key: key
+            ).values
+        }
+        return prediction
+    }
+}

@@ -1,0 +1,67 @@
+import ArgumentParser
+import Foundation
+import VolumeTranslation
+
+struct EvaluateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evaluate",
+        abstract: "Compare a predicted volume with a reference.",
+        discussion: """
+            Prints errors (nrmse under four norms, nmse, mae: 0 is best), psnr in decibels and ssim (higher is \
+            better), and how much neighbouring slices of the plane differ, in the prediction and beyond the \
+            reference. Values are those of scikit-image. psnr and ssim depend on --data-range, the range that \
+            intensities can take.
+            """)
+
+    @Argument(help: "The predicted volume.")
+    var prediction: String
+
+    @Argument(help: "The volume that it should equal, on the same grid.")
+    var reference: String
+
+    @Option(help: "A volume that is above zero where the comparison is made.")
+    var mask: String?
+
+    @Option(help: "The range of intensities, for psnr and ssim.")
+    var dataRange = 1.0
+
+    @Option(help: "The plane whose neighbouring slices are compared.")
+    var plane = SlicePlane.axial
+
+    @Flag(help: "Print a JSON object.")
+    var json = false
+
+    @OptionGroup(title: "Messages")
+    var logging: LoggingOptions
+
+    func validate() throws {
+        guard dataRange > 0, dataRange.isFinite else {
+            throw ValidationError("--data-range must be above zero, and is \(dataRange)")
+        }
+    }
+
+    func run() throws {
+        let logger = logging.logger
+        let predicted = try readVolume(prediction, logger: logger).volume
+        let expected = try readVolume(reference, logger: logger).volume
+        let maskVolume = try mask.map { try readVolume($0, logger: logger).volume }
+        if predicted.shape == expected.shape, !predicted.grid.matches(expected.grid, tolerance: 0.1) {
+            logger.warning(
+                "\(prediction) and \(reference) lie at different places in the world; they are compared voxel by voxel"
+            )
+        }
+        let report = try MetricReport(
+            of: predicted, against: expected, mask: maskVolume,
+            metrics: NRMSE.Normalisation.allCases.map { NRMSE($0) } + [
+                NMSE(), MAE(), PSNR(dataRange: .fixed(dataRange)), SSIM(dataRange: .fixed(dataRange)),
+                SliceConsistency(.difference, plane: plane), SliceConsistency(.error, plane: plane),
+            ])
+        if json { return try printJSON(report) }
+        let width = report.entries.map(\.name.count).max() ?? 0
+        for entry in report.entries {
+            print(
+                entry.name.padding(toLength: width + 2, withPad: " ", startingAt: 0)
+                    + String(format: "%.6g", entry.value))
+        }
+    }
+}

@@ -1,0 +1,37 @@
+import ArgumentParser
+import Foundation
+import Tensors
+import VolumeTranslation
+
+struct PredictCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "predict",
+        abstract: "Evaluate a network once, on tensors from a file.",
+        discussion: """
+            For comparing an implementation, or weights, with another: reads the tensors x and y (batch, \
+            2N+1, rows, columns), t (batch) and, where the network takes one, key (batch, 3, bins), and writes \
+            the tensor out (batch, 2N+1, rows, columns).
+            """)
+
+    @Option(help: "The network's weights (.safetensors).")
+    var model: String
+
+    @Option(help: "The network's configuration (.json).")
+    var config: String
+
+    @Argument(help: "The file that holds x, y, t and key (.safetensors).")
+    var input: String
+
+    @Argument(help: "The file to write (.safetensors).")
+    var output: String
+
+    func run() throws {
+        try checkOutput(output, extensions: [".safetensors"], inputs: [input, model])
+        let network = try UNet(weights: URL(filePath: model), configuration: URL(filePath: config))
+        let tensors = try Safetensors(contentsOf: URL(filePath: input))
+        let prediction = try network(
+            x: tensors.tensor("x"), y: tensors.tensor("y"), timesteps: tensors.tensor("t").values,
+            key: network.configuration.contextWidth == nil ? nil : tensors.tensor("key"))
+        try Safetensors.write(["out": prediction], to: URL(filePath: output))
+    }
+}

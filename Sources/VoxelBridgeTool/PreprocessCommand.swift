@@ -1,0 +1,48 @@
+import ArgumentParser
+import Foundation
+import VolumeTranslation
+
+struct PreprocessCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "preprocess",
+        abstract: "Prepare a volume as 'translate' does, and write what the model would see.",
+        discussion: """
+            RAS orientation, an isotropic spacing (linear interpolation), the foreground's bounding box, rows \
+            and columns padded to a multiple, intensities scaled to [0, 1].
+            """)
+
+    @Argument(help: "The volume to prepare (.nii or .nii.gz).")
+    var source: String
+
+    @Argument(help: "The file to write (.nii or .nii.gz).")
+    var output: String
+
+    @Option(help: "Distance between voxels, in millimetres.")
+    var spacing = 1.0
+
+    @Option(help: "What rows and columns of a slice are to be divisible by.")
+    var multiple = 1
+
+    @Option(help: "The plane of the slices.")
+    var plane = SlicePlane.axial
+
+    @OptionGroup(title: "Messages")
+    var logging: LoggingOptions
+
+    func validate() throws {
+        guard spacing > 0, spacing.isFinite else { throw ValidationError("--spacing must be above zero") }
+        guard (1...4096).contains(multiple) else {
+            throw ValidationError("--multiple must be from 1 to 4096, and is \(multiple)")
+        }
+    }
+
+    func run() throws {
+        try checkOutput(output, extensions: volumeExtensions, inputs: [source])
+        let file = try readVolume(source, logger: logging.logger)
+        let prepared = try PreprocessingPipeline.brain(spacing: spacing, multiple: multiple, plane: plane)
+            .apply(to: file.volume)
+        try prepared.volume.write(
+            to: URL(filePath: output), space: file.header.space ?? .aligned, text: "voxelbridge preprocess")
+        logging.logger.info("Wrote \(output)")
+    }
+}

@@ -1,0 +1,63 @@
+import Foundation
+import Synchronization
+import VolumeTranslation
+
+/// Shows how far a run has come and how long it will take: on a terminal a line that is drawn anew, elsewhere
+/// a plain line now and then.
+final class ProgressLine: Sendable {
+    private struct State {
+        var lastShown: ContinuousClock.Instant?
+    }
+
+    private let label: String
+    private let isTerminal: Bool
+    private let start = ContinuousClock.now
+    private let state = Mutex(State())
+
+    /// A line for standard error.
+    init(label: String) {
+        self.label = label
+        isTerminal = isatty(STDERR_FILENO) == 1
+    }
+
+    /// Shows a report, unless the last one was shown a moment ago.
+    func show(_ progress: SamplingProgress) {
+        let now = ContinuousClock.now
+        let isLast = progress.windowsEvaluated == progress.windowsInAll
+        let text: String? = state.withLock { state in
+            let interval: Duration = isTerminal ? .milliseconds(100) : .seconds(10)
+            // Nothing is shown for work that is done in two seconds.
+            guard now - start > .seconds(2) || (isTerminal && isLast && state.lastShown != nil) else {
+                return nil
+            }
+            if let last = state.lastShown, now - last < interval, !isLast { return nil }
+            state.lastShown = now
+            return line(progress, elapsed: now - start)
+        }
+        guard let text else { return }
+        let ending = isTerminal ? (isLast ? "\u{1B}[K\n" : "\u{1B}[K") : "\n"
+        FileHandle.standardError.write(Data(((isTerminal ? "\r" : "") + text + ending).utf8))
+    }
+
+    private func line(_ progress: SamplingProgress, elapsed: Duration) -> String {
+        let share = progress.fractionCompleted
+        let remaining = elapsed * (1 / share - 1)
+        let percent = Int((share * 100).rounded(.down))
+        var text = "\(label) \(percent) %, step \(progress.step) of \(progress.steps)"
+        if isTerminal {
+            let width = 24
+            let filled = Int(share * Double(width))
+            let bar = String(repeating: "=", count: filled) + String(repeating: " ", count: width - filled)
+            text = "\(label) [\(bar)] \(percent) %, step \(progress.step) of \(progress.steps)"
+        }
+        return text
+            + (share < 1 ? ", \(duration(remaining)) remaining" : ", done in \(duration(elapsed))")
+    }
+
+    private func duration(_ duration: Duration) -> String {
+        let seconds = Int(duration.components.seconds)
+        return seconds >= 3600
+            ? String(format: "%d h %02d min", seconds / 3600, seconds / 60 % 60)
+            : seconds >= 60 ? String(format: "%d min %02d s", seconds / 60, seconds % 60) : "\(seconds) s"
+    }
+}

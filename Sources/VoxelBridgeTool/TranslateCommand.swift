@@ -1,0 +1,124 @@
+import ArgumentParser
+import Foundation
+import VolumeTranslation
+
+struct TranslateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "translate",
+        abstract: "Translate a volume to the style of another modality or scanner.",
+        discussion: """
+            The result lies on the source's own grid, with intensities from 0 to 1 and the source's background \
+            at 0.
+
+            With a network (CT to MRI, 100 evaluations of each window):
+              voxelbridge translate ct.nii.gz mri.nii.gz --model ct2mri.safetensors \\
+                  --config ct2mri.json --style t1.json
+
+            Without one, to bring one scanner's T1 to the grey values of another's:
+              voxelbridge translate t1.nii.gz harmonised.nii.gz --model histogram --style other.nii.gz
+
+            Modes, from the plainest to the most consistent: independent (each window on its own), co-predict \
+            (overlapping windows are averaged at each step), ista (and the score corrects each step), \
+            ista-middle (with the score of each window's middle slice).
+            """)
+
+    @Argument(help: "The volume to translate (.nii or .nii.gz).")
+    var source: String
+
+    @Argument(help: "The file to write (.nii or .nii.gz).")
+    var output: String
+
+    @Option(help: "'histogram', which needs no network, or a network's weights (.safetensors).")
+    var model: String
+
+    @Option(help: "The network's configuration (.json). (default: the model's name with .json)")
+    var config: String?
+
+    @Option(help: "The style: a volume of the target modality, or a key made by 'voxelbridge key' (.json).")
+    var style: String
+
+    @OptionGroup(title: "Sampling")
+    var sampling: SamplingOptions
+
+    @Option(help: "Distance between the voxels that the model sees, in millimetres.")
+    var spacing = 1.0
+
+    @Option(help: "What the network was trained to predict. The histogram model predicts the sample.")
+    var objective: Parameterization?
+
+    @Flag(
+        help:
+            "Intensities are already in [-1, 1] and the grid fits the model: prepare, clip and rescale nothing."
+    )
+    var raw = false
+
+    @OptionGroup(title: "Messages")
+    var logging: LoggingOptions
+
+    func validate() throws {
+        guard spacing > 0, spacing.isFinite else { throw ValidationError("--spacing must be above zero") }
+        if model == "histogram" {
+            if config != nil {
+                throw ValidationError("--config belongs to a network, not to --model histogram")
+            }
+            if let objective, objective != .sample {
+                throw ValidationError("--model histogram predicts the sample; leave --objective out")
+            }
+        }
+    }
+
+    func run() async throws {
+        try checkOutput(output, extensions: volumeExtensions, inputs: [source, style])
+        if model == "histogram" {
+            try await translate(with: HistogramMatchingDenoiser(), styleBins: 128)
+        } else {
+            let network = try UNet(
+                weights: URL(filePath: model), configuration: try configurationFile())
+            try await translate(
+                with: UNetDenoiser(network, parameterization: objective ?? .gradient),
+                styleBins: network.configuration.contextWidth ?? 128)
+        }
+    }
+
+    private func translate(with denoiser: some StyledDenoiser, styleBins: Int) async throws {
+        let logger = logging.logger
+        let file = try readVolume(source, logger: logger)
+        let style = try readStyle(bins: styleBins)
+        let sampler = sampling.sampler(for: denoiser)
+        logger.debug(
+            "\(sampling.mode.rawValue), \(sampler.scheduler.timesteps.count) steps, windows of \(2 * denoiser.radius + 1) slices, \(sampler.batchesInFlight) threads"
+        )
+        let line = ProgressLine(label: "Translating")
+        let progress: (@Sendable (SamplingProgress) -> Void)? = logging.quiet ? nil : { @Sendable in line.show($0) }
+        let translated: Volume
+        if raw {
+            translated = try await sampler.sample(
+                from: file.volume, conditioning: denoiser.conditioning(for: file.volume, style: style),
+                progress: progress)
+        } else {
+            let translator = VolumeTranslator(
+                preprocessing: .brain(
+                    spacing: spacing, multiple: denoiser.sizeMultiple, plane: sampling.plane),
+                sampler: sampler)
+            translated = try await translator.translate(file.volume, style: style, progress: progress)
+        }
+        try translated.write(
+            to: URL(filePath: output), space: file.header.space ?? .aligned, text: "voxelbridge translate")
+        logger.info("Wrote \(output)")
+    }
+
+    private func configurationFile() throws -> URL {
+        if let config { return URL(filePath: config) }
+        let beside = URL(filePath: model).deletingPathExtension().appendingPathExtension("json")
+        guard FileManager.default.fileExists(atPath: beside.path) else {
+            throw ValidationError("there is no \(beside.path); give the network's configuration with --config")
+        }
+        return beside
+    }
+
+    private func readStyle(bins: Int) throws -> StyleKey {
+        let url = URL(filePath: style)
+        if url.pathExtension.lowercased() == "json" { return try StyleKey(contentsOf: url) }
+        return try StyleKey(of: readVolume(style, logger: logging.logger).volume, bins: bins)
+    }
+}

@@ -1,0 +1,64 @@
+import ArgumentParser
+import Foundation
+
+/// The command `voxelbridge`.
+struct VoxelBridge: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "voxelbridge",
+        abstract:
+            "Translate medical volumes from one modality or scanner to another, consistently from slice to slice.",
+        discussion: """
+            A typical session: look at a file, make the style to translate to, translate, and compare.
+
+              voxelbridge info ct.nii.gz
+              voxelbridge key t1-a.nii.gz t1-b.nii.gz --output t1.json
+              voxelbridge translate ct.nii.gz mri.nii.gz --model ct2mri.safetensors \\
+                  --config ct2mri.json --style t1.json
+              voxelbridge evaluate mri.nii.gz truth.nii.gz
+
+            Volumes are NIfTI-1 or NIfTI-2 files, .nii or .nii.gz. Results go to standard output, messages and \
+            progress to standard error. The exit code is 0, 1 where the work failed, or 2 where the command \
+            line was at fault.
+            """,
+        version: "0.1.0",
+        subcommands: [
+            TranslateCommand.self, PredictCommand.self, EvaluateCommand.self, KeyCommand.self,
+            PreprocessCommand.self, InfoCommand.self,
+        ])
+}
+
+@main
+enum Main {
+    static func main() async {
+        do {
+            var command = try VoxelBridge.parseAsRoot()
+            if var asyncCommand = command as? any AsyncParsableCommand {
+                try await asyncCommand.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            exit(with: error)
+        }
+    }
+
+    private static func exit(with error: any Error) -> Never {
+        switch VoxelBridge.exitCode(for: error) {
+        case .success:
+            print(VoxelBridge.fullMessage(for: error))
+            Foundation.exit(0)
+        case .validationFailure:
+            FileHandle.standardError.write(Data((VoxelBridge.fullMessage(for: error) + "\n").utf8))
+            Foundation.exit(2)
+        default:
+            FileHandle.standardError.write(Data("Error: \(message(of: error))\n".utf8))
+            Foundation.exit(1)
+        }
+    }
+
+    /// The package's errors describe themselves; those of the system are better told by Foundation.
+    private static func message(of error: any Error) -> String {
+        if error is CancellationError { return "cancelled" }
+        return type(of: error) is NSError.Type ? error.localizedDescription : String(describing: error)
+    }
+}
