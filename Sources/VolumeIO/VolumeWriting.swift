@@ -1,0 +1,95 @@
+import CNIfTI
+public import Foundation
+public import Volumes
+
+extension Volume {
+    /// Writes the volume as 32-bit floats to a NIfTI file, compressed if the name ends in `.nii.gz`.
+    ///
+    /// ```swift
+    /// try volume.write(to: URL(filePath: "mri.nii.gz"))
+    /// ```
+    ///
+    /// The file appears under its name only once it is complete and flushed; a file of that name is left
+    /// alone until then, and nothing is left behind on failure. The same volume gives the same bytes.
+    ///
+    /// The affine is written as the sform, and as the qform too where it has no shear, both with the code of
+    /// `space`. That is `aligned` unless the caller knows better: a volume computed from another one lies in
+    /// that one's space, and only the caller knows whether its voxels are still the scanner's. To keep the
+    /// space of a file that was read, pass `file.header.space ?? .aligned`.
+    ///
+    /// - Parameters:
+    ///   - url: the file, ending in `.nii` or `.nii.gz`, in a folder that exists.
+    ///   - version: the format; by default NIfTI-1, and NIfTI-2 for a grid that NIfTI-1 cannot hold.
+    ///   - space: what the world coordinates are coordinates of.
+    ///   - text: free text for the header (`descrip`); its first 79 bytes are kept.
+    /// - Throws: `VolumeIOError`.
+    public func write(
+        to url: URL, version: NIfTIHeader.Version? = nil, space: NIfTISpace = .aligned, text: String = ""
+    ) throws(VolumeIOError) {
+        do throws(VolumeIOError.Reason) {
+            let name = url.lastPathComponent.lowercased()
+            let isCompressed = name.hasSuffix(".nii.gz")
+            guard isCompressed || name.hasSuffix(".nii") else { throw .unknownExtension }
+            let header = try headerBytes(version: version, space: space, text: text)
+            var file = try AtomicFile(destination: url, isCompressed: isCompressed)
+            try file.write(header)
+            try file.write(voxels)
+            try file.commit()
+        } catch { throw VolumeIOError(path: url.path, reason: error) }
+    }
+
+    /// Writes the volume as 32-bit floats to the NIfTI file at a path; see `write(to:)` with a URL.
+    ///
+    /// - Throws: `VolumeIOError`.
+    public func write(
+        to path: String, version: NIfTIHeader.Version? = nil, space: NIfTISpace = .aligned, text: String = ""
+    ) throws(VolumeIOError) {
+        try write(to: URL(filePath: path), version: version, space: space, text: text)
+    }
+}
+
+extension Volume {
+    /// The header, and after it the four bytes that say that no extension follows.
+    private func headerBytes(
+        version wanted: NIfTIHeader.Version?, space: NIfTISpace, text: String
+    ) throws(VolumeIOError.Reason) -> [UInt8] {
+        let version = wanted ?? (fitsNIfTI1 ? .nifti1 : .nifti2)
+        if version == .nifti1, !fitsNIfTI1 {
+            throw .gridTooLargeForNIfTI1(shape: [shape.x, shape.y, shape.z])
+        }
+        var header = nifti_2_header()
+        header.sizeof_hdr = Int32(MemoryLayout<nifti_2_header>.size)
+        withUnsafeMutableBytes(of: &header.magic) { $0.copyBytes(from: [0x6e, 0x2b, 0x32, 0, 13, 10, 26, 10]) }
+        header.dim = (3, Int64(shape.x), Int64(shape.y), Int64(shape.z), 1, 1, 1, 1)
+        (header.datatype, header.bitpix) = (Int16(DT_FLOAT32), 32)
+        (header.scl_slope, header.scl_inter) = (1, 0)
+        header.vox_offset = version == .nifti1 ? 352 : 544
+        header.place(on: grid, in: space, version: version)
+        withUnsafeMutableBytes(of: &header.descrip) { $0.copyBytes(from: text.utf8Prefix(79)) }
+
+        let noExtension = [UInt8](repeating: 0, count: 4)
+        if version == .nifti2 { return withUnsafeBytes(of: header) { Array($0) + noExtension } }
+        return withUnsafeBytes(of: nifti_1_header(narrowing: header)) { Array($0) + noExtension }
+    }
+
+    private var fitsNIfTI1: Bool {
+        shape.max() <= Int16.max && grid.affine.rows.allSatisfy { row in SIMD4<Float>(row).isFinite }
+    }
+}
+
+extension SIMD4<Float> {
+    fileprivate var isFinite: Bool { x.isFinite && y.isFinite && z.isFinite && w.isFinite }
+}
+
+extension String {
+    /// As many whole characters as fit in so many bytes.
+    fileprivate func utf8Prefix(_ bytes: Int) -> [UInt8] {
+        var prefix: [UInt8] = []
+        for character in self {
+            let next = Array(character.utf8)
+            guard prefix.count + next.count <= bytes else { break }
+            prefix += next
+        }
+        return prefix
+    }
+}

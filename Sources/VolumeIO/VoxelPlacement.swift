@@ -1,0 +1,110 @@
+import CNIfTI
+import Volumes
+
+// How a header places voxels in space: the three methods of nifti1.h, "3D image (volume) orientation and
+// location in space".
+
+extension nifti_2_header {
+    /// The affine in millimetres and the method that gave it: the first of sform, qform and `pixdim` that is
+    /// in use and whose axes span space.
+    func placement(extents: SIMD3<Int>) throws(VolumeIOError.Reason) -> (
+        affine: Affine, method: NIfTIHeader.Placement
+    ) {
+        if let affine = sformAffine { return (affine, .sform) }
+        let spacing = spacing(extents: extents)
+        if let affine = qformAffine(spacing: spacing) { return (affine, .qform) }
+        if let affine = usable(Affine(spacing: spacing)) { return (affine, .spacing) }
+        throw .noUsablePlacement
+    }
+
+    /// Method 3, or `nil` where it is not in use or cannot be used.
+    private var sformAffine: Affine? {
+        guard sform_code > 0 else { return nil }
+        return usable(
+            Affine(
+                rows: millimetres * SIMD4(srow_x.0, srow_x.1, srow_x.2, srow_x.3),
+                millimetres * SIMD4(srow_y.0, srow_y.1, srow_y.2, srow_y.3),
+                millimetres * SIMD4(srow_z.0, srow_z.1, srow_z.2, srow_z.3)))
+    }
+
+    /// Method 2, or `nil` where it is not in use or cannot be used.
+    ///
+    /// A quaternion longer than one has no rotation; rounding alone may make it so by a little.
+    func qformAffine(spacing: SIMD3<Double>) -> Affine? {
+        let length = quatern_b * quatern_b + quatern_c * quatern_c + quatern_d * quatern_d
+        guard qform_code > 0, length <= 1.001, spacing.min() > 0 else { return nil }
+        let matrix = nifti_quatern_to_dmat44(
+            quatern_b, quatern_c, quatern_d, millimetres * qoffset_x, millimetres * qoffset_y,
+            millimetres * qoffset_z, spacing.x, spacing.y, spacing.z, pixdim.0 < 0 ? -1 : 1)
+        return usable(Affine(rows: row(matrix.m.0), row(matrix.m.1), row(matrix.m.2)))
+    }
+
+    /// `pixdim` in millimetres, without its sign. An axis of one voxel that has none gets 1 mm.
+    private func spacing(extents: SIMD3<Int>) -> SIMD3<Double> {
+        var spacing = SIMD3(abs(pixdim.1), abs(pixdim.2), abs(pixdim.3)) * millimetres
+        for axis in 0..<3 where extents[axis] == 1 && !(spacing[axis] > 0 && spacing[axis].isFinite) {
+            spacing[axis] = 1
+        }
+        return spacing
+    }
+
+    /// Millimetres in one of the file's units of length. Most files without a unit are in millimetres.
+    private var millimetres: Double {
+        switch xyzt_units & 7 {
+        case NIFTI_UNITS_METER: 1000
+        case NIFTI_UNITS_MICRON: 0.001
+        default: 1
+        }
+    }
+}
+
+extension nifti_2_header {
+    /// Places voxels on a grid: sform, `pixdim`, and the qform where it can say the same.
+    ///
+    /// A qform holds a rotation and a spacing, and no shear; its code stays zero where the position of some
+    /// voxel by the qform, in the precision of `version`, would be off by a hundredth of a voxel.
+    mutating func place(on grid: VoxelGrid, in space: NIfTISpace, version: NIfTIHeader.Version) {
+        let rows = grid.affine.rows
+        (srow_x, srow_y, srow_z) = (tuple(rows[0]), tuple(rows[1]), tuple(rows[2]))
+        sform_code = Int32(space.rawValue)
+        xyzt_units = NIFTI_UNITS_MM
+
+        var matrix = nifti_dmat44()
+        matrix.m = (tuple(rows[0]), tuple(rows[1]), tuple(rows[2]), (0, 0, 0, 1))
+        nifti_dmat44_to_quatern(
+            matrix, &quatern_b, &quatern_c, &quatern_d, &qoffset_x, &qoffset_y, &qoffset_z, &pixdim.1,
+            &pixdim.2, &pixdim.3, &pixdim.0)
+        qform_code = Int32(space.rawValue)
+        if !qformMatches(grid, version: version) {
+            qform_code = 0
+            (quatern_b, quatern_c, quatern_d, pixdim.0) = (0, 0, 0, 1)
+            (qoffset_x, qoffset_y, qoffset_z) = (0, 0, 0)
+        }
+    }
+
+    private func qformMatches(_ grid: VoxelGrid, version: NIfTIHeader.Version) -> Bool {
+        var stored = self
+        if version == .nifti1 {
+            guard let narrowed = try? nifti_2_header(widening: nifti_1_header(narrowing: self)) else {
+                return false
+            }
+            stored = narrowed
+        }
+        let spacing = SIMD3(stored.pixdim.1, stored.pixdim.2, stored.pixdim.3)
+        guard let affine = stored.qformAffine(spacing: spacing) else { return false }
+        return VoxelGrid(shape: grid.shape, affine: affine)
+            .matches(grid, tolerance: 0.01 * grid.spacing.min())
+    }
+}
+
+/// The affine itself, where it is finite, its spacing within 1e-9 to 1e9 mm, and its axes span space.
+private func usable(_ affine: Affine) -> Affine? {
+    let spacing = affine.spacing
+    let isFinite = affine.rows.allSatisfy { $0.x.isFinite && $0.y.isFinite && $0.z.isFinite && $0.w.isFinite }
+    guard isFinite, spacing.min() >= 1e-9, spacing.max() <= 1e9, affine.inverse != nil else { return nil }
+    return affine
+}
+
+private func row(_ row: (Double, Double, Double, Double)) -> SIMD4<Double> { [row.0, row.1, row.2, row.3] }
+
+private func tuple(_ row: SIMD4<Double>) -> (Double, Double, Double, Double) { (row.x, row.y, row.z, row.w) }
