@@ -1,0 +1,36 @@
+/// A convolution: `[batch, inputs, ...]` to `[batch, outputs, ...]`.
+public struct Convolution: Layer {
+    /// `[outputs, inputs, kernel...]`, one kernel extent for each spatial axis.
+    public let weight: Parameter
+
+    /// `[outputs]`.
+    public let bias: Parameter
+
+    /// Elements between neighbouring positions of the kernel, along every axis.
+    public let stride: Int
+
+    /// Zeros around the input, along every axis.
+    public let padding: Int
+
+    /// A convolution whose parameters are `path.weight` and `path.bias`.
+    ///
+    /// - Parameters:
+    ///   - kernel: the kernel's extents, one for each spatial axis, all odd.
+    ///   - stride: elements between neighbouring positions of the kernel.
+    ///
+    /// The padding is half the kernel, so that a stride of one keeps the size.
+    public init(_ path: String, inputs: Int, outputs: Int, kernel: [Int], stride: Int = 1) {
+        precondition(kernel.allSatisfy { $0 == kernel[0] && $0 % 2 == 1 }, "the kernel \(kernel) has no middle")
+        weight = Parameter("\(path).weight", [outputs, inputs] + kernel)
+        bias = Parameter("\(path).bias", [outputs])
+        self.stride = stride
+        self.padding = kernel[0] / 2
+    }
+
+    public var parameters: [Parameter] { [weight, bias] }
+
+    /// `[batch, inputs, ...]` to `[batch, outputs, ...]`, every spatial extent divided by the stride.
+    public func callAsFunction<A: LayerArithmetic>(_ x: A.Value, with arithmetic: A) -> A.Value {
+        arithmetic.apply(self, to: x)
+    }
+}

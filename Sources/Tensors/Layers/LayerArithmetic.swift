@@ -1,0 +1,65 @@
+/// The operations that networks are written in.
+///
+/// Layers compute through a conformer and never on tensors directly, so a network is described once and can
+/// be evaluated, differentiated or compiled by whoever conforms. `TensorArithmetic` is the plain conformer
+/// that others are tested against: same shapes, and the same numbers to rounding.
+///
+/// Shapes are those of the `Tensor` methods of the same name, which define what each operation means.
+public protocol LayerArithmetic {
+    /// What flows between layers: a tensor, a node of a tape, a place in an arena.
+    associatedtype Value
+
+    /// The extent of each axis of a value.
+    func shape(of x: Value) -> [Int]
+
+    /// `x W^T + b`: `[..., inputs]` to `[..., outputs]`.
+    func apply(_ layer: Linear, to x: Value) -> Value
+
+    /// Convolution: `[batch, inputs, ...]` to `[batch, outputs, ...]`.
+    func apply(_ layer: Convolution, to x: Value) -> Value
+
+    /// Group normalisation of `[batch, channels, ...]`.
+    func apply(_ layer: GroupNorm, to x: Value) -> Value
+
+    /// Layer normalisation of `[..., width]`.
+    func apply(_ layer: LayerNorm, to x: Value) -> Value
+
+    /// The sigmoid linear unit, number by number.
+    func silu(_ x: Value) -> Value
+
+    /// The exact Gaussian error linear unit, number by number.
+    func gelu(_ x: Value) -> Value
+
+    /// Multi-head attention: `[batch, tokens, width]` attending to `[batch, context tokens, width]`.
+    func attention(queries: Value, keys: Value, values: Value, heads: Int) -> Value
+
+    /// Every spatial axis of `[batch, channels, ...]` averaged in pairs.
+    func averagePooled(_ x: Value) -> Value
+
+    /// Every element of `[batch, channels, ...]` repeated twice along each spatial axis.
+    func upsampled(_ x: Value) -> Value
+
+    /// `a + b`, of one shape.
+    func sum(_ a: Value, _ b: Value) -> Value
+
+    /// `a b`, number by number, of one shape.
+    func product(_ a: Value, _ b: Value) -> Value
+
+    /// `x + shift`: `[batch, channels, ...]` and `[batch, channels]`.
+    func shifted(_ x: Value, by shift: Value) -> Value
+
+    /// `x (1 + scale) + shift`: `[batch, channels, ...]`, and twice `[batch, channels]`.
+    func modulated(_ x: Value, scale: Value, shift: Value) -> Value
+
+    /// Values put one after the other along an axis.
+    func concatenated(_ parts: [Value], axis: Int) -> Value
+
+    /// The part of a value where the index along `axis` lies in `range`.
+    func slice(_ x: Value, axis: Int, _ range: Range<Int>) -> Value
+
+    /// The same numbers under another shape.
+    func reshaped(_ x: Value, _ shape: [Int]) -> Value
+
+    /// The last two axes exchanged.
+    func transposed(_ x: Value) -> Value
+}

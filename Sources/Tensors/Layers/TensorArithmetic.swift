@@ -1,0 +1,67 @@
+/// Layers on tensors, one operation after the other, on the calling thread.
+public struct TensorArithmetic: LayerArithmetic, Sendable {
+    private let parameters: [String: Tensor]
+
+    /// Arithmetic with these parameters, by name.
+    ///
+    /// - Precondition: there is a parameter of the right shape for each layer that is applied.
+    public init(parameters: [String: Tensor]) { self.parameters = parameters }
+
+    private func tensor(_ parameter: Parameter) -> Tensor {
+        guard let tensor = parameters[parameter.name] else {
+            preconditionFailure("there is no parameter \(parameter.name)")
+        }
+        return tensor
+    }
+
+    public func shape(of x: Tensor) -> [Int] { x.shape }
+
+    public func apply(_ layer: Linear, to x: Tensor) -> Tensor {
+        x.linear(weight: tensor(layer.weight), bias: layer.bias.map(tensor))
+    }
+
+    public func apply(_ layer: Convolution, to x: Tensor) -> Tensor {
+        x.convolved(
+            weight: tensor(layer.weight), bias: tensor(layer.bias), stride: layer.stride, padding: layer.padding)
+    }
+
+    public func apply(_ layer: GroupNorm, to x: Tensor) -> Tensor {
+        x.groupNormalized(
+            groups: GroupNorm.groups, weight: tensor(layer.weight), bias: tensor(layer.bias),
+            epsilon: layer.epsilon)
+    }
+
+    public func apply(_ layer: LayerNorm, to x: Tensor) -> Tensor {
+        x.layerNormalized(weight: tensor(layer.weight), bias: tensor(layer.bias), epsilon: layer.epsilon)
+    }
+
+    public func silu(_ x: Tensor) -> Tensor { x.silu() }
+
+    public func gelu(_ x: Tensor) -> Tensor { x.gelu() }
+
+    public func attention(queries: Tensor, keys: Tensor, values: Tensor, heads: Int) -> Tensor {
+        .attention(queries: queries, keys: keys, values: values, heads: heads)
+    }
+
+    public func averagePooled(_ x: Tensor) -> Tensor { x.averagePooled() }
+
+    public func upsampled(_ x: Tensor) -> Tensor { x.upsampled() }
+
+    public func sum(_ a: Tensor, _ b: Tensor) -> Tensor { a + b }
+
+    public func product(_ a: Tensor, _ b: Tensor) -> Tensor { a * b }
+
+    public func shifted(_ x: Tensor, by shift: Tensor) -> Tensor { x.shifted(by: shift) }
+
+    public func modulated(_ x: Tensor, scale: Tensor, shift: Tensor) -> Tensor {
+        x.modulated(scale: scale, shift: shift)
+    }
+
+    public func concatenated(_ parts: [Tensor], axis: Int) -> Tensor { .concatenated(parts, axis: axis) }
+
+    public func slice(_ x: Tensor, axis: Int, _ range: Range<Int>) -> Tensor { x.slice(axis: axis, range) }
+
+    public func reshaped(_ x: Tensor, _ shape: [Int]) -> Tensor { x.reshaped(shape) }
+
+    public func transposed(_ x: Tensor) -> Tensor { x.transposed() }
+}
