@@ -5,7 +5,10 @@ struct GreyWindow {
     let low: Float
     let high: Float
 
-    init(_ range: ClosedRange<Float>) { (low, high) = (range.lowerBound, range.upperBound) }
+    init(_ range: ClosedRange<Float>) {
+        precondition(range.lowerBound.isFinite && range.upperBound.isFinite, "a window must be finite")
+        (low, high) = (range.lowerBound, range.upperBound)
+    }
 
     /// From the least finite intensity to the one that 99.8 % of the finite voxels do not pass, so that a few
     /// very bright vessels or artefacts do not darken all else. O(n).
@@ -32,7 +35,8 @@ struct GreyWindow {
     func grey(_ intensity: Float) -> UInt8 {
         guard intensity > low else { return 0 }
         guard intensity < high else { return 255 }
-        return UInt8(((intensity - low) / (high - low) * 255).rounded())
+        // In Double, where the distance between any two intensities is finite.
+        return UInt8(((Double(intensity) - Double(low)) / (Double(high) - Double(low)) * 255).rounded())
     }
 }
 

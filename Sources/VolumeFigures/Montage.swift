@@ -29,7 +29,7 @@ public struct Montage: Sendable {
         /// can be drawn; other characters become boxes.
         public var label: String?
 
-        /// Intensities shown as black and as white. `nil` shows the least as black and the 99.8th percentile
+        /// Intensities shown as black and as white, both finite. `nil` shows the least as black and the 99.8th percentile
         /// as white.
         public var window: ClosedRange<Float>?
 
@@ -76,7 +76,7 @@ public struct Montage: Sendable {
 
     /// Draws the figure. O(n) in the voxels of all volumes.
     ///
-    /// - Precondition: `pixelSize`, if given, is above zero.
+    /// - Precondition: `pixelSize`, if given, is above zero, and windows are finite.
     /// - Throws: `FigureError.noRows`, `FigureError.pointOutside` or `FigureError.tooLarge`.
     public func image() throws(FigureError) -> GreyImage {
         guard let first = rows.first else { throw .noRows }

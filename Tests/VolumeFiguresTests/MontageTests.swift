@@ -120,6 +120,23 @@ private let gap = 4
         #expect(darkest == inverse)
     }
 
+    @Test func drawsIntensitiesOfAnySize() throws {
+        let grid = VoxelGrid(shape: [30, 30, 30])
+        let most = Float.greatestFiniteMagnitude
+        let values: [Float] = [most, -most, .nan, .infinity, -.infinity, 0]
+        let volume = Volume(grid: grid, voxels: (0..<grid.count).map { values[$0 % 6] })
+        let image = try Montage(rows: [.init(volume)], at: [15, 15, 15]).image()
+        let row = gap + 29
+        // Voxel (29 - column, 0, 15) of the axial view's last line.
+        for column in 0..<30 {
+            let expected: [UInt8] = [255, 0, 0, 255, 0, 128]
+            #expect(image[gap + column, row] == expected[grid.offset(29 - column, 0, 15) % 6])
+        }
+        #expect(throws: Never.self) {
+            try Montage(rows: [.init(volume)], at: [15, 15, 15], pixelSize: 0.3).image()
+        }
+    }
+
     @Test func showsTheForegroundsCentreByDefault() throws {
         var bright = Volume(grid: volume.grid)
         for z in 18...20 { for y in 14...16 { for x in 5...7 { bright[x, y, z] = 100 } } }
