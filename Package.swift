@@ -65,7 +65,7 @@ let package = Package(
         .testTarget(name: "BridgeDiffusionTests", dependencies: ["BridgeDiffusion", "TestSupport"]),
         .testTarget(name: "SliceSamplingTests", dependencies: ["SliceSampling", "TestSupport"]),
         .testTarget(name: "VolumeMetricsTests", dependencies: ["VolumeMetrics", "VolumeIO", "TestSupport"]),
-        .testTarget(name: "VolumeFiguresTests", dependencies: ["VolumeFigures", "TestSupport"]),
+        .testTarget(name: "VolumeFiguresTests", dependencies: ["VolumeFigures", "CPNG", "TestSupport"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
         .testTarget(name: "ReferenceUNetTests", dependencies: ["ReferenceUNet", "Tensors", "TestSupport"]),
         .testTarget(

@@ -1,0 +1,96 @@
+/// A font of 5 x 7 pixels, enough for short labels in English, numbers and file names.
+enum BitmapFont {
+    /// Width and height of a glyph.
+    static let glyphWidth = 5
+    static let glyphHeight = 7
+
+    /// Pixels from one character to the next, with the gap between them.
+    static let advance = glyphWidth + 1
+
+    /// The rows of a character, each a mask with the leftmost pixel in bit 0. A character that the font does
+    /// not have is a box.
+    static func rows(of character: Character) -> [UInt8] { glyphs[character] ?? box }
+
+    private static let box: [UInt8] = [31, 17, 17, 17, 17, 17, 31]
+
+    /// Sheets of glyphs as they look: a line that names them, then seven lines in which each takes five
+    /// columns and a gap.
+    private static let sheets = [
+        """
+        A     B     C     D     E     F     G     H     I     J     K     L     M
+         ###  ####   ###  ####  ##### #####  ###  #   #  ###     ## #   # #     #   #
+        #   # #   # #   # #   # #     #     #   # #   #   #       # #  #  #     ## ##
+        #   # #   # #     #   # #     #     #     #   #   #       # # #   #     # # #
+        ##### ####  #     #   # ####  ####  # ### #####   #       # ##    #     # # #
+        #   # #   # #     #   # #     #     #   # #   #   #       # # #   #     #   #
+        #   # #   # #   # #   # #     #     #   # #   #   #   #   # #  #  #     #   #
+        #   # ####   ###  ####  ##### #      ###  #   #  ###   ###  #   # ##### #   #
+        """,
+        """
+        N     O     P     Q     R     S     T     U     V     W     X     Y     Z
+        #   #  ###  ####   ###  ####   ###  ##### #   # #   # #   # #   # #   # #####
+        ##  # #   # #   # #   # #   # #   #   #   #   # #   # #   # #   # #   #     #
+        # # # #   # #   # #   # #   # #       #   #   # #   # #   #  # #   # #     #
+        #  ## #   # ####  #   # ####   ###    #   #   # #   # # # #   #     #     #
+        #   # #   # #     # # # # #       #   #   #   # #   # # # #  # #    #    #
+        #   # #   # #     #  #  #  #  #   #   #   #   #  # #  ## ## #   #   #   #
+        #   #  ###  #      ## # #   #  ###    #    ###    #   #   # #   #   #   #####
+        """,
+        """
+        a     b     c     d     e     f     g     h     i     j     k     l     m
+              #               #         ##        #       #     #   #      ##
+              #               #        #          #                 #       #
+         ###  # ##   ###   ## #  ###  ####   #### # ##   ##    ##   #  #    #   ## #
+            # ##  # #     #  ## #   #  #    #   # ##  #   #     #   # #     #   # # #
+         #### #   # #     #   # #####  #     #### #   #   #     #   ##      #   # # #
+        #   # #   # #     #   # #      #        # #   #   #   # #   # #     #   # # #
+         #### ####   ###   ####  ###   #     ###  #   #  ###   #    #  #   ###  #   #
+        """,
+        """
+        n     o     p     q     r     s     t     u     v     w     x     y     z
+                                             #
+                                             #
+        # ##   ###  ####   #### # ##   #### ####  #   # #   # #   # #   # #   # #####
+        ##  # #   # #   # #   # ##  # #      #    #   # #   # #   #  # #  #   #    #
+        #   # #   # ####   #### #      ###   #    #   # #   # # # #   #    ####   #
+        #   # #   # #         # #         #  #    #  ##  # #  # # #  # #      #  #
+        #   #  ###  #         # #     ####    ##   ## #   #    # #  #   #  ###  #####
+        """,
+        """
+        0     1     2     3     4     5     6     7     8     9     .     ,     :
+         ###    #    ###   ###     #  #####  ###  #####  ###   ###
+        #   #  ##   #   # #   #   ##  #     #         # #   # #   #
+        #  ##   #       #     #  # #  ####  #        #  #   # #   #               #
+        # # #   #      #    ##  #  #      # ####     #   ###   ####
+        ##  #   #     #       # #####     # #   #   #   #   #     #         ##
+        #   #   #    #    #   #    #  #   # #   #   #   #   #     #   ##    ##    #
+         ###   ###  #####  ###     #   ###   ###    #    ###   ###    ##   #
+        """,
+        """
+        -     _     +     =     /     (     )     %     '     ?     !     #     *
+                                   #    #    #    ##   #   ###    #    # #
+                      #            #   #      #   ##  #   #   #   #    # #  # # #
+                      #   #####   #   #        #     #        #   #   #####  ###
+        #####       #####         #   #        #    #        #    #    # #  #####
+                      #   #####  #    #        #   #        #     #   #####  ###
+                      #          #     #      #   #  ##               # #  # # #
+              #####             #       #    #       ##    #      #    # #
+        """,
+    ]
+
+    private static let glyphs: [Character: [UInt8]] = {
+        var glyphs: [Character: [UInt8]] = [" ": [UInt8](repeating: 0, count: glyphHeight)]
+        for sheet in sheets {
+            let lines = sheet.split(separator: "\n", omittingEmptySubsequences: false).map(Array.init)
+            for start in stride(from: 0, to: lines[0].count, by: advance) {
+                glyphs[lines[0][start]] = lines[1...glyphHeight].map { line in
+                    (0..<glyphWidth).reduce(0) { mask, column in
+                        let isSet = start + column < line.count && line[start + column] == "#"
+                        return mask | (isSet ? 1 << column : 0)
+                    }
+                }
+            }
+        }
+        return glyphs
+    }()
+}

@@ -1,0 +1,74 @@
+import Volumes
+
+/// The intensities between which grey values run from black to white.
+struct GreyWindow {
+    let low: Float
+    let high: Float
+
+    init(_ range: ClosedRange<Float>) {
+        precondition(range.lowerBound.isFinite && range.upperBound.isFinite, "a window must be finite")
+        (low, high) = (range.lowerBound, range.upperBound)
+    }
+
+    /// From the least finite intensity to the one that 99.8 % of the finite voxels do not pass, so that a few
+    /// very bright vessels or artefacts do not darken all else. O(n).
+    init(fitting volume: Volume) {
+        // Bits of floating-point numbers, turned so that they order as the numbers do, are counted by their
+        // upper half first, and then by their lower half within the upper half that is sought.
+        let upper = volume.voxels.counts { $0.isFinite ? Int($0.order >> 16) : nil }
+        let count = upper.reduce(0, +)
+        guard count > 0 else {
+            self.init(0...0)
+            return
+        }
+        func value(rank: Int) -> Float {
+            let (half, rankInHalf) = upper.place(ofRank: rank)
+            let lower = volume.voxels.counts {
+                $0.isFinite && Int($0.order >> 16) == half ? Int($0.order & 0xFFFF) : nil
+            }
+            return Float(order: UInt32(half << 16 | lower.place(ofRank: rankInHalf).index))
+        }
+        self.init(value(rank: 0)...value(rank: min(count - 1, Int(0.998 * Double(count)))))
+    }
+
+    /// The grey value of an intensity; NaN is black.
+    func grey(_ intensity: Float) -> UInt8 {
+        guard intensity > low else { return 0 }
+        guard intensity < high else { return 255 }
+        // In Double, where the distance between any two intensities is finite.
+        return UInt8(((Double(intensity) - Double(low)) / (Double(high) - Double(low)) * 255).rounded())
+    }
+}
+
+extension [Float] {
+    /// How many values go into each of 65,536 bins; those without a bin are passed over.
+    @inline(__always)
+    fileprivate func counts(bin: (Float) -> Int?) -> [Int] {
+        var counts = [Int](repeating: 0, count: 1 << 16)
+        for value in self {
+            if let bin = bin(value) { counts[bin] += 1 }
+        }
+        return counts
+    }
+}
+
+extension [Int] {
+    /// The bin that holds the value of a rank, and the value's rank among those in the bin.
+    fileprivate func place(ofRank rank: Int) -> (index: Int, rank: Int) {
+        var rank = rank
+        for (index, count) in enumerated() {
+            if rank < count { return (index, rank) }
+            rank -= count
+        }
+        preconditionFailure("the rank must be below the count")
+    }
+}
+
+extension Float {
+    /// A number that orders as the values do.
+    fileprivate var order: UInt32 { bitPattern ^ (bitPattern >> 31 == 1 ? 0xFFFF_FFFF : 0x8000_0000) }
+
+    fileprivate init(order: UInt32) {
+        self.init(bitPattern: order ^ (order >> 31 == 1 ? 0x8000_0000 : 0xFFFF_FFFF))
+    }
+}

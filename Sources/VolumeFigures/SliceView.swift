@@ -1,0 +1,109 @@
+import Volumes
+
+/// One slice of a volume as it is hung for a reader: which voxel axes run across and down, and which way.
+struct SliceView {
+    /// The slice's intensities, across and then down.
+    private let intensities: [Float]
+    private let columns: Int
+    private let rows: Int
+
+    /// Millimetres from one intensity to the next, across and down.
+    private let spacing: (across: Double, down: Double)
+
+    /// A side of the patient, and whether it is on the left of the image.
+    private let mark: (letter: String, isOnLeft: Bool)
+
+    /// The axial, coronal and sagittal slices through a point in millimetres, or `nil` where it lies outside.
+    static func views(
+        of volume: Volume, at point: SIMD3<Double>, convention: Montage.Convention
+    ) -> [SliceView]? {
+        let ras = volume.permuted(AxisPermutation(from: volume.grid.orientation, to: .ras))
+        let position = ras.grid.voxel(atWorld: point).rounded(.toNearestOrAwayFromZero)
+        let far = SIMD3<Double>(ras.shape &- 1)
+        guard all(position .>= .zero), all(position .<= far) else { return nil }
+        let voxel = SIMD3<Int>(Int(position.x), Int(position.y), Int(position.z))
+
+        // In a RAS volume indices grow to the right, to the front and to the head.
+        let rightOnLeft = convention == .radiological
+        return [
+            SliceView(ras, through: voxel, across: 0, reversed: rightOnLeft, down: 1, mark: ("R", rightOnLeft)),
+            SliceView(ras, through: voxel, across: 0, reversed: rightOnLeft, down: 2, mark: ("R", rightOnLeft)),
+            SliceView(ras, through: voxel, across: 1, reversed: true, down: 2, mark: ("A", true)),
+        ]
+    }
+
+    /// The slice through a voxel along two axes. The one that runs down the image always runs against its
+    /// index: front and head are up.
+    private init(
+        _ volume: Volume, through voxel: SIMD3<Int>, across: Int, reversed: Bool, down: Int,
+        mark: (letter: String, isOnLeft: Bool)
+    ) {
+        let (columns, rows) = (volume.shape[across], volume.shape[down])
+        var intensities: [Float] = []
+        intensities.reserveCapacity(columns * rows)
+        var place = voxel
+        for row in 0..<rows {
+            place[down] = rows - 1 - row
+            for column in 0..<columns {
+                place[across] = reversed ? columns - 1 - column : column
+                intensities.append(volume[place.x, place.y, place.z])
+            }
+        }
+        (self.intensities, self.columns, self.rows, self.mark) = (intensities, columns, rows, mark)
+        spacing = (volume.grid.spacing[across], volume.grid.spacing[down])
+    }
+
+    /// Columns and rows of the image at a pixel size in millimetres.
+    func size(pixelSize: Double) -> (width: Int, height: Int) {
+        func pixels(_ count: Int, _ spacing: Double) -> Int {
+            // A figure that is far too large is refused later; here it must only not overflow.
+            max(1, Int(min((Double(count) * spacing / pixelSize).rounded(), 1e9)))
+        }
+        return (pixels(columns, spacing.across), pixels(rows, spacing.down))
+    }
+
+    /// The slice with square pixels, interpolated linearly, and its mark in the upper corner.
+    func image(pixelSize: Double, window: GreyWindow, textScale: Int) -> GreyImage {
+        let (width, height) = size(pixelSize: pixelSize)
+        var image = GreyImage(width: width, height: height)
+        let across = (0..<width).map { Neighbours(pixel: $0, of: width, count: columns) }
+        for row in 0..<height {
+            let down = Neighbours(pixel: row, of: height, count: rows)
+            for column in 0..<width {
+                let x = across[column]
+                let upper = x.mean(
+                    intensities[down.low * columns + x.low], intensities[down.low * columns + x.high])
+                let lower = x.mean(
+                    intensities[down.high * columns + x.low], intensities[down.high * columns + x.high])
+                image[column, row] = window.grey(down.mean(upper, lower))
+            }
+        }
+        let margin = 2 * textScale
+        let left = mark.isOnLeft ? margin : width - margin - BitmapFont.glyphWidth * textScale
+        image.draw(mark.letter, column: left, row: margin, scale: textScale, grey: 255)
+        return image
+    }
+}
+
+/// The two samples between which the centre of a pixel lies, and how far it is from the first.
+///
+/// Pixels and samples divide the same length, so edges meet edges. Beyond the outer samples' centres the
+/// outer samples hold.
+private struct Neighbours {
+    let low: Int
+    let high: Int
+    private let fraction: Float
+
+    init(pixel: Int, of pixels: Int, count: Int) {
+        let position = (Double(pixel) + 0.5) * Double(count) / Double(pixels) - 0.5
+        let clamped = min(max(position, 0), Double(count - 1))
+        low = Int(clamped)
+        high = min(low + 1, count - 1)
+        fraction = Float(clamped - Double(low))
+    }
+
+    func mean(_ first: Float, _ second: Float) -> Float {
+        // A neighbour without weight must not count, or infinity and NaN would spread to it.
+        fraction == 0 ? first : first + fraction * (second - first)
+    }
+}

@@ -1,0 +1,63 @@
+import TestSupport
+import Testing
+import Volumes
+
+@Suite struct VolumeTests {
+    @Test func slicesAreViewsOfTheirVoxels() async {
+        await checkLaw { generator in
+            let volume = generator.volume()
+            for z in 0..<volume.shape.z {
+                let slice = volume.slice(z)
+                try #require(slice.count == volume.shape.x * volume.shape.y)
+                var index = slice.startIndex
+                for y in 0..<volume.shape.y {
+                    for x in 0..<volume.shape.x {
+                        try #require(slice[index] == volume[x, y, z])
+                        index += 1
+                    }
+                }
+            }
+            let first = Int.random(in: 0..<volume.shape.z, using: &generator)
+            let run = volume.slices(first..<volume.shape.z)
+            try #require(Array(run) == (first..<volume.shape.z).flatMap { volume.slice($0) })
+        }
+        let volume = Volume(grid: VoxelGrid(shape: [8, 8, 8]), repeating: 1)
+        let start = volume.voxels.withUnsafeBufferPointer { $0.baseAddress! }
+        let slice = volume.slice(3).withUnsafeBufferPointer { $0.baseAddress! }
+        #expect(slice == start + 3 * 64)
+    }
+
+    @Test func copiesAreValues() {
+        let original = Volume(grid: VoxelGrid(shape: [2, 2, 2]), repeating: 1)
+        var copy = original
+        #expect(copy == original)
+        let slice = copy.slice(1)
+        copy[1, 1, 1] = 5
+        #expect(original[1, 1, 1] == 1 && copy[1, 1, 1] == 5 && copy.voxels[7] == 5)
+        #expect(slice.last == 1)
+        #expect(copy != original)
+    }
+
+    @Test func aChangeInPlaceDoesNotCopy() {
+        var volume = Volume(grid: VoxelGrid(shape: [16, 16, 16]))
+        let before = volume.voxels.withUnsafeBufferPointer { $0.baseAddress! }
+        for index in 0..<16 { volume[index, index, index] += 1 }
+        #expect(volume.voxels.withUnsafeBufferPointer { $0.baseAddress! } == before)
+        #expect(volume.voxels.reduce(0, +) == 16)
+    }
+
+    @Test func mapKeepsTheGrid() async {
+        await checkLaw(cases: 20) { generator in
+            let volume = generator.volume()
+            let doubled = volume.map { $0 * 2 }
+            try #require(doubled.grid == volume.grid && doubled.voxels == volume.voxels.map { $0 * 2 })
+        }
+    }
+
+    @Test func intensityRangePassesOverNaN() {
+        let grid = VoxelGrid(shape: [4, 1, 1])
+        #expect(Volume(grid: grid, voxels: [3, .nan, -2, 1]).intensityRange == -2...3)
+        #expect(Volume(grid: grid, repeating: .nan).intensityRange == 0...0)
+        #expect(Volume(grid: grid, repeating: 7).intensityRange == 7...7)
+    }
+}
