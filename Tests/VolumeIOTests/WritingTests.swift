@@ -100,6 +100,31 @@ import Volumes
         }
     }
 
+    #if compiler(>=6.2)
+        /// In a process of its own, whose files may not grow beyond 50 kB: as on a full disk, with no disk to fill.
+        @Test func aFullDiskLeavesTheOlderFile() async {
+            await #expect(processExitsWith: .success) {
+                let fileSize: CInt = 1  // RLIMIT_FSIZE, whose type differs between systems
+                var limit = rlimit(rlim_cur: 50_000, rlim_max: 50_000)
+                signal(SIGXFSZ, SIG_IGN)
+                try #require(setrlimit(fileSize, &limit) == 0)
+                var generator = SeededGenerator(seed: 1)
+                let volume = Volume(grid: VoxelGrid(shape: [20, 30, 40]), voxels: generator.floats(24_000))
+                for name in ["volume.nii", "volume.nii.gz"] {
+                    try withTemporaryFolder { folder in
+                        let url = folder.appending(path: name)
+                        try Data([1, 2, 3]).write(to: url)
+                        let error = #expect(throws: VolumeIOError.self) { try volume.write(to: url) }
+                        guard case .unwritable = error?.reason else { throw Unexpected(reason: error?.reason) }
+                        try #require(try Data(contentsOf: url) == Data([1, 2, 3]))
+                        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+                        try #require(names == [name])
+                    }
+                }
+            }
+        }
+    #endif
+
     @Test func anOlderFileIsReplacedWhole() throws {
         try withTemporaryFolder { folder in
             let url = folder.appending(path: "volume.nii")
