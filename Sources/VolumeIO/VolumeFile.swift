@@ -1,5 +1,5 @@
 import Foundation
-public import Volumes
+import Volumes
 
 /// A volume read from a NIfTI file, together with what the file says of it.
 ///

@@ -118,4 +118,11 @@ import Volumes
         #expect(volume.shape == [6, 4, 1])
         #expect(volume.grid.spacing == [1, 1, 1])
     }
+
+    @Test func theFirstBytesTellCompressionAndNotTheName() throws {
+        let bytes = NIfTIBytes().bytes
+        let plain = try withFile(bytes, named: "volume.nii.gz") { try Volume(contentsOf: $0) }
+        let compressed = try withFile(gzip(bytes), named: "volume.nii") { try Volume(contentsOf: $0) }
+        #expect(plain == compressed)
+    }
 }
