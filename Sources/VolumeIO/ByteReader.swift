@@ -49,27 +49,22 @@ struct ByteReader: ~Copyable {
         return count
     }
 
-    /// Fills a whole buffer.
+    /// Fills a buffer, or its first `count` bytes at least.
     ///
     /// - Parameter total: how many bytes the whole file must hold, for the error.
     /// - Throws: `truncated` where the file ends before.
     mutating func fill(
-        _ buffer: UnsafeMutableRawBufferPointer, ofTotal total: Int
+        _ buffer: UnsafeMutableRawBufferPointer, atLeast count: Int, ofTotal total: Int
     ) throws(VolumeIOError.Reason) {
-        guard try read(into: buffer) == buffer.count else {
+        guard try read(into: buffer) >= count else {
             throw .truncated(expectedBytes: total, foundBytes: position)
         }
     }
 
-    /// Closes the file, after checking a compressed stream's checksum if its end is within 64 KiB.
+    /// Closes the file.
     ///
-    /// Bytes after the voxels are allowed. The bound keeps a file from costing unlimited time with them.
+    /// - Throws: `corruptGzip` where a compressed stream was read to its end and its checksum is missing.
     mutating func finish() throws(VolumeIOError.Reason) {
-        if isCompressed {
-            let rest = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
-            defer { rest.deallocate() }
-            _ = try read(into: rest)
-        }
         defer { file = nil }
         guard Xznzclose(&file) == 0 else { throw isCompressed ? .corruptGzip : .unreadable(systemMessage()) }
     }

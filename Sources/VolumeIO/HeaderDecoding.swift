@@ -51,7 +51,7 @@ private func readStoredHeader(
         if isSwapped { nifti_swap_as_nifti1(&header) }
         return (try nifti_2_header(widening: header), .nifti1, isSwapped)
     }
-    try reader.fill(.init(rebasing: bytes[size1...]), ofTotal: size2)
+    try reader.fill(.init(rebasing: bytes[size1...]), atLeast: size2 - size1, ofTotal: size2)
     var header = bytes.loadUnaligned(as: nifti_2_header.self)
     try checkSignature(bytes[4..<12], version: 2)
     if isSwapped { nifti_swap_as_nifti2(&header) }

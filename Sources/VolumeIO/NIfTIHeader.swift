@@ -1,5 +1,5 @@
-public import Foundation
-public import Volumes
+import Foundation
+import Volumes
 
 /// What the header of a NIfTI file says: shape, placement, storage.
 ///

@@ -1,5 +1,5 @@
 import Foundation
-public import Volumes
+import Volumes
 
 /// A volume read from a NIfTI file, together with what the file says of it.
 ///
@@ -25,7 +25,7 @@ public struct VolumeFile: Sendable {
     /// How many voxels were NaN or infinite, as stored or once scaled to 32-bit floats, and are now zero.
     public let replacedVoxels: Int
 
-    /// Reads a file. O(n), with memory for the volume and a buffer of at most 1 MiB.
+    /// Reads a file. O(n), with memory for the volume and a buffer of less than 1 MiB.
     ///
     /// - Throws: `VolumeIOError`, also where the file holds a series of volumes, vectors or colours:
     ///   `NIfTIHeader(contentsOf:)` describes those.

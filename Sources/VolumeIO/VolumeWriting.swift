@@ -1,6 +1,6 @@
 import CNIfTI
-public import Foundation
-public import Volumes
+import Foundation
+import Volumes
 
 extension Volume {
     /// Writes the volume as 32-bit floats to a NIfTI file, compressed if the name ends in `.nii.gz`.

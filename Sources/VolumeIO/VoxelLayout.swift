@@ -29,7 +29,7 @@ struct VoxelLayout: Hashable, Sendable {
         let total = offset + count * type.bytes
 
         let chunk = 1 << 16
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: chunk * 8, alignment: 16)
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: chunk * 9, alignment: 16)
         let intensities = UnsafeMutableBufferPointer<Float>.allocate(capacity: chunk)
         defer {
             buffer.deallocate()
@@ -37,19 +37,21 @@ struct VoxelLayout: Hashable, Sendable {
         }
         while reader.position < offset {
             let skipped = min(buffer.count, offset - reader.position)
-            try reader.fill(.init(rebasing: buffer[..<skipped]), ofTotal: total)
+            try reader.fill(.init(rebasing: buffer[..<skipped]), atLeast: skipped, ofTotal: total)
         }
+        let scaling = Scaling(slope: header.slope, intercept: header.intercept)
         var voxels: [Float] = []
         voxels.reserveCapacity(count)
         var replaced = 0
         while voxels.count < count {
             let wanted = min(chunk, count - voxels.count)
             let stored = UnsafeMutableRawBufferPointer(rebasing: buffer[..<(wanted * type.bytes)])
-            try reader.fill(stored, ofTotal: total)
+            // The last read asks for more than the voxels, so that it meets the stream's end and checksum.
+            let isLast = voxels.count + wanted == count
+            try reader.fill(isLast ? buffer : stored, atLeast: stored.count, ofTotal: total)
             if isSwapped, type.bytes > 1 {
                 nifti_swap_Nbytes(Int64(wanted), CInt(type.bytes), stored.baseAddress)
             }
-            let scaling = Scaling(slope: header.slope, intercept: header.intercept)
             replaced += type.decode(UnsafeRawBufferPointer(stored), scaling, into: intensities)
             voxels.append(contentsOf: intensities[..<wanted])
         }

@@ -11,10 +11,10 @@ extension nifti_2_header {
         affine: Affine, method: NIfTIHeader.Placement
     ) {
         if let affine = sformAffine { return (affine, .sform) }
-        let spacing = spacing(extents: extents)
+        guard let spacing = spacing(extents: extents) else { throw .noUsablePlacement }
         if let affine = qformAffine(spacing: spacing) { return (affine, .qform) }
-        if let affine = usable(Affine(spacing: spacing)) { return (affine, .spacing) }
-        throw .noUsablePlacement
+        guard let affine = usable(Affine(spacing: spacing)) else { throw .noUsablePlacement }
+        return (affine, .spacing)
     }
 
     /// Method 3, or `nil` where it is not in use or cannot be used.
@@ -32,17 +32,19 @@ extension nifti_2_header {
     /// A quaternion longer than one has no rotation; rounding alone may make it so by a little.
     func qformAffine(spacing: SIMD3<Double>) -> Affine? {
         let length = quatern_b * quatern_b + quatern_c * quatern_c + quatern_d * quatern_d
-        guard qform_code > 0, length <= 1.001, spacing.min() > 0 else { return nil }
+        guard qform_code > 0, length <= 1.001 else { return nil }
         let matrix = nifti_quatern_to_dmat44(
             quatern_b, quatern_c, quatern_d, millimetres * qoffset_x, millimetres * qoffset_y,
             millimetres * qoffset_z, spacing.x, spacing.y, spacing.z, pixdim.0 < 0 ? -1 : 1)
         return usable(Affine(rows: row(matrix.m.0), row(matrix.m.1), row(matrix.m.2)))
     }
 
-    /// `pixdim` in millimetres, without its sign. An axis of one voxel that has none gets 1 mm.
-    private func spacing(extents: SIMD3<Int>) -> SIMD3<Double> {
+    /// `pixdim` in millimetres, without its sign, or `nil` where it gives no distance. An axis of one voxel
+    /// needs none, and has 1 mm then.
+    private func spacing(extents: SIMD3<Int>) -> SIMD3<Double>? {
         var spacing = SIMD3(abs(pixdim.1), abs(pixdim.2), abs(pixdim.3)) * millimetres
-        for axis in 0..<3 where extents[axis] == 1 && !(spacing[axis] > 0 && spacing[axis].isFinite) {
+        for axis in 0..<3 where !(spacing[axis] > 0 && spacing[axis].isFinite) {
+            guard extents[axis] == 1 else { return nil }
             spacing[axis] = 1
         }
         return spacing
