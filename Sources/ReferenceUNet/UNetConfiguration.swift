@@ -103,7 +103,8 @@ extension UNetConfiguration {
         try require(.residualBlocks, residualBlocks, (1...16).contains(residualBlocks), "1 to 16")
         try require(
             .channelMultipliers, channelMultipliers,
-            (1...8).contains(channelMultipliers.count) && channelMultipliers.allSatisfy { (1...64).contains($0) },
+            (1...8).contains(channelMultipliers.count)
+                && channelMultipliers.allSatisfy { (1...64).contains($0) },
             "1 to 8 numbers from 1 to 64")
         try require(
             .attentionResolutions, attentionResolutions,
@@ -120,7 +121,8 @@ extension UNetConfiguration {
         }
         if usesSpatialTransformer {
             try require(
-                .contextWidth, contextWidth as Any? ?? "null", contextWidth.map((1...1 << 16).contains) ?? false,
+                .contextWidth, contextWidth as Any? ?? "null",
+                contextWidth.map((1...1 << 16).contains) ?? false,
                 "1 to \(1 << 16), the bins of a style key, since use_spatial_transformer is true")
         } else {
             try require(

@@ -22,7 +22,8 @@ public struct TensorArithmetic: LayerArithmetic, Sendable {
 
     public func apply(_ layer: Convolution, to x: Tensor) -> Tensor {
         x.convolved(
-            weight: tensor(layer.weight), bias: tensor(layer.bias), stride: layer.stride, padding: layer.padding)
+            weight: tensor(layer.weight), bias: tensor(layer.bias), stride: layer.stride, padding: layer.padding
+        )
     }
 
     public func apply(_ layer: GroupNorm, to x: Tensor) -> Tensor {
