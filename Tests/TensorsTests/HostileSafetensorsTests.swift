@@ -80,6 +80,18 @@ struct HostileSafetensorsTests {
         }
     }
 
+    @Test(arguments: [
+        "shape\":[0.5]", "shape\":[99999999999999999999]", "shape\":4", "shape\":null", "shap\":[]",
+    ])
+    func fieldsOfTheWrongTypeNameTheirTensor(field: String) throws {
+        let json = "{\"bias\":{\"dtype\":\"F32\",\"\(field),\"data_offsets\":[0,4]}}"
+        guard case .header(let reason) = try problemOfOpening(safetensorsBytes(json, [0, 0, 0, 0])) else {
+            Issue.record("the header passed")
+            return
+        }
+        #expect(reason.contains("'bias'") && reason.contains("'shape'"), "\(reason)")
+    }
+
     @Test func headersThatAreNotUTF8() throws {
         var bytes = safetensorsBytes(#"{"__metadata__":{"a":"b"}}"#, [])
         bytes[26] = 0xFF

@@ -136,6 +136,17 @@ struct HeaderFields: Codable {
             case dtype, shape
             case dataOffsets = "data_offsets"
         }
+
+        init(dtype: String, shape: [Int], dataOffsets: [Int]) {
+            (self.dtype, self.shape, self.dataOffsets) = (dtype, shape, dataOffsets)
+        }
+
+        init(from decoder: any Decoder) throws {
+            let fields = try decoder.container(keyedBy: CodingKeys.self)
+            dtype = try fields.decodeField(.dtype)
+            shape = try fields.decodeField(.shape)
+            dataOffsets = try fields.decodeField(.dataOffsets)
+        }
     }
 
     var tensors: [String: Tensor]
