@@ -75,6 +75,26 @@ struct SafetensorsTests {
         }
     }
 
+    /// A file of 32 GiB, nearly all of it a hole on the disk, is opened without being read.
+    @Test func openingCostsTheHeaderAlone() throws {
+        try withTemporaryFolder { folder in
+            let (url, size) = (folder.appending(path: "large.safetensors"), 1 << 35)
+            let tensors = """
+                {"large":{"dtype":"U8","shape":[\(size)],"data_offsets":[0,\(size)]},
+                "small":{"dtype":"U8","shape":[2],"data_offsets":[\(size),\(size + 2)]}}
+                """
+            let header = safetensorsBytes(tensors, [])
+            try header.write(to: url)
+            let handle = try FileHandle(forWritingTo: url)
+            defer { try? handle.close() }
+            try handle.seek(toOffset: UInt64(header.count + size))
+            try handle.write(contentsOf: [3, 4])
+            let file = try Safetensors(contentsOf: url)
+            #expect(file.shape(of: "large") == [size])
+            #expect(try file.tensor("small").values == [3, 4])
+        }
+    }
+
     @Test func aTensorThatIsNotThereIsNamed() throws {
         let file = try open("{}", [])
         #expect(throws: SafetensorsError.self) { try file.tensor("bias") }
