@@ -34,7 +34,9 @@ public struct UNet: Sendable {
         var parameters: [String: Tensor] = [:]
         for (name, stored) in names {
             let tensor = try file.tensor(stored)
-            guard tensor.values.allSatisfy({ $0.isFinite }) else { throw UNetError.notFinite(file: weights.path, parameter: stored) }
+            guard tensor.values.allSatisfy({ $0.isFinite }) else {
+                throw UNetError.notFinite(file: weights.path, parameter: stored)
+            }
             parameters[name] = tensor
         }
         self.configuration = configuration
@@ -86,13 +88,15 @@ public struct UNet: Sendable {
         }
         guard timesteps.count == x.shape[0] else {
             throw UNetError.input(
-                name: "timesteps", found: "\(timesteps.count)", expected: "\(x.shape[0]), one for each item of x")
+                name: "timesteps", found: "\(timesteps.count)",
+                expected: "\(x.shape[0]), one for each item of x")
         }
         let keyShape = configuration.contextWidth.map { [x.shape[0], UNetConfiguration.keyTokens, $0] }
         guard key?.shape == keyShape else {
             throw UNetError.input(
                 name: "key", found: key.map { "shape \($0.shape)" } ?? "none",
-                expected: keyShape.map { "\($0), a style key for each item" } ?? "none: the network takes no key")
+                expected: keyShape.map { "\($0), a style key for each item" }
+                    ?? "none: the network takes no key")
         }
     }
 }

@@ -35,7 +35,7 @@ public struct UNetConfiguration: Codable, Equatable, Sendable {
     /// Numbers in one token of the style key (its histogram bins); nil without a spatial transformer.
     public var contextWidth: Int? = 128
 
-    enum CodingKeys: String, CodingKey, CaseIterable {
+    enum CodingKeys: String, CodingKey {
         case inputChannels = "in_channels"
         case outputChannels = "out_channels"
         case modelChannels = "model_channels"
@@ -51,6 +51,25 @@ public struct UNetConfiguration: Codable, Equatable, Sendable {
 
     /// The published CT-to-MRI network: 254.1 M parameters. Change what differs.
     public init() {}
+
+    /// Decodes a configuration, without validating it.
+    ///
+    /// - Throws: `DecodingError` naming the field that is missing or of the wrong type.
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        inputChannels = try fields.decodeField(.inputChannels)
+        outputChannels = try fields.decodeField(.outputChannels)
+        modelChannels = try fields.decodeField(.modelChannels)
+        residualBlocks = try fields.decodeField(.residualBlocks)
+        channelMultipliers = try fields.decodeField(.channelMultipliers)
+        attentionResolutions = try fields.decodeField(.attentionResolutions)
+        headChannels = try fields.decodeField(.headChannels)
+        usesScaleShiftNorm = try fields.decodeField(.usesScaleShiftNorm)
+        usesResidualResampling = try fields.decodeField(.usesResidualResampling)
+        usesSpatialTransformer = try fields.decodeField(.usesSpatialTransformer)
+        let hasContext = try fields.contains(.contextWidth) && !fields.decodeNil(forKey: .contextWidth)
+        contextWidth = hasContext ? try fields.decodeField(.contextWidth) : nil
+    }
 
     /// The published CT-to-MRI network: windows of 3 slices, 128 channels, multipliers 1, 4, 8, one spatial
     /// transformer in the middle, style keys of 128 bins; 254.1 M parameters.
@@ -103,7 +122,8 @@ extension UNetConfiguration {
         try require(.residualBlocks, residualBlocks, (1...16).contains(residualBlocks), "1 to 16")
         try require(
             .channelMultipliers, channelMultipliers,
-            (1...8).contains(channelMultipliers.count) && channelMultipliers.allSatisfy { (1...64).contains($0) },
+            (1...8).contains(channelMultipliers.count)
+                && channelMultipliers.allSatisfy { (1...64).contains($0) },
             "1 to 8 numbers from 1 to 64")
         try require(
             .attentionResolutions, attentionResolutions,
@@ -120,7 +140,8 @@ extension UNetConfiguration {
         }
         if usesSpatialTransformer {
             try require(
-                .contextWidth, contextWidth as Any? ?? "null", contextWidth.map((1...1 << 16).contains) ?? false,
+                .contextWidth, contextWidth as Any? ?? "null",
+                contextWidth.map((1...1 << 16).contains) ?? false,
                 "1 to \(1 << 16), the bins of a style key, since use_spatial_transformer is true")
         } else {
             try require(

@@ -16,7 +16,8 @@ struct ReferenceOutputTests {
         #expect(output.shape == network.expected.shape)
         let error = relativeL2(output.values, network.expected.values)
         print("network \(name): relative L2 \(error)")
-        #expect(error < 1e-5)
+        // Single precision leaves 2e-6; an epsilon of 1e-5 for 1e-6 in the transformer's norm would give 5e-6.
+        #expect(error < 4e-6)
     }
 
     @Test func weightsOfAnotherNetworkAreRefused() throws {

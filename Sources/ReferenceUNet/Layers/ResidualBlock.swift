@@ -34,7 +34,8 @@ struct ResidualBlock: Layer {
         embedding = Linear(
             "\(path).emb_layers.1", inputs: embeddingWidth, outputs: scalesAndShifts ? 2 * outputs : outputs)
         outputNorm = GroupNorm("\(path).out_layers.0", channels: outputs)
-        outputConvolution = Convolution("\(path).out_layers.3", inputs: outputs, outputs: outputs, kernel: [3, 3])
+        outputConvolution = Convolution(
+            "\(path).out_layers.3", inputs: outputs, outputs: outputs, kernel: [3, 3])
         shortcut =
             inputs == outputs
             ? nil : Convolution("\(path).skip_connection", inputs: inputs, outputs: outputs, kernel: [1, 1])

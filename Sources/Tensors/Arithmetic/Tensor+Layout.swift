@@ -85,6 +85,7 @@ extension UnsafeMutableBufferPointer<Float> {
     /// Copies `source` to the numbers from `offset` on.
     @inline(__always)
     func write(_ source: Slice<UnsafeBufferPointer<Float>>, at offset: Int) {
-        _ = UnsafeMutableBufferPointer(rebasing: self[offset..<offset + source.count]).update(fromContentsOf: source)
+        _ = UnsafeMutableBufferPointer(rebasing: self[offset..<offset + source.count]).update(
+            fromContentsOf: source)
     }
 }

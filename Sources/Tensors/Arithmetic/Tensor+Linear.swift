@@ -23,7 +23,8 @@ extension Tensor {
                 weight.values.withUnsafeBufferPointer { weights in
                     guard let x = source.baseAddress, let w = weights.baseAddress else { return }
                     multiply(
-                        MatrixView(start: x, stride: inputs), MatrixView(start: w, stride: inputs, transposed: true),
+                        MatrixView(start: x, stride: inputs),
+                        MatrixView(start: w, stride: inputs, transposed: true),
                         into: start, stride: outputs, rows: rows, columns: outputs, inner: inputs,
                         accumulating: true)
                 }

@@ -53,7 +53,8 @@ extension Tensor {
     /// Hands each run of `groupSize` numbers to `apply`, with its mean and 1 / sqrt(variance + epsilon).
     private func normalized(
         groupSize: Int, epsilon: Float,
-        apply: (_ group: Int, _ values: UnsafeMutableBufferPointer<Float>, _ mean: Float, _ scale: Float) -> Void
+        apply: (_ group: Int, _ values: UnsafeMutableBufferPointer<Float>, _ mean: Float, _ scale: Float) ->
+            Void
     ) -> Tensor {
         guard count > 0 else { return self }
         var result = self

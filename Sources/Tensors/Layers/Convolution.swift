@@ -27,6 +27,7 @@ public struct Convolution: Layer {
         self.padding = kernel[0] / 2
     }
 
+    /// The weight, then the bias.
     public var parameters: [Parameter] { [weight, bias] }
 
     /// `[batch, inputs, ...]` to `[batch, outputs, ...]`, every spatial extent divided by the stride.

@@ -21,6 +21,7 @@ public struct GroupNorm: Layer {
         self.epsilon = epsilon
     }
 
+    /// The weight, then the bias.
     public var parameters: [Parameter] { [weight, bias] }
 
     /// `[batch, channels, ...]` to the same shape.

@@ -16,6 +16,7 @@ public struct LayerNorm: Layer {
         self.epsilon = epsilon
     }
 
+    /// The weight, then the bias.
     public var parameters: [Parameter] { [weight, bias] }
 
     /// `[..., width]` to the same shape.

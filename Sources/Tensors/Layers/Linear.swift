@@ -12,6 +12,7 @@ public struct Linear: Layer {
         bias = hasBias ? Parameter("\(path).bias", [outputs]) : nil
     }
 
+    /// The weight, then the bias where there is one.
     public var parameters: [Parameter] { [weight] + (bias.map { [$0] } ?? []) }
 
     /// `[..., inputs]` to `[..., outputs]`.

@@ -11,7 +11,9 @@ extension Safetensors {
         _ tensors: [String: Tensor], metadata: [String: String] = [:], to url: URL
     ) throws {
         let header: Data
-        do throws(SafetensorsError.Problem) { header = try encodedHeader(of: tensors, metadata: metadata) } catch {
+        do throws(SafetensorsError.Problem) {
+            header = try encodedHeader(of: tensors, metadata: metadata)
+        } catch {
             throw SafetensorsError(file: url.path, problem: error)
         }
         let partial = url.deletingLastPathComponent()
@@ -60,6 +62,6 @@ extension Safetensors {
     }
 
     private static func littleEndianBytes(of tensor: Tensor) -> Data {
-        tensor.values.map(\.bitPattern.littleEndian).withUnsafeBytes { Data($0) }
+        tensor.values.map { $0.bitPattern.littleEndian }.withUnsafeBytes { Data($0) }
     }
 }

@@ -9,7 +9,8 @@ import Foundation
 /// ```
 ///
 /// The file is mapped, not read: opening it costs its header alone, and each tensor is made when it is asked
-/// for. The header is checked in full on opening, so a file that opens holds every tensor it names.
+/// for. The header is checked in full on opening, so a file that opens holds every tensor it names. It must
+/// not be changed in place while it is open; `write` never does that, it puts a new file in its place.
 ///
 /// Format: an unsigned 64-bit little-endian length, that many bytes of JSON, and the numbers, little-endian
 /// with the last axis fastest (github.com/huggingface/safetensors, "Format").
@@ -26,7 +27,8 @@ public struct Safetensors: Sendable {
     /// - Throws: `SafetensorsError` where the file cannot be read, or breaks the format.
     public init(contentsOf url: URL) throws {
         file = url.path
-        do { data = try Data(contentsOf: url, options: .mappedIfSafe) } catch {
+        // Foundation reads the whole file for `mappedIfSafe` on some platforms.
+        do { data = try Data(contentsOf: url, options: .alwaysMapped) } catch {
             throw SafetensorsError(file: file, problem: .unreadable(reason: error.localizedDescription))
         }
         let header: SafetensorsHeader

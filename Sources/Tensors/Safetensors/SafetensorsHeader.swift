@@ -76,7 +76,8 @@ struct SafetensorsHeader {
         var end = dataStart
         for (name, entry) in entries.sorted(by: inFileOrder) {
             guard entry.bytes.lowerBound == end else {
-                throw .layout(tensor: name, begins: entry.bytes.lowerBound - dataStart, expected: end - dataStart)
+                throw .layout(
+                    tensor: name, begins: entry.bytes.lowerBound - dataStart, expected: end - dataStart)
             }
             end = entry.bytes.upperBound
         }
@@ -84,7 +85,8 @@ struct SafetensorsHeader {
         return entries
     }
 
-    private static func inFileOrder(_ a: (key: String, value: Entry), _ b: (key: String, value: Entry)) -> Bool {
+    private static func inFileOrder(_ a: (key: String, value: Entry), _ b: (key: String, value: Entry)) -> Bool
+    {
         let (first, second) = (a.value.bytes, b.value.bytes)
         return (first.lowerBound, first.upperBound, a.key) < (second.lowerBound, second.upperBound, b.key)
     }
@@ -133,6 +135,17 @@ struct HeaderFields: Codable {
         enum CodingKeys: String, CodingKey {
             case dtype, shape
             case dataOffsets = "data_offsets"
+        }
+
+        init(dtype: String, shape: [Int], dataOffsets: [Int]) {
+            (self.dtype, self.shape, self.dataOffsets) = (dtype, shape, dataOffsets)
+        }
+
+        init(from decoder: any Decoder) throws {
+            let fields = try decoder.container(keyedBy: CodingKeys.self)
+            dtype = try fields.decodeField(.dtype)
+            shape = try fields.decodeField(.shape)
+            dataOffsets = try fields.decodeField(.dataOffsets)
         }
     }
 

@@ -26,7 +26,8 @@ enum SafetensorsType: String, CaseIterable {
             Self.convert(bytes, into: values) { (bits: UInt64) in Float(Double(bitPattern: bits)) }
         case .f32: Self.convert(bytes, into: values) { (bits: UInt32) in Float(bitPattern: bits) }
         case .f16: Self.convert(bytes, into: values, Self.float(half:))
-        case .bf16: Self.convert(bytes, into: values) { (bits: UInt16) in Float(bitPattern: UInt32(bits) << 16) }
+        case .bf16:
+            Self.convert(bytes, into: values) { (bits: UInt16) in Float(bitPattern: UInt32(bits) << 16) }
         case .i64: Self.convert(bytes, into: values) { (bits: UInt64) in Float(Int64(bitPattern: bits)) }
         case .i32: Self.convert(bytes, into: values) { (bits: UInt32) in Float(Int32(bitPattern: bits)) }
         case .u8: Self.convert(bytes, into: values) { (bits: UInt8) in Float(bits) }
@@ -36,7 +37,8 @@ enum SafetensorsType: String, CaseIterable {
 
     @inline(__always)
     private static func convert<Bits: FixedWidthInteger & BitwiseCopyable>(
-        _ bytes: UnsafeRawBufferPointer, into values: UnsafeMutableBufferPointer<Float>, _ number: (Bits) -> Float
+        _ bytes: UnsafeRawBufferPointer, into values: UnsafeMutableBufferPointer<Float>,
+        _ number: (Bits) -> Float
     ) {
         for index in 0..<values.count {
             let bits = bytes.loadUnaligned(fromByteOffset: index * MemoryLayout<Bits>.size, as: Bits.self)

@@ -1,0 +1,81 @@
+import Tensors
+import TestSupport
+import Testing
+
+/// Operations that move numbers, or work on each alone.
+struct LayoutTests {
+    @Test func slicesJoinedAgainAreTheWhole() async {
+        await checkLaw { generator in
+            let shape = (0..<4).map { _ in Int.random(in: 1...5, using: &generator) }
+            let x = randomTensor(shape, &generator)
+            let axis = Int.random(in: 0..<4, using: &generator)
+            let cut = Int.random(in: 0...shape[axis], using: &generator)
+            let (first, second) = (x.slice(axis: axis, 0..<cut), x.slice(axis: axis, cut..<shape[axis]))
+            try #require(Tensor.concatenated([first, second], axis: axis) == x)
+            try #require(
+                second
+                    == tabulated(second.shape) { at in
+                        var at = at
+                        at[axis] += cut
+                        return x.at(at)
+                    })
+        }
+    }
+
+    @Test func transposingExchangesTheLastTwoAxes() async {
+        await checkLaw { generator in
+            let shape = (0..<3).map { _ in Int.random(in: 1...40, using: &generator) }
+            let x = randomTensor(shape, &generator)
+            try #require(
+                x.transposed() == tabulated([shape[0], shape[2], shape[1]]) { x.at([$0[0], $0[2], $0[1]]) })
+            try #require(x.transposed().transposed() == x)
+        }
+    }
+
+    @Test(arguments: [[4], [2, 6], [4, 2, 6]])
+    func poolingUndoesUpsampling(spatial: [Int]) async {
+        await checkLaw(cases: 20) { generator in
+            let x = randomTensor([2, 3] + spatial, &generator)
+            let double = x.upsampled()
+            try #require(
+                double
+                    == tabulated([2, 3] + spatial.map { $0 * 2 }) { x.at($0[..<2] + $0[2...].map { $0 / 2 }) })
+            try #require(double.averagePooled() == x)
+            let corners = indices(of: spatial.map { _ in 2 })
+            let expected = tabulated([2, 3] + spatial.map { $0 / 2 }) { at in
+                corners.reduce(0) { $0 + x.at(at[..<2] + zip(at[2...], $1).map { $0 * 2 + $1 }) }
+                    / Double(corners.count)
+            }
+            try requireClose(x.averagePooled(), expected)
+        }
+    }
+
+    @Test func channelsAreShiftedAndScaled() async {
+        await checkLaw { generator in
+            let x = randomTensor([2, 3, 2, 5], &generator)
+            let (scale, shift) = (randomTensor([2, 3], &generator), randomTensor([2, 3], &generator))
+            let channel = { (at: [Int]) in [at[0], at[1]] }
+            try requireClose(
+                x.shifted(by: shift), tabulated(x.shape) { x.at($0) + shift.at(channel($0)) }, tolerance: 3e-7)
+            try requireClose(
+                x.modulated(scale: scale, shift: shift),
+                tabulated(x.shape) { x.at($0) * (1 + scale.at(channel($0))) + shift.at(channel($0)) },
+                tolerance: 3e-7)
+        }
+    }
+
+    @Test func sumsAndProducts() {
+        let (a, b) = (Tensor(shape: [3], values: [1, 2, 3]), Tensor(shape: [3], values: [4, 5, 6]))
+        #expect((a + b).values == [5, 7, 9])
+        #expect((a * b).values == [4, 10, 18])
+    }
+
+    @Test func copiesAreValues() {
+        let a = Tensor(shape: [2, 2])
+        var b = a
+        b[1, 0] = 5
+        #expect(a.values == [0, 0, 0, 0])
+        #expect(b.values == [0, 0, 5, 0])
+        #expect(b.reshaped([4]).shape == [4])
+    }
+}
