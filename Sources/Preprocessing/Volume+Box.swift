@@ -6,19 +6,21 @@ extension Volume {
     func box(from origin: SIMD3<Int>, shape: SIMD3<Int>, fill: Float) -> Volume {
         var affine = grid.affine
         affine.translation = grid.world(atVoxel: SIMD3<Double>(origin))
-        var box = Volume(grid: VoxelGrid(shape: shape, affine: affine), repeating: fill)
+        let boxGrid = VoxelGrid(shape: shape, affine: affine)
+        var boxVoxels = [Float](repeating: fill, count: boxGrid.count)
         let first = pointwiseMax(origin, .zero)
         let end = pointwiseMin(origin &+ shape, self.shape)
-        guard all(first .< end) else { return box }
-        for z in first.z..<end.z {
-            for y in first.y..<end.y {
-                let from = grid.offset(first.x, y, z)
-                let to = box.grid.offset(first.x - origin.x, y - origin.y, z - origin.z)
-                box.voxels.replaceSubrange(
-                    to..<to + end.x - first.x, with: voxels[from..<from + end.x - first.x])
+        if all(first .< end) {
+            for z in first.z..<end.z {
+                for y in first.y..<end.y {
+                    let from = grid.offset(first.x, y, z)
+                    let to = boxGrid.offset(first.x - origin.x, y - origin.y, z - origin.z)
+                    boxVoxels.replaceSubrange(
+                        to..<to + end.x - first.x, with: voxels[from..<from + end.x - first.x])
+                }
             }
         }
-        return box
+        return Volume(grid: boxGrid, voxels: boxVoxels)
     }
 
     /// The transform that cuts out a box, and that pastes a box back into a volume of its lowest intensity.

@@ -9,9 +9,7 @@ extension Volume {
     /// - Complexity: O(n) in the voxels of the new grid.
     public func resampled(onto target: VoxelGrid, outside: Float = 0) -> Volume {
         let toVoxel = grid.inverseAffine.after(target.affine)
-        let last = SIMD3<Double>(shape &- 1)
-        let strides = SIMD3(1, shape.x, shape.x * shape.y)
-        let step = toVoxel.columns.x
+        let (step, shape) = (toVoxel.columns.x, shape)
         let resampledVoxels = voxels.withUnsafeBufferPointer { old in
             [Float](unsafeUninitializedCapacity: target.count) { new, count in
                 for z in 0..<target.shape.z {
@@ -19,9 +17,7 @@ extension Volume {
                         let row = target.offset(0, y, z)
                         let start = toVoxel(SIMD3(0, Double(y), Double(z)))
                         for x in 0..<target.shape.x {
-                            let position = start + Double(x) * step
-                            new[row + x] =
-                                interpolate(old, at: position, last: last, strides: strides) ?? outside
+                            new[row + x] = interpolate(old, shape, at: start + Double(x) * step) ?? outside
                         }
                     }
                 }
@@ -35,23 +31,37 @@ extension Volume {
 /// The trilinear interpolation at a voxel position, or `nil` more than half a voxel outside.
 @inline(__always)
 private func interpolate(
-    _ voxels: UnsafeBufferPointer<Float>, at position: SIMD3<Double>, last: SIMD3<Double>,
-    strides: SIMD3<Int>
+    _ voxels: UnsafeBufferPointer<Float>, _ shape: SIMD3<Int>, at position: SIMD3<Double>
 ) -> Float? {
-    // Half a voxel, and what rounding of the affines may add to it.
-    let reach = 0.5 + 1e-6
-    guard all(position .>= -reach), all(position .<= last + reach) else { return nil }
-    let inside = position.clamped(lowerBound: .zero, upperBound: last)
-    let corner = inside.rounded(.down)
-    let fraction = SIMD3<Float>(inside - corner)
-    let offset = (SIMD3<Int>(corner) &* strides).wrappedSum()
-    // On the last voxel of an axis there is no next one, and its weight is zero.
-    let next = strides.replacing(with: 0, where: SIMD3<Int>(corner) .>= SIMD3<Int>(last))
-    func line(_ start: Int) -> Float { voxels[start] + fraction.x * (voxels[start + next.x] - voxels[start]) }
-    func plane(_ start: Int) -> Float {
-        let low = line(start)
-        return low + fraction.y * (line(start + next.y) - low)
+    guard let x = Neighbours(of: position.x, extent: shape.x, stride: 1),
+        let y = Neighbours(of: position.y, extent: shape.y, stride: shape.x),
+        let z = Neighbours(of: position.z, extent: shape.z, stride: shape.x * shape.y)
+    else { return nil }
+    func line(_ start: Int) -> Float { x.mix(voxels[start + x.low], voxels[start + x.high]) }
+    func plane(_ start: Int) -> Float { y.mix(line(start + y.low), line(start + y.high)) }
+    return z.mix(plane(z.low), plane(z.high))
+}
+
+/// The two voxels on either side of a position on an axis, as offsets into storage, and where between them it
+/// lies.
+private struct Neighbours {
+    let low: Int
+    let high: Int
+    let fraction: Float
+
+    @inline(__always)
+    init?(of position: Double, extent: Int, stride: Int) {
+        // Half a voxel, and what rounding of the affines may add to it.
+        let reach = 0.5 + 1e-6
+        let last = Double(extent - 1)
+        guard position >= -reach, position <= last + reach else { return nil }
+        let inside = min(max(position, 0), last)
+        let index = Int(inside)
+        low = index * stride
+        high = min(index + 1, extent - 1) * stride
+        fraction = Float(inside - Double(index))
     }
-    let low = plane(offset)
-    return low + fraction.z * (plane(offset + next.z) - low)
+
+    @inline(__always)
+    func mix(_ lowValue: Float, _ highValue: Float) -> Float { lowValue + fraction * (highValue - lowValue) }
 }

@@ -12,9 +12,17 @@ public struct Volume: Equatable, Sendable {
     public let grid: VoxelGrid
 
     /// The voxels, x fastest, then y, then z. Its count is that of the grid.
+    ///
+    /// Changing them in place costs what the change costs: no copy is made of voxels that nobody else holds.
     public var voxels: [Float] {
-        didSet { precondition(voxels.count == grid.count, "the voxels must fill the grid") }
+        get { storage }
+        _modify {
+            yield &storage
+            precondition(storage.count == grid.count, "the voxels must fill the grid")
+        }
     }
+
+    private var storage: [Float]
 
     /// A volume from its voxels, x fastest.
     ///
@@ -23,7 +31,7 @@ public struct Volume: Equatable, Sendable {
         precondition(
             voxels.count == grid.count, "\(voxels.count) voxels cannot fill a grid of \(grid.shape)")
         self.grid = grid
-        self.voxels = voxels
+        storage = voxels
     }
 
     /// A volume with every voxel at `value`.
@@ -37,7 +45,7 @@ public struct Volume: Equatable, Sendable {
     /// The voxel at column `x`, row `y`, slice `z`. O(1).
     public subscript(x: Int, y: Int, z: Int) -> Float {
         get { voxels[grid.offset(x, y, z)] }
-        _modify { yield &voxels[grid.offset(x, y, z)] }
+        _modify { yield &storage[grid.offset(x, y, z)] }
     }
 
     /// The voxels of slice `z`, row by row, as a view of the shared storage. O(1).

@@ -7,11 +7,12 @@ import VolumeTranslation
 final class ProgressLine: Sendable {
     private struct State {
         var lastShown: ContinuousClock.Instant?
+        /// When the first report came: what went before it says nothing of the pace.
+        var firstReport: (time: ContinuousClock.Instant, windows: Int)?
     }
 
     private let label: String
     private let isTerminal: Bool
-    private let start = ContinuousClock.now
     private let state = Mutex(State())
 
     /// A line for standard error.
@@ -26,22 +27,23 @@ final class ProgressLine: Sendable {
         let isLast = progress.windowsEvaluated == progress.windowsInAll
         let text: String? = state.withLock { state in
             let interval: Duration = isTerminal ? .milliseconds(100) : .seconds(10)
-            // Nothing is shown for work that is done in two seconds.
-            guard now - start > .seconds(2) || (isTerminal && isLast && state.lastShown != nil) else {
-                return nil
-            }
+            let first = state.firstReport ?? (now, progress.windowsEvaluated)
+            state.firstReport = first
+            // Nothing is shown of work that is done in two seconds.
+            guard now - first.time > .seconds(2) else { return nil }
             if let last = state.lastShown, now - last < interval, !isLast { return nil }
             state.lastShown = now
-            return line(progress, elapsed: now - start)
+            return line(progress, since: first.windows, elapsed: now - first.time)
         }
         guard let text else { return }
         let ending = isTerminal ? (isLast ? "\u{1B}[K\n" : "\u{1B}[K") : "\n"
         FileHandle.standardError.write(Data(((isTerminal ? "\r" : "") + text + ending).utf8))
     }
 
-    private func line(_ progress: SamplingProgress, elapsed: Duration) -> String {
+    private func line(_ progress: SamplingProgress, since first: Int, elapsed: Duration) -> String {
         let share = progress.fractionCompleted
-        let remaining = elapsed * (1 / share - 1)
+        let pace = elapsed / Double(progress.windowsEvaluated - first)
+        let remaining = pace * Double(progress.windowsInAll - progress.windowsEvaluated)
         let percent = Int((share * 100).rounded(.down))
         var text = "\(label) \(percent) %, step \(progress.step) of \(progress.steps)"
         if isTerminal {
