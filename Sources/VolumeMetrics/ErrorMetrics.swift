@@ -73,8 +73,8 @@ public struct NRMSE: VolumeMetric {
     /// What the error is divided by.
     public let normalisation: Normalisation
 
-    /// `nrmse`, with the normalisation behind it unless that is the Euclidean: `nrmse_min-max`.
-    public var name: String { normalisation == .euclidean ? "nrmse" : "nrmse_\(normalisation.rawValue)" }
+    /// `nrmse_` and the normalisation: `nrmse_min-max`.
+    public var name: String { "nrmse_\(normalisation.rawValue)" }
 
     /// The error with a normalisation.
     public init(_ normalisation: Normalisation = .euclidean) { self.normalisation = normalisation }

@@ -8,10 +8,10 @@ import Volumes
 /// try JSONEncoder().encode(report).write(to: file)
 /// ```
 ///
-/// In JSON a report is an array, so that the order stays: `[{"name": "nrmse", "value": 0.06}, ...]`. JSON has
-/// no infinity, which is what the PSNR of equal volumes is: such values are the strings `"Infinity"`,
-/// `"-Infinity"` and `"NaN"`, which Python's `float` reads too, and decode to what they were.
-public struct MetricReport: Equatable, Sendable, Codable {
+/// In JSON a report is an object, `{"nrmse_euclidean": 0.06, "psnr": 27.1, ...}`. JSON has no infinity, which is
+/// what the PSNR of equal volumes is: such values are the strings `"Infinity"`, `"-Infinity"` and `"NaN"`, which
+/// Python's `float` reads too.
+public struct MetricReport: Equatable, Sendable, Encodable {
     /// One metric's name and value.
     public struct Entry: Equatable, Sendable {
         /// The metric's name.
@@ -41,50 +41,27 @@ public struct MetricReport: Equatable, Sendable, Codable {
     /// The value of the first metric of a name, or `nil`.
     public subscript(name: String) -> Double? { entries.first { $0.name == name }?.value }
 
-    /// Decodes the array of names and values.
-    public init(from decoder: any Decoder) throws {
-        entries = try decoder.singleValueContainer().decode([Entry].self)
-    }
-
-    /// Encodes the array of names and values.
+    /// Encodes an object with a field for each metric.
     public func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(entries)
+        var container = encoder.container(keyedBy: MetricName.self)
+        for entry in entries {
+            let name = MetricName(stringValue: entry.name)
+            if entry.value.isFinite {
+                try container.encode(entry.value, forKey: name)
+            } else {
+                let word = entry.value.isNaN ? "NaN" : entry.value > 0 ? "Infinity" : "-Infinity"
+                try container.encode(word, forKey: name)
+            }
+        }
     }
 }
 
-extension MetricReport.Entry: Codable {
-    private enum CodingKeys: String, CodingKey {
-        case name, value
-    }
+/// A metric's name as a field of a JSON object.
+private struct MetricName: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
 
-    private static let words = ["Infinity": Double.infinity, "-Infinity": -.infinity, "NaN": .nan]
+    init(stringValue: String) { self.stringValue = stringValue }
 
-    /// Decodes a name, and a value that is a number or one of the three words for what is not finite.
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: CodingKeys.self)
-        name = try container.decode(String.self, forKey: .name)
-        guard let word = try? container.decode(String.self, forKey: .value) else {
-            value = try container.decode(Double.self, forKey: .value)
-            return
-        }
-        guard let number = Self.words[word] else {
-            throw DecodingError.dataCorruptedError(
-                forKey: .value, in: container,
-                debugDescription: "\"\(word)\" should be a number, \"Infinity\", \"-Infinity\" or \"NaN\"")
-        }
-        value = number
-    }
-
-    /// Encodes a name, and a value that is a number or one of the three words for what is not finite.
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(name, forKey: .name)
-        if value.isFinite {
-            try container.encode(value, forKey: .value)
-        } else {
-            try container.encode(
-                value.isNaN ? "NaN" : value > 0 ? "Infinity" : "-Infinity", forKey: .value)
-        }
-    }
+    init?(intValue: Int) { nil }
 }

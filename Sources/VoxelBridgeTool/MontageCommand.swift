@@ -1,0 +1,54 @@
+import ArgumentParser
+import Foundation
+import VolumeFigures
+import VolumeTranslation
+
+extension Montage.Convention: ExpressibleByArgument {}
+
+struct MontageCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "montage",
+        abstract: "Draw volumes in axial, coronal and sagittal views, a row for each, as a PNG image.",
+        discussion: """
+            All volumes are cut at the same point in the world, by default the middle of the first one's \
+            foreground, so that volumes on different grids can be compared.
+
+              voxelbridge montage ct.nii.gz mri.nii.gz --labels CT,MRI --output compare.png
+            """)
+
+    @Argument(help: "The volumes, from the top row down.")
+    var volumes: [String]
+
+    @Option(help: "The image to write (.png).")
+    var output: String
+
+    @Option(help: "A label for each row, with commas between. (default: the files' names)")
+    var labels: String?
+
+    @Option(help: "The side of the patient's right: left of the image (radiological), or right (neurological).")
+    var convention = Montage.Convention.radiological
+
+    @OptionGroup(title: "Messages")
+    var logging: LoggingOptions
+
+    private var rowLabels: [String] {
+        labels?.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+            ?? volumes.map { URL(filePath: $0).lastPathComponent }
+    }
+
+    func validate() throws {
+        guard rowLabels.count == volumes.count else {
+            throw ValidationError("--labels names \(rowLabels.count) rows, and there are \(volumes.count) volumes")
+        }
+    }
+
+    func run() throws {
+        try checkOutput(output, extensions: [".png"], inputs: volumes)
+        let logger = logging.logger
+        let rows = try zip(volumes, rowLabels).map {
+            Montage.Row(try readVolume($0, logger: logger).volume, label: $1)
+        }
+        try Montage(rows: rows, convention: convention).write(to: URL(filePath: output))
+        logger.info("Wrote \(output)")
+    }
+}
