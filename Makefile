@@ -15,7 +15,7 @@ demo: ## Translate a real brain; results go to build/demo (a brain of your own: 
 .PHONY: test
 test: ## Run the tests (some of them: FILTER=VolumesTests)
 	@.ci/setup
-	swift test -c release -Xswiftc -enable-testing $(if $(FILTER),--filter '$(FILTER)')
+	swift test -c release -Xswiftc -enable-testing --disable-xctest $(if $(FILTER),--filter '$(FILTER)')
 
 .PHONY: build
 build: ## Build the voxelbridge command
