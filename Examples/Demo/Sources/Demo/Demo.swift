@@ -24,6 +24,7 @@ struct Demo {
     }
 
     static func run(brain: String, folder: URL) async throws {
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let reference = try RescaleIntensity().apply(to: Volume(contentsOf: brain)).volume
         let source = SliceWiseMethod()(reference)
         let style = try StyleKey(of: reference)
@@ -47,7 +48,6 @@ struct Demo {
         let table = try comparison.table()
         print("\n\(table)")
 
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         try reference.write(to: folder.appending(path: "reference.nii.gz"))
         try source.write(to: folder.appending(path: "spoiled.nii.gz"))
         try result.write(to: folder.appending(path: "restored.nii.gz"))
