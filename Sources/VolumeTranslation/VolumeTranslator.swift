@@ -34,7 +34,7 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
     ///   - style: the style of the target modality.
     ///   - progress: called after every batch of windows.
     /// - Returns: a volume on the source's grid, with intensities from 0 to 1. The source's background
-    ///   (``ForegroundMask``) is zero.
+    ///   (`ForegroundMask`) is zero.
     /// - Throws: what preparing, conditioning or sampling throws; `CancellationError` when the task is
     ///   cancelled.
     public func translate(
