@@ -7,9 +7,9 @@ import Volumes
 ///
 /// ```swift
 /// let translator = VolumeTranslator(
-///     preprocessing: .brain(spacing: 1),
+///     preprocessing: .brain(spacing: 1, multiple: network.configuration.sizeMultiple),
 ///     sampler: SliceSampler(
-///         scheduler: BrownianBridge(steps: 50), denoiser: HistogramMatchingDenoiser(),
+///         scheduler: BrownianBridge(steps: 50), denoiser: UNetDenoiser(network),
 ///         corrector: ScoreCorrector(steps: 1, stepSize: 0.5)))
 /// let mri = try await translator.translate(ct, style: StyleKey(of: reference))
 /// try mri.write(to: "mri.nii.gz")
