@@ -1,0 +1,110 @@
+import Foundation
+import SliceSampling
+
+/// Samples a synthetic volume with a denoiser of its own, and checks the result against theory.
+///
+/// The sampler is all that is imported: no file format, no network, no system library.
+@main
+struct StandaloneSampler {
+    static func main() async throws {
+        let denoiser = WindowMeanDenoiser(signal: 0.09, noise: 0.04)
+        let (clean, noisy) = volumes(signal: denoiser.signal, noise: denoiser.noise)
+
+        // Every window on its own: the mean of three slices.
+        let independent = SliceSampler(
+            scheduler: BrownianBridge(steps: 20), denoiser: denoiser, aggregation: nil)
+        // Each slice the mean over the three windows that hold it: five slices with weights 1, 2, 3, 2, 1.
+        let aligned = SliceSampler(
+            scheduler: BrownianBridge(steps: 20), denoiser: denoiser,
+            corrector: ScoreCorrector(steps: 1, stepSize: 0.5))
+
+        let checks = [
+            Check("source", noisy, weights: [1], shrinkage: 1, denoiser),
+            Check(
+                "independent windows", try await independent.sample(from: noisy),
+                weights: [1, 1, 1].map { $0 / 3 }, shrinkage: denoiser.shrinkage, denoiser),
+            Check(
+                "aligned trajectories (ISTA)", try await aligned.sample(from: noisy),
+                weights: [1, 2, 3, 2, 1].map { $0 / 9 }, shrinkage: denoiser.shrinkage, denoiser),
+        ]
+
+        print("Mean squared error             expected  measured")
+        var allHold = true
+        for check in checks {
+            let measured = meanSquaredError(check.volume, clean)
+            let holds = abs(measured - check.expected) < 0.05 * check.expected
+            allHold = allHold && holds
+            print(
+                check.name.padding(toLength: 30, withPad: " ", startingAt: 0),
+                String(
+                    format: "%.5f   %.5f  %@", check.expected, measured,
+                    holds ? "as expected" : "NOT AS EXPECTED"))
+        }
+        guard allHold else {
+            FileHandle.standardError.write(Data("Error: the sampler does not give what theory says.\n".utf8))
+            exit(1)
+        }
+    }
+
+    /// Columns of one value each along the slices, and the same with noise on every voxel.
+    static func volumes(signal: Float, noise: Float) -> (clean: Volume, noisy: Volume) {
+        var generator = SplitMix64(state: 1)
+        let grid = VoxelGrid(shape: [64, 64, 40])
+        var clean = Volume(grid: grid)
+        var noisy = clean
+        for y in 0..<64 {
+            for x in 0..<64 {
+                let value = generator.value(variance: signal)
+                for z in 0..<40 {
+                    clean[x, y, z] = value
+                    noisy[x, y, z] = value + generator.value(variance: noise)
+                }
+            }
+        }
+        return (clean, noisy)
+    }
+
+    /// The error over all slices that no background beyond the ends of the volume has reached.
+    static func meanSquaredError(_ volume: Volume, _ reference: Volume) -> Float {
+        let inside = 2..<volume.shape.z - 2
+        let squares = zip(volume.slices(inside), reference.slices(inside)).map { ($0 - $1) * ($0 - $1) }
+        return squares.reduce(0, +) / Float(squares.count)
+    }
+}
+
+/// A volume, and the error that it should have.
+struct Check {
+    let name: String
+    let volume: Volume
+    let expected: Float
+
+    /// The error of a weighted mean of slices that is shrunk: what shrinking takes from the signal, and what is
+    /// left of the noise.
+    init(
+        _ name: String, _ volume: Volume, weights: [Float], shrinkage: Float, _ denoiser: WindowMeanDenoiser
+    ) {
+        (self.name, self.volume) = (name, volume)
+        let lost = (1 - shrinkage) * (1 - shrinkage) * denoiser.signal
+        let kept = shrinkage * shrinkage * denoiser.noise * weights.reduce(0) { $0 + $1 * $1 }
+        expected = lost + kept
+    }
+}
+
+/// Random numbers that are the same on every run and machine.
+struct SplitMix64: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+
+    /// A value drawn evenly about zero.
+    mutating func value(variance: Float) -> Float {
+        let limit = (3 * variance).squareRoot()
+        return Float.random(in: -limit...limit, using: &self)
+    }
+}

@@ -1,0 +1,39 @@
+# Every target sees to its own set-up: what is missing on a Debian system is installed.
+
+BRAIN =
+FILTER =
+
+.PHONY: help
+help: ## Say what there is to make
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PHONY: demo
+demo: ## Translate a real brain; results go to build/demo (a brain of your own: BRAIN=brain.nii.gz)
+	@.ci/setup $(if $(BRAIN),,mricron-data)
+	swift run -c release --package-path Examples/Demo Demo build/demo $(BRAIN)
+
+.PHONY: test
+test: ## Run the tests (some of them: FILTER=VolumesTests)
+	@.ci/setup
+	swift test -c release -Xswiftc -enable-testing --disable-xctest $(if $(FILTER),--filter '$(FILTER)')
+
+.PHONY: build
+build: ## Build the voxelbridge command
+	@.ci/setup
+	swift build -c release --product voxelbridge
+
+.PHONY: examples
+examples: ## Run the example that needs no system library
+	swift run -c release --package-path Examples/StandaloneSampler StandaloneSampler
+
+.PHONY: lint
+lint: ## Check the layout of the code
+	swift format lint --strict --recursive Package.swift Sources Tests Examples
+
+.PHONY: format
+format: ## Lay out the code
+	swift format --in-place --recursive Package.swift Sources Tests Examples
+
+.PHONY: clean
+clean: ## Remove all that was built
+	rm -rf .build build Examples/*/.build
