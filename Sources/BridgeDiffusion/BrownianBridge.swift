@@ -16,7 +16,10 @@ public struct BrownianBridge: GaussianPathScheduler {
         case control
     }
 
+    /// The timesteps that sampling visits, descending.
     public let timesteps: [Int]
+
+    /// How a reverse step treats the posterior variance.
     public let stepRule: StepRule
 
     /// m_t: how far the bridge has gone from the target to the source.
@@ -45,7 +48,12 @@ public struct BrownianBridge: GaussianPathScheduler {
 
     /// A bridge that visits the given timesteps.
     ///
-    /// - Parameter timesteps: at least one, strictly descending, from `0..<trainingTimesteps`.
+    /// - Parameters:
+    ///   - timesteps: at least one, strictly descending, from `0..<trainingTimesteps`.
+    ///   - trainingTimesteps: T, at least 3.
+    ///   - schedule: how m_t grows.
+    ///   - varianceScale: s, above zero.
+    ///   - stepRule: how a reverse step treats the posterior variance.
     public init(
         timesteps: [Int], trainingTimesteps: Int = 1000, schedule: Schedule = .linear,
         varianceScale: Double = 1, stepRule: StepRule = .reference
@@ -62,8 +70,10 @@ public struct BrownianBridge: GaussianPathScheduler {
         progress = schedule.progress(trainingTimesteps)
     }
 
+    /// Number of timesteps T.
     public var trainingTimesteps: Int { progress.count }
 
+    /// 1 - m_t, m_t and delta_t.
     public func coefficients(at t: Int) -> PathCoefficients {
         let m = progress[t]
         return PathCoefficients(target: 1 - m, source: m, variance: 2 * varianceScale * (m - m * m))

@@ -19,7 +19,9 @@ extension GaussianPathScheduler {
 
     /// The variance of x_s given x_t and x_0: delta~ = delta_{t|s} s_s² / s_t².
     ///
-    /// - Parameter s: the earlier timestep, or `nil` for x_0 itself, whose variance is zero.
+    /// - Parameters:
+    ///   - s: the earlier timestep, or `nil` for x_0 itself, whose variance is zero.
+    ///   - t: the later timestep.
     public func posteriorVariance(of s: Int?, from t: Int) -> Double {
         guard let s else { return 0 }
         return transitionVariance(from: s, to: t) * coefficients(at: s).variance / coefficients(at: t).variance

@@ -56,8 +56,8 @@ public struct PathCoefficients: Hashable, Sendable {
 /// Which share of the posterior variance delta~ a reverse step takes out of its direction term, where eta
 /// says how much of it comes back as fresh noise.
 public enum StepRule: String, CaseIterable, Codable, Sendable {
-    /// All of it, whatever eta is: the rule of the public implementation of the Brownian bridge (BBDM), with
-    /// which published weights were judged. At eta < 1 the variance of x_s falls short of s_s².
+    /// All of it, whatever eta is: the rule of the public implementation of the Brownian bridge (BBDM), and of
+    /// the paper's. At eta < 1 the variance of x_s falls short of s_s².
     case reference
 
     /// eta² times it, so that x_s keeps its marginal N(a_s x_0 + b_s y, s_s² I) at every eta

@@ -14,7 +14,9 @@ public struct ForegroundMask: Sendable {
 
     /// The foreground of a volume.
     ///
-    /// - Parameter threshold: a share of the range of intensities, 0 to 1.
+    /// - Parameters:
+    ///   - volume: any intensities; the least of them is background.
+    ///   - threshold: a share of the range of intensities, 0 to 1.
     /// - Complexity: O(n).
     public init(of volume: Volume, threshold: Float = defaultThreshold) {
         let limit = Self.limit(in: volume, threshold: threshold)

@@ -17,6 +17,9 @@ public struct Resample: VolumeTransform {
         self.spacing = spacing
     }
 
+    /// The resampled volume. O(n) in the voxels of the larger grid.
+    ///
+    /// - Throws: ``PreprocessingError/tooManyVoxels(shape:limit:)`` where the new grid would have more than 2^30.
     public func apply(to volume: Volume) throws -> TransformedVolume {
         let source = volume.grid
         let ratio = source.spacing / spacing

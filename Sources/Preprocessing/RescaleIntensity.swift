@@ -5,6 +5,8 @@ public struct RescaleIntensity: VolumeTransform {
     /// A step that scales to 0 ... 1.
     public init() {}
 
+    /// The scaled volume. O(n).
+    ///
     /// - Throws: ``PreprocessingError/constantVolume(_:)`` where there is no range to scale.
     public func apply(to volume: Volume) throws -> TransformedVolume {
         let range = volume.intensityRange

@@ -53,6 +53,7 @@ public struct UNetArchitecture: Layer {
     ///   - y: source slices, of the same shape.
     ///   - time: `sinusoids(of:)` the time steps, `[batch, model channels]`.
     ///   - key: the style key, `[batch, 3, bins]`, where the network takes one.
+    ///   - arithmetic: computes the layers, and holds the numbers of their parameters.
     /// - Returns: `[batch, 2N + 1, rows, columns]`.
     public func callAsFunction<A: LayerArithmetic>(
         x: A.Value, y: A.Value, time: A.Value, key: A.Value?, with arithmetic: A

@@ -18,8 +18,10 @@ public struct UNetDenoiser: SliceDenoiser {
     /// The network.
     public let network: UNet
 
+    /// What the network was trained to predict.
     public let parameterization: Parameterization
 
+    /// N, as the configuration of the network has it.
     public var radius: Int { network.configuration.radius }
 
     /// A denoiser.
@@ -31,6 +33,8 @@ public struct UNetDenoiser: SliceDenoiser {
         (self.network, self.parameterization) = (network, parameterization)
     }
 
+    /// The network's output for each window, one after another.
+    ///
     /// - Throws: `UNetError.input` where the slices or the style key do not fit the network;
     ///   `CancellationError`.
     public func predict(

@@ -14,6 +14,7 @@ public struct MeanAggregation: SliceAggregation {
     /// Every position counts alike.
     public init() {}
 
+    /// One for every position.
     public func weights(radius: Int) -> [Float] { [Float](repeating: 1, count: 2 * radius + 1) }
 }
 
@@ -22,6 +23,7 @@ public struct MiddleSliceAggregation: SliceAggregation {
     /// Only the middle position counts.
     public init() {}
 
+    /// One for the middle position, zero for the others.
     public func weights(radius: Int) -> [Float] {
         (0...2 * radius).map { $0 == radius ? 1 : 0 }
     }

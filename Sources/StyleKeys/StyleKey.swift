@@ -39,6 +39,7 @@ public struct StyleKey: Hashable, Sendable {
     /// [0.001, 1] and those that are not finite are passed over.
     ///
     /// - Parameters:
+    ///   - volume: a volume in the style wanted.
     ///   - bins: bins in each token, at least 2; the published networks take 128.
     ///   - scaling: whether intensities are still to be brought to [0, 1].
     /// - Throws: `StyleKeyError.nothingButBackground` where no voxel falls into a bin, and

@@ -29,8 +29,8 @@ public struct Montage: Sendable {
         /// can be drawn; other characters become boxes.
         public var label: String?
 
-        /// Intensities shown as black and as white, both finite. `nil` shows the least as black and the 99.8th percentile
-        /// as white.
+        /// Intensities shown as black and as white, both finite. `nil` shows the least as black and the 99.8th
+        /// percentile as white.
         public var window: ClosedRange<Float>?
 
         /// A volume with a label and a window.

@@ -3,7 +3,12 @@ import Foundation
 /// Why a file could not be read or written.
 ///
 /// ```swift
-/// do { volume = try Volume(contentsOf: url) } catch where error.reason == .missing { ... }
+/// do {
+///     volume = try Volume(contentsOf: url)
+/// } catch {
+///     guard error.reason == .missing else { throw error }
+///     volume = blank
+/// }
 /// ```
 public struct VolumeIOError: Error, Hashable, Sendable {
     /// The file that was to be read or written.

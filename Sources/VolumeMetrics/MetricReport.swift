@@ -26,6 +26,8 @@ public struct MetricReport: Equatable, Sendable, Encodable {
     /// The metrics of a prediction.
     ///
     /// - Parameters:
+    ///   - prediction: the volume that is judged.
+    ///   - reference: the volume that it should equal, voxel for voxel.
     ///   - mask: where to look: voxels above zero. `nil` looks everywhere.
     ///   - metrics: what to report; by default the three that translation papers report.
     /// - Throws: what the first metric that has no value throws, mostly a `MetricError`.

@@ -7,9 +7,9 @@ import Volumes
 ///
 /// ```swift
 /// let translator = VolumeTranslator(
-///     preprocessing: .brain(spacing: 1),
+///     preprocessing: .brain(spacing: 1, multiple: network.configuration.sizeMultiple),
 ///     sampler: SliceSampler(
-///         scheduler: BrownianBridge(steps: 50), denoiser: HistogramMatchingDenoiser(),
+///         scheduler: BrownianBridge(steps: 50), denoiser: UNetDenoiser(network),
 ///         corrector: ScoreCorrector(steps: 1, stepSize: 0.5)))
 /// let mri = try await translator.translate(ct, style: StyleKey(of: reference))
 /// try mri.write(to: "mri.nii.gz")
@@ -34,7 +34,7 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
     ///   - style: the style of the target modality.
     ///   - progress: called after every batch of windows.
     /// - Returns: a volume on the source's grid, with intensities from 0 to 1. The source's background
-    ///   (``ForegroundMask``) is zero.
+    ///   (`ForegroundMask`) is zero.
     /// - Throws: what preparing, conditioning or sampling throws; `CancellationError` when the task is
     ///   cancelled.
     public func translate(

@@ -23,7 +23,9 @@ public struct VoxelGrid: Hashable, Sendable {
 
     /// A grid along the world's axes, with voxel (0, 0, 0) at the origin.
     ///
-    /// - Parameter spacing: distance between voxels in millimetres, above zero.
+    /// - Parameters:
+    ///   - shape: number of voxels along each axis, all at least one.
+    ///   - spacing: distance between voxels in millimetres, above zero.
     public init(shape: SIMD3<Int>, spacing: SIMD3<Double> = .one) {
         self.init(shape: shape, affine: Affine(spacing: spacing))
     }

@@ -14,11 +14,14 @@ public struct Convolution: Layer {
 
     /// A convolution whose parameters are `path.weight` and `path.bias`.
     ///
-    /// - Parameters:
-    ///   - kernel: the kernel's extents, one for each spatial axis, all odd.
-    ///   - stride: elements between neighbouring positions of the kernel.
-    ///
     /// The padding is half the kernel, so that a stride of one keeps the size.
+    ///
+    /// - Parameters:
+    ///   - path: what the parameters' names begin with.
+    ///   - inputs: channels of the input.
+    ///   - outputs: channels of the output.
+    ///   - kernel: the kernel's extents, one for each spatial axis, equal and odd.
+    ///   - stride: elements between neighbouring positions of the kernel.
     public init(_ path: String, inputs: Int, outputs: Int, kernel: [Int], stride: Int = 1) {
         precondition(kernel.allSatisfy { $0 == kernel[0] && $0 % 2 == 1 }, "the kernel \(kernel) has no middle")
         weight = Parameter("\(path).weight", [outputs, inputs] + kernel)

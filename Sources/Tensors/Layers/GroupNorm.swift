@@ -14,7 +14,10 @@ public struct GroupNorm: Layer {
 
     /// A normalisation whose parameters are `path.weight` and `path.bias`.
     ///
-    /// - Parameter channels: a multiple of `groups`.
+    /// - Parameters:
+    ///   - path: what the parameters' names begin with.
+    ///   - channels: a multiple of `groups`.
+    ///   - epsilon: what is added to the variance.
     public init(_ path: String, channels: Int, epsilon: Float = 1e-5) {
         weight = Parameter("\(path).weight", [channels])
         bias = Parameter("\(path).bias", [channels])
