@@ -76,7 +76,10 @@ private func row(_ voxels: [Float]) -> Volume {
         #expect(throws: MetricError.notFinite(metric: "mae")) {
             try MAE()(row([1, 2, .nan, 3]), against: reference)
         }
-        #expect(throws: MetricError.zeroNormaliser(metric: "nrmse_euclidean", normaliser: "the norm of the reference")) {
+        #expect(
+            throws: MetricError.zeroNormaliser(
+                metric: "nrmse_euclidean", normaliser: "the norm of the reference")
+        ) {
             try NRMSE()(prediction, against: row([0, 0, 0, 0]))
         }
         #expect(throws: MetricError.zeroNormaliser(metric: "psnr", normaliser: "the range of the reference")) {
