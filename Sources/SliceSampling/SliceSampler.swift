@@ -77,7 +77,8 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
     /// - Returns: the estimate of x_0 at the last timestep, on the source's grid.
     /// - Throws: ``SamplingError``, whatever the denoiser throws, or `CancellationError` within one batch of
     ///   the task's cancellation.
-    /// - Complexity: four volumes of memory, for independent windows 2 (2N+1) + 2, and the batches in flight.
+    /// - Complexity: memory for four volumes beside the source, for independent windows 3 (2N+1) + 1; one more
+    ///   where the slices are not stacked along the source's last axis; and the batches in flight.
     public func sample(
         from source: Volume, conditioning: Denoiser.Conditioning,
         progress: (@Sendable (SamplingProgress) -> Void)? = nil
