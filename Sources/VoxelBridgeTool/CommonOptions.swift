@@ -41,6 +41,22 @@ func readVolume(_ path: String, logger: Logger) throws -> VolumeFile {
     return file
 }
 
+/// The style key of the volume in a file.
+func readKey(ofVolume path: String, bins: Int, logger: Logger) throws -> StyleKey {
+    let volume = try readVolume(path, logger: logger).volume
+    do { return try StyleKey(of: volume, bins: bins) } catch {
+        throw FileFailure(path: path, reason: "\(error)")
+    }
+}
+
+/// What is wrong with a file, where the error itself does not name the file.
+struct FileFailure: Error, CustomStringConvertible {
+    let path: String
+    let reason: String
+
+    var description: String { "\(path): \(reason)" }
+}
+
 /// Checks, before long work begins, that its result can be written.
 func checkOutput(_ path: String, extensions: [String], inputs: [String]) throws {
     let url = URL(filePath: path).standardizedFileURL
