@@ -71,9 +71,11 @@ func checkOutput(_ path: String, extensions: [String], inputs: [String]) throws 
     }
     let resolved = url.resolvingSymlinksInPath()
     // A file that is there is replaced. A folder must not be, nor a device that a link leads to.
-    let existing = try? FileManager.default.attributesOfItem(atPath: resolved.path)[.type] as? FileAttributeType
-    guard existing == nil || existing == .typeRegular else {
-        throw ValidationError("the output, \(path), is a folder or a device; give a file's name")
+    if FileManager.default.fileExists(atPath: resolved.path) {
+        let attributes = try FileManager.default.attributesOfItem(atPath: resolved.path)
+        guard attributes[.type] as? FileAttributeType == .typeRegular else {
+            throw ValidationError("the output, \(path), is there already and is no file; give it another name")
+        }
     }
     for input in inputs where URL(filePath: input).standardizedFileURL.resolvingSymlinksInPath() == resolved {
         throw ValidationError("the output would overwrite the input \(input); give it another name")
