@@ -16,7 +16,10 @@ public struct BrownianBridge: GaussianPathScheduler {
         case control
     }
 
+    /// The timesteps that sampling visits, descending.
     public let timesteps: [Int]
+
+    /// How a reverse step treats the posterior variance.
     public let stepRule: StepRule
 
     /// m_t: how far the bridge has gone from the target to the source.
@@ -62,8 +65,12 @@ public struct BrownianBridge: GaussianPathScheduler {
         progress = schedule.progress(trainingTimesteps)
     }
 
+    /// T.
     public var trainingTimesteps: Int { progress.count }
 
+    /// 1 - m_t, m_t and delta_t.
+    ///
+    /// - Precondition: `t` is from `0..<trainingTimesteps`.
     public func coefficients(at t: Int) -> PathCoefficients {
         let m = progress[t]
         return PathCoefficients(target: 1 - m, source: m, variance: 2 * varianceScale * (m - m * m))

@@ -16,6 +16,7 @@ public struct CropToForeground: VolumeTransform {
         (self.threshold, self.margin) = (threshold, margin)
     }
 
+    /// The volume cut down; the inverse surrounds it with its lowest intensity.
     public func apply(to volume: Volume) -> TransformedVolume {
         guard let box = ForegroundMask.boundingBox(of: volume, threshold: threshold) else {
             return TransformedVolume(volume: volume, inverse: .geometry { $0 })

@@ -15,6 +15,7 @@ public struct PadToMultiple: VolumeTransform {
         (self.multiple, self.axes) = (multiple, axes)
     }
 
+    /// The extended volume; the inverse cuts off what was added.
     public func apply(to volume: Volume) -> TransformedVolume {
         var shape = volume.shape
         for axis in axes { shape[axis] = (shape[axis] + multiple - 1) / multiple * multiple }

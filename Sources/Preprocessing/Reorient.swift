@@ -8,6 +8,7 @@ public struct Reorient: VolumeTransform {
     /// A step to an orientation.
     public init(to orientation: Orientation = .ras) { self.orientation = orientation }
 
+    /// The turned volume; the inverse turns it back, to the bit.
     public func apply(to volume: Volume) -> TransformedVolume {
         let permutation = AxisPermutation(from: volume.grid.orientation, to: orientation)
         return TransformedVolume(

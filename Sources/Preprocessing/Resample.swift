@@ -17,6 +17,9 @@ public struct Resample: VolumeTransform {
         self.spacing = spacing
     }
 
+    /// The resampled volume; the inverse resamples to the grid that was.
+    ///
+    /// - Throws: ``PreprocessingError/tooManyVoxels(shape:limit:)``.
     public func apply(to volume: Volume) throws -> TransformedVolume {
         let source = volume.grid
         let ratio = source.spacing / spacing

@@ -22,6 +22,7 @@ public struct ScoreCorrector: SliceCorrector {
     /// The numerator of the step's size.
     public var scaling: Scaling
 
+    /// How the windows' predictions become the estimate in the score.
     public var aggregation: any SliceAggregation
 
     /// A corrector.
@@ -40,8 +41,10 @@ public struct ScoreCorrector: SliceCorrector {
         self.aggregation = aggregation
     }
 
+    /// M, at every timestep.
     public func corrections(at timestep: Int) -> Int { steps }
 
+    /// The slice a step along its score; a slice whose score is zero stays as it is.
     public func correct(
         _ slice: ArraySlice<Float>, estimate: ArraySlice<Float>, source: ArraySlice<Float>,
         at timestep: Int, scheduler: any GaussianPathScheduler

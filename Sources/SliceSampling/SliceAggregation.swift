@@ -14,6 +14,7 @@ public struct MeanAggregation: SliceAggregation {
     /// Every position counts alike.
     public init() {}
 
+    /// 2N+1 times 1.
     public func weights(radius: Int) -> [Float] { [Float](repeating: 1, count: 2 * radius + 1) }
 }
 
@@ -22,6 +23,7 @@ public struct MiddleSliceAggregation: SliceAggregation {
     /// Only the middle position counts.
     public init() {}
 
+    /// 1 in the middle, 0 around it.
     public func weights(radius: Int) -> [Float] {
         (0...2 * radius).map { $0 == radius ? 1 : 0 }
     }

@@ -14,8 +14,10 @@ import Volumes
 /// where their levels differ, acquisition or a slice-wise method made them differ. A window can only level its
 /// own slices; it is co-prediction that carries the level from window to window.
 public struct HistogramMatchingDenoiser: StyledDenoiser {
+    /// N: slices on either side of a window's middle one.
     public let radius: Int
 
+    /// The target x_0 itself.
     public var parameterization: Parameterization { .sample }
 
     /// Any slice will do.
@@ -32,6 +34,7 @@ public struct HistogramMatchingDenoiser: StyledDenoiser {
         try IntensityMap(from: source, to: style)
     }
 
+    /// The windows of the source, levelled and mapped; the noisy slices do not count.
     public func predict(
         _ windows: SliceWindows, at timestep: Int, conditioning map: IntensityMap
     ) async throws -> [Float] {
