@@ -17,8 +17,9 @@ struct SamplingReferenceTests {
         let sampled = try await sampler.sample(from: reference.source, conditioning: reference.style)
         for name in setting.names {
             let error = relativeL2(sampled.voxels, try reference.values(name))
-            // The network's rounding, 2e-6, grows a little on the way.
-            #expect(error < 2e-5, "\(name)")
+            // The network's own error, about 1e-6 with plain convolutions, grows on the way: to 7e-6 in
+            // the worst of the cases. Faster convolutions may cost a digit.
+            #expect(error < 1e-4, "\(name)")
         }
     }
 
