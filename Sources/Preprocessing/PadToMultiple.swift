@@ -1,24 +1,26 @@
 import Volumes
 
-/// Extends a volume with its lowest intensity, evenly on both sides, until its extents are multiples.
+/// Extends the slices of a plane with the volume's lowest intensity, evenly on both sides, until their rows and
+/// columns are multiples.
 public struct PadToMultiple: VolumeTransform {
-    /// What the extents are to be divisible by.
+    /// What the numbers of rows and of columns are to be divisible by.
     public var multiple: Int
 
-    /// The axes (0, 1, 2) that are extended.
-    public var axes: [Int]
+    /// The plane whose slices are extended.
+    public var plane: SlicePlane
 
-    /// A step that extends `axes` to a multiple, at least one.
-    public init(of multiple: Int, axes: [Int] = [0, 1, 2]) {
+    /// A step that extends the slices of a plane to a multiple, at least one.
+    public init(of multiple: Int, plane: SlicePlane = .axial) {
         precondition(multiple > 0, "a multiple must be above zero")
-        precondition(axes.allSatisfy((0..<3).contains), "the axes of a volume are 0, 1 and 2")
-        (self.multiple, self.axes) = (multiple, axes)
+        (self.multiple, self.plane) = (multiple, plane)
     }
 
-    /// The extended volume. O(n), and O(1) where nothing is missing.
+    /// The volume with rows and columns added; the inverse cuts them off again.
     public func apply(to volume: Volume) -> TransformedVolume {
         var shape = volume.shape
-        for axis in axes { shape[axis] = (shape[axis] + multiple - 1) / multiple * multiple }
+        for axis in plane.permutation(for: volume.grid).sources.prefix(2) {
+            shape[axis] = (shape[axis] + multiple - 1) / multiple * multiple
+        }
         guard shape != volume.shape else {
             return TransformedVolume(volume: volume, inverse: .geometry { $0 })
         }

@@ -14,21 +14,19 @@ public struct PreprocessingPipeline: Sendable {
     /// A pipeline of steps.
     public init(_ transforms: [any VolumeTransform]) { self.transforms = transforms }
 
-    /// The steps for a brain: RAS orientation, an isotropic spacing, the foreground's bounding box, slices
-    /// padded to a multiple, intensities from 0 to 1.
+    /// The steps for a brain: RAS orientation, an isotropic spacing, the foreground's bounding box, intensities
+    /// from 0 to 1.
     ///
-    /// - Parameters:
-    ///   - spacing: distance between voxels in millimetres, above zero.
-    ///   - multiple: what rows and columns of a slice are to be divisible by, as the network needs.
-    ///   - plane: the plane of the slices.
-    public static func brain(
-        spacing: Double = 1, multiple: Int = 1, plane: SlicePlane = .axial
-    ) -> PreprocessingPipeline {
-        let inPlane = [0, 1, 2].filter { $0 != plane.worldAxis }
-        return PreprocessingPipeline([
-            Reorient(to: .ras), Resample(spacing: spacing), CropToForeground(),
-            PadToMultiple(of: multiple, axes: inPlane), RescaleIntensity(),
+    /// - Parameter spacing: distance between voxels in millimetres, above zero.
+    public static func brain(spacing: Double = 1) -> PreprocessingPipeline {
+        PreprocessingPipeline([
+            Reorient(to: .ras), Resample(spacing: spacing), CropToForeground(), RescaleIntensity(),
         ])
+    }
+
+    /// This pipeline with a further step at its end.
+    public func appending(_ transform: some VolumeTransform) -> PreprocessingPipeline {
+        PreprocessingPipeline(transforms + [transform])
     }
 
     /// The prepared volume, and how to undo what was done.

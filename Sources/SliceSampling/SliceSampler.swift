@@ -56,8 +56,6 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
         aggregation: (any SliceAggregation)? = .mean, corrector: (any SliceCorrector)? = nil,
         background: Float = -1, batchSize: Int = 4, batchesInFlight: Int = 2
     ) {
-        precondition(corrector == nil || aggregation != nil, "a corrector needs an aggregation")
-        precondition(batchSize > 0 && batchesInFlight > 0, "at least one window in one batch is needed")
         self.scheduler = scheduler
         self.denoiser = denoiser
         self.plane = plane
@@ -66,6 +64,12 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
         self.background = background
         self.batchSize = batchSize
         self.batchesInFlight = batchesInFlight
+        checkInvariants()
+    }
+
+    private func checkInvariants() {
+        precondition(corrector == nil || aggregation != nil, "a corrector needs an aggregation")
+        precondition(batchSize > 0 && batchesInFlight > 0, "at least one window in one batch is needed")
     }
 
     /// The volume sampled for a source.
@@ -83,6 +87,8 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
         from source: Volume, conditioning: Denoiser.Conditioning,
         progress: (@Sendable (SamplingProgress) -> Void)? = nil
     ) async throws -> Volume {
+        // The properties may have been changed one by one.
+        checkInvariants()
         let permutation = plane.permutation(for: source.grid)
         let stack = source.permuted(permutation)
         var trajectory = SliceTrajectory(sampler: self, source: stack, conditioning: conditioning)

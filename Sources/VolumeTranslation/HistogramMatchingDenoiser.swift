@@ -24,7 +24,10 @@ public struct HistogramMatchingDenoiser: StyledDenoiser {
     public var sizeMultiple: Int { 1 }
 
     /// A denoiser of windows with `radius` slices on either side of their middle one.
-    public init(radius: Int = 1) {
+    ///
+    /// Wide windows level slices better, and take more of what anatomy changes from slice to slice for a difference
+    /// of levels. Three slices on either side suit a spacing of 1 mm.
+    public init(radius: Int = 3) {
         precondition(radius >= 0, "a radius cannot be negative")
         self.radius = radius
     }
@@ -38,35 +41,58 @@ public struct HistogramMatchingDenoiser: StyledDenoiser {
     public func predict(
         _ windows: SliceWindows, at timestep: Int, conditioning map: IntensityMap
     ) async throws -> [Float] {
-        var prediction: [Float] = []
-        prediction.reserveCapacity(windows.count * windows.valuesPerWindow)
-        for index in 0..<windows.count {
-            let window = Array(windows.source(index))
-            let length = windows.rows * windows.columns
-            for (slice, gain) in gains(of: window, voxelsPerSlice: length).enumerated() {
-                for value in window[slice * length..<(slice + 1) * length] {
-                    // Gains act on intensities from 0 on, where the background is.
-                    prediction.append(map((value + 1) * gain - 1))
+        let length = windows.rows * windows.columns
+        let values = windows.count * windows.valuesPerWindow
+        return [Float](unsafeUninitializedCapacity: values) { prediction, count in
+            for window in 0..<windows.count {
+                let source = windows.source(window)
+                let gains = Self.gains(of: source, slices: windows.slicesPerWindow, voxelsPerSlice: length)
+                source.withUnsafeBufferPointer { source in
+                    let start = window * windows.valuesPerWindow
+                    for (slice, gain) in gains.enumerated() {
+                        for voxel in slice * length..<(slice + 1) * length {
+                            // Gains act on intensities from 0 on, where the background is.
+                            prediction.initializeElement(
+                                at: start + voxel, to: map((source[voxel] + 1) * gain - 1))
+                        }
+                    }
                 }
             }
+            count = values
         }
-        return prediction
     }
 
-    /// The gain for each slice of a window that brings their common foreground to one mean.
-    private func gains(of window: [Float], voxelsPerSlice length: Int) -> [Float] {
-        let slices = 2 * radius + 1
-        var (sums, voxels) = ([Float](repeating: 0, count: slices), 0)
-        let background = 2 * ForegroundMask.defaultThreshold - 1
-        for voxel in 0..<length {
-            let column = (0..<slices).lazy.map { window[$0 * length + voxel] }
-            guard column.allSatisfy({ $0 > background }) else { continue }
-            voxels += 1
-            for (slice, value) in column.enumerated() { sums[slice] += value + 1 }
+    /// Fewer voxels say nothing of a slice's level.
+    private static let leastForeground = 100
+
+    /// The gain for each slice of a window that brings the voxels that are foreground in all of them to one mean.
+    /// Slices of hardly anything but background are left out.
+    private static func gains(
+        of window: ArraySlice<Float>, slices: Int, voxelsPerSlice length: Int
+    ) -> [Float] {
+        window.withUnsafeBufferPointer { window in
+            let background = 2 * ForegroundMask.defaultThreshold - 1
+            func values(_ slice: Int) -> UnsafeBufferPointer<Float> {
+                UnsafeBufferPointer(rebasing: window[slice * length..<(slice + 1) * length])
+            }
+            let counted = (0..<slices).filter { slice in
+                values(slice).reduce(0) { $0 + ($1 > background ? 1 : 0) } >= leastForeground
+            }
+            var isCommon = [Bool](repeating: true, count: length)
+            for slice in counted {
+                let values = values(slice)
+                for voxel in 0..<length { isCommon[voxel] = isCommon[voxel] && values[voxel] > background }
+            }
+            var gains = [Float](repeating: 1, count: slices)
+            guard !counted.isEmpty, isCommon.reduce(0, { $0 + ($1 ? 1 : 0) }) >= leastForeground else {
+                return gains
+            }
+            let sums = counted.map { slice in
+                zip(values(slice), isCommon).reduce(Float(0)) { $0 + ($1.1 ? $1.0 + 1 : 0) }
+            }
+            let level = sums.reduce(0, +) / Float(sums.count)
+            for (slice, sum) in zip(counted, sums) { gains[slice] = level / sum }
+            return gains
         }
-        // A few voxels say nothing of a slice's level.
-        guard voxels >= 100 else { return [Float](repeating: 1, count: slices) }
-        let level = sums.reduce(0, +) / Float(slices)
-        return sums.map { level / $0 }
     }
 }

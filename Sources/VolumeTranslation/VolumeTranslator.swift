@@ -7,7 +7,7 @@ import Volumes
 ///
 /// ```swift
 /// let translator = VolumeTranslator(
-///     preprocessing: .brain(spacing: 1, multiple: network.configuration.sizeMultiple),
+///     preprocessing: .brain(spacing: 1),
 ///     sampler: SliceSampler(
 ///         scheduler: BrownianBridge(steps: 50), denoiser: UNetDenoiser(network),
 ///         corrector: ScoreCorrector(steps: 1, stepSize: 0.5)))
@@ -15,7 +15,8 @@ import Volumes
 /// try mri.write(to: "mri.nii.gz")
 /// ```
 public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
-    /// Brings the source to the network's grid, and intensities from 0 to 1.
+    /// Brings the source to the network's spacing, and intensities from 0 to 1. Slices are then padded to the
+    /// sizes that the denoiser takes.
     public var preprocessing: PreprocessingPipeline
 
     /// Samples the prepared volume.
@@ -40,7 +41,8 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
     public func translate(
         _ source: Volume, style: StyleKey, progress: (@Sendable (SamplingProgress) -> Void)? = nil
     ) async throws -> Volume {
-        let prepared = try preprocessing.apply(to: source)
+        let padding = PadToMultiple(of: sampler.denoiser.sizeMultiple, plane: sampler.plane)
+        let prepared = try preprocessing.appending(padding).apply(to: source)
         let input = prepared.volume.map { 2 * $0 - 1 }
         let sampled = try await sampler.sample(
             from: input, conditioning: sampler.denoiser.conditioning(for: input, style: style),

@@ -37,6 +37,10 @@ enum Main {
             } else {
                 try command.run()
             }
+            // What was printed must have arrived, on a full disk too.
+            guard fflush(nil) == 0 else {
+                throw FileFailure(path: "standard output", reason: String(cString: strerror(errno)))
+            }
         } catch {
             exit(with: error)
         }

@@ -99,10 +99,12 @@ struct TransformTests {
             for _ in 0..<3 { volume.voxels[Int.random(in: 0..<grid.count, using: &generator)] = 1 }
             let multiple = Int.random(in: 1...8, using: &generator)
             let margin = Int.random(in: 0...2, using: &generator)
+            let plane = SlicePlane.allCases.randomElement(using: &generator)!
             let prepared = try PreprocessingPipeline([
-                CropToForeground(margin: margin), PadToMultiple(of: multiple, axes: [0, 1]),
+                CropToForeground(margin: margin), PadToMultiple(of: multiple, plane: plane),
             ]).apply(to: volume)
-            try #require(prepared.volume.shape.x % multiple == 0 && prepared.volume.shape.y % multiple == 0)
+            let stack = prepared.volume.permuted(plane.permutation(for: prepared.volume.grid))
+            try #require(stack.shape.x % multiple == 0 && stack.shape.y % multiple == 0)
             let restored = try prepared.restore(prepared.volume)
             try #require(restored.voxels == volume.voxels && restored.grid.matches(grid))
             // Nothing moves in the world.
@@ -147,7 +149,8 @@ struct TransformTests {
             guard grid.count > 1 else { return }
             let volume = Volume(grid: grid, voxels: generator.floats(grid.count))
             let plane = SlicePlane.allCases.randomElement(using: &generator)!
-            let prepared = try PreprocessingPipeline.brain(spacing: 1.5, multiple: 4, plane: plane)
+            let prepared = try PreprocessingPipeline.brain(spacing: 1.5)
+                .appending(PadToMultiple(of: 4, plane: plane))
                 .apply(to: volume)
             let stack = prepared.volume.permuted(plane.permutation(for: prepared.volume.grid))
             try #require(stack.shape.x % 4 == 0 && stack.shape.y % 4 == 0)

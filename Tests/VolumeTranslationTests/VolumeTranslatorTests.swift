@@ -1,0 +1,151 @@
+import Foundation
+import TestSupport
+import Testing
+import VolumeTranslation
+
+/// The whole path, on pictures of brains.
+struct VolumeTranslatorTests {
+    private func translator(
+        spacing: Double = 3, plane: SlicePlane = .axial, steps: [Int] = [0]
+    ) -> VolumeTranslator<HistogramMatchingDenoiser> {
+        VolumeTranslator(
+            preprocessing: .brain(spacing: spacing),
+            sampler: SliceSampler(
+                scheduler: BrownianBridge(timesteps: steps), denoiser: HistogramMatchingDenoiser(),
+                plane: plane))
+    }
+
+    /// A grid of any orientation, spacing and tilt around the phantom's ellipsoid.
+    private func randomGrid(_ generator: inout SeededGenerator) -> VoxelGrid {
+        let tilt = Double.random(in: -0.4...0.4, using: &generator)
+        let (cosine, sine) = (cos(tilt), sin(tilt))
+        let axes: [SIMD3<Double>] = [[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]]
+            .shuffled(using: &generator).map { Bool.random(using: &generator) ? $0 : -$0 }
+        let spacing = (0..<3).map { _ in Double.random(in: 2...4, using: &generator) }
+        let shape = SIMD3<Int>(spacing.map { Int(70 / $0) })
+        let columns = zip(axes, spacing).map { $0 * $1 }
+        let corner = SIMD3<Double>(generator.floats(3, in: -100...100).map { Double($0) })
+        return VoxelGrid(
+            shape: shape, affine: Affine(columns: columns[0], columns[1], columns[2], translation: corner))
+    }
+
+    @Test func theResultLiesOnTheSourcesGrid() async {
+        await checkLaw(cases: 25) { generator in
+            let source = Volume.brainPhantom(on: randomGrid(&generator))
+            let plane = SlicePlane.allCases.randomElement(using: &generator)!
+            // The style of the source itself, so that the result is the source again but for the resampling.
+            let result = try await translator(plane: plane).translate(source, style: StyleKey(of: source))
+            try #require(result.grid == source.grid)
+            try #require(result.voxels.allSatisfy { (0...1).contains($0) })
+            try #require(zip(result.voxels, source.voxels).allSatisfy { $1 > 0 || $0 == 0 })
+            let greatest = source.intensityRange.upperBound
+            let error = relativeL2(result.voxels, source.voxels.map { $0 / greatest })
+            try #require(error < 0.25, "the result is not the source: \(error)")
+            // Turned the wrong way it is farther off: right and left, front and back are not alike.
+            let turned = result.permuted(AxisPermutation(sources: [0, 1, 2], isReversed: [true, true, true]))
+            try #require(relativeL2(turned.voxels, source.voxels.map { $0 / greatest }) > error)
+        }
+    }
+
+    @Test func aSourceOnThePreparedGridIsLeftInPlace() async throws {
+        let source = Volume.brainPhantom(on: VoxelGrid(shape: [24, 28, 20], spacing: [3, 3, 3]))
+        let result = try await translator().translate(source, style: StyleKey(of: source))
+        let greatest = source.intensityRange.upperBound
+        // Nothing is resampled: what is left are the bins of the key and the levelling.
+        #expect(relativeL2(result.voxels, source.voxels.map { $0 / greatest }) < 0.04)
+    }
+
+    @Test func theStyleIsTakenOn() async throws {
+        let grid = VoxelGrid(shape: [36, 40, 32], spacing: [2, 2, 2])
+        let source = Volume.brainPhantom(on: grid)
+        // Another contrast, of the same order of brightness.
+        let style = try StyleKey(of: .brainPhantom(on: grid, fluid: 15, white: 100, grey: 40))
+        let result = try await translator(spacing: 2).translate(source, style: style)
+        let before = try StyleKey(of: source).distance(to: style)
+        let after = try StyleKey(of: result).distance(to: style)
+        #expect(before > 0.1)
+        #expect(after < 0.1 * before, "\(before) became \(after)")
+    }
+
+    @Test func theBitsAreTheSameForAnyBatches() async {
+        let source = Volume.brainPhantom(on: VoxelGrid(shape: [20, 24, 18], spacing: [3.5, 3, 4]))
+        await checkLaw(cases: 10) { generator in
+            let style = try StyleKey(of: source)
+            var translator = translator(steps: [999, 500, 1, 0])
+            translator.sampler.corrector = ScoreCorrector()
+            (translator.sampler.batchSize, translator.sampler.batchesInFlight) = (1, 1)
+            let expected = try await translator.translate(source, style: style)
+            translator.sampler.batchSize = Int.random(in: 1...40, using: &generator)
+            translator.sampler.batchesInFlight = Int.random(in: 1...8, using: &generator)
+            try #require(try await translator.translate(source, style: style) == expected)
+        }
+    }
+
+    @Test func slicesOfEachPlaneAreLevelled() async throws {
+        let source = Volume.brainPhantom(on: VoxelGrid(shape: [30, 34, 26], spacing: [2.5, 2.5, 2.5]))
+        var generator = SeededGenerator(seed: 11)
+        for plane in SlicePlane.allCases {
+            let permutation = plane.permutation(for: source.grid)
+            var turned = source.permuted(permutation)
+            let length = turned.shape.x * turned.shape.y
+            for slice in 0..<turned.shape.z {
+                let gain = Float.random(in: 0.8...1, using: &generator)
+                for index in slice * length..<(slice + 1) * length { turned.voxels[index] *= gain }
+            }
+            let flickering = turned.permuted(permutation.inverse)
+            let result = try await translator(spacing: 2.5, plane: plane)
+                .translate(flickering, style: StyleKey(of: source))
+            let greatest = source.intensityRange.upperBound
+            let clean = source.map { $0 / greatest }
+            let flicker = SliceConsistency(.error, plane: plane)
+            let before = try flicker(flickering.map { $0 / greatest }, against: clean)
+            let after = try flicker(result, against: clean)
+            #expect(after < 0.6 * before, "\(plane): \(before) became \(after)")
+        }
+    }
+
+    @Test func progressReachesItsEnd() async throws {
+        let source = Volume.brainPhantom(on: VoxelGrid(shape: [20, 24, 18], spacing: [3.5, 3, 4]))
+        let (reports, continuation) = AsyncStream.makeStream(of: SamplingProgress.self)
+        _ = try await translator(steps: [500, 0]).translate(source, style: StyleKey(of: source)) {
+            continuation.yield($0)
+        }
+        continuation.finish()
+        let last = await reports.reduce(nil as SamplingProgress?) { $1 }
+        #expect(last?.fractionCompleted == 1 && last?.steps == 2)
+    }
+
+    @Test func cancellationEndsTheWork() async throws {
+        let source = Volume.brainPhantom(on: VoxelGrid(shape: [30, 34, 26], spacing: [2.5, 2.5, 2.5]))
+        let translator = translator(spacing: 1, steps: Array((0..<1000).reversed()))
+        let (reports, continuation) = AsyncStream.makeStream(of: Void.self)
+        let task = Task {
+            try await translator.translate(source, style: StyleKey(of: source)) { _ in continuation.yield() }
+        }
+        // Only once it is under way.
+        for await _ in reports { break }
+        task.cancel()
+        await #expect(throws: CancellationError.self) { try await task.value }
+    }
+
+    @Test(arguments: [0, -1000, 7.5] as [Float])
+    func aConstantVolumeIsRefused(value: Float) async throws {
+        let grid = VoxelGrid(shape: [10, 10, 10])
+        let style = try StyleKey(of: .brainPhantom(on: VoxelGrid(shape: [20, 24, 18], spacing: [3, 3, 3])))
+        await #expect {
+            try await translator().translate(Volume(grid: grid, repeating: value), style: style)
+        } throws: { error in
+            guard case PreprocessingError.constantVolume(value) = error else { return false }
+            return "\(error)".contains("\(value)")
+        }
+    }
+
+    /// Intensities may have any scale and offset, as those of CT have.
+    @Test func scaleAndOffsetOfTheSourceDoNotMatter() async throws {
+        let source = Volume.brainPhantom(on: VoxelGrid(shape: [20, 24, 18], spacing: [3.5, 3, 4]))
+        let style = try StyleKey(of: source)
+        let result = try await translator().translate(source, style: style)
+        let shifted = try await translator().translate(source.map { 8 * $0 - 1024 }, style: style)
+        #expect(relativeL2(shifted.voxels, result.voxels) < 1e-3)
+    }
+}

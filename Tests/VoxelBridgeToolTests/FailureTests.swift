@@ -1,0 +1,147 @@
+import Foundation
+import TestSupport
+import Testing
+import VolumeTranslation
+
+/// What goes wrong is told with its name and a remedy, and leaves nothing behind.
+struct FailureTests {
+    /// A command line that cannot work. Words with an @ in front are files in the test's folder.
+    struct Misuse: CustomTestStringConvertible, Sendable {
+        let words: String
+        /// What the message must hold.
+        let messages: [String]
+
+        init(_ words: String, _ messages: String...) { (self.words, self.messages) = (words, messages) }
+
+        var testDescription: String { words }
+    }
+
+    /// A folder with good files and bad ones.
+    private func withFiles(_ body: (URL) async throws -> Void) async throws {
+        try await withTemporaryFolder { folder in
+            func file(_ name: String) -> URL { folder.appending(path: name) }
+            let brain = Volume.brainPhantom(on: VoxelGrid(shape: [12, 14, 10], spacing: [6, 6, 6]))
+            try brain.write(to: file("brain.nii"))
+            try brain.write(to: file("brain.nii.gz"))
+            try Volume(grid: VoxelGrid(shape: [4, 4, 4]), repeating: 5).write(to: file("flat.nii"))
+            try Data(contentsOf: file("brain.nii")).prefix(1000).write(to: file("short.nii"))
+            try Data(contentsOf: file("brain.nii.gz")).dropLast(20).write(to: file("short.nii.gz"))
+            try Data("{}".utf8).write(to: file("empty.json"))
+            try Data("no network".utf8).write(to: file("text.safetensors"))
+            try Data("{\"in_channels\": 6}".utf8).write(to: file("config.json"))
+            try FileManager.default.createDirectory(at: file("folder.nii"), withIntermediateDirectories: false)
+            // It stands for devices, which a test had better not touch.
+            try #require(mkfifo(file("pipe").path, 0o600) == 0)
+            try FileManager.default.createSymbolicLink(
+                at: file("pipe.nii"), withDestinationURL: file("pipe"))
+            try FileManager.default.createSymbolicLink(
+                at: file("alias.nii"), withDestinationURL: file("brain.nii"))
+            try await body(folder)
+        }
+    }
+
+    private func check(_ misuse: Misuse, status: Int32) async throws {
+        try await withFiles { folder in
+            let before = try folder.files
+            let words = misuse.words.split(separator: " ").map {
+                $0.hasPrefix("@") ? folder.appending(path: String($0.dropFirst())).path : String($0)
+            }
+            let outcome = try await Tool.run(words)
+            #expect(outcome.status == status, "\(outcome.messages)")
+            #expect(outcome.output.isEmpty)
+            #expect(outcome.messages.hasPrefix("Error: "))
+            for message in misuse.messages { #expect(outcome.messages.contains(message)) }
+            #expect(try folder.files == before)
+        }
+    }
+
+    private static let translate = "translate --model histogram --style @brain.nii --steps 3"
+
+    @Test(arguments: [
+        Misuse("frobnicate", "frobnicate"),
+        Misuse("info @brain.nii --colour", "--colour"),
+        Misuse("info", "<file>"),
+        Misuse("translate @brain.nii @out.nii --style @brain.nii", "--model"),
+        Misuse("\(translate) @brain.nii @out.nii --steps 2", "--steps must be from 3 to 1000, and is 2"),
+        Misuse("\(translate) @brain.nii @out.nii --steps many", "--steps"),
+        Misuse("\(translate) @brain.nii @out.nii --corrections=-1", "--corrections must be from 0", "-1"),
+        Misuse("\(translate) @brain.nii @out.nii --step-size=-0.5", "--step-size must not be negative"),
+        Misuse("\(translate) @brain.nii @out.nii --step-size nan", "--step-size"),
+        Misuse("\(translate) @brain.nii @out.nii --batch 0", "--batch must be at least 1"),
+        Misuse("\(translate) @brain.nii @out.nii --threads 0", "--threads must be from 1"),
+        Misuse("\(translate) @brain.nii @out.nii --spacing 0", "--spacing must be above zero"),
+        Misuse("\(translate) @brain.nii @out.nii --spacing inf", "--spacing must be above zero"),
+        Misuse("\(translate) @brain.nii @out.nii --mode best", "ista", "co-predict", "independent"),
+        Misuse("\(translate) @brain.nii @out.nii --plane oblique", "axial", "coronal", "sagittal"),
+        Misuse("\(translate) @brain.nii @out.nii --config @config.json", "--config belongs to a network"),
+        Misuse("\(translate) @brain.nii @out.nii --objective noise", "--objective"),
+        Misuse("\(translate) @brain.nii @out.mgz", "out.mgz", "must end in .nii or .nii.gz"),
+        Misuse("\(translate) @brain.nii @nowhere/out.nii", "nowhere", "create it first"),
+        Misuse("\(translate) @brain.nii @brain.nii", "would overwrite the input", "brain.nii"),
+        Misuse("\(translate) @brain.nii.gz @brain.nii", "would overwrite the input", "brain.nii"),
+        Misuse("\(translate) @brain.nii.gz @alias.nii", "would overwrite the input", "brain.nii"),
+        Misuse("\(translate) @brain.nii @folder.nii", "folder.nii, is there already and is no file"),
+        Misuse("\(translate) @brain.nii @pipe.nii", "pipe.nii, is there already and is no file"),
+        Misuse(
+            "translate @brain.nii @out.nii --style @brain.nii --model @text.safetensors",
+            "text.json", "give the network's configuration with --config"),
+        Misuse("key @brain.nii --bins 1", "--bins must be from 2 to 65536, and is 1"),
+        Misuse("key @brain.nii --output @key.txt", "must end in .json"),
+        Misuse("evaluate @brain.nii @brain.nii --data-range 0", "--data-range must be above zero"),
+        Misuse("preprocess @brain.nii @out.nii --multiple 0", "--multiple must be from 1 to 4096"),
+        Misuse("montage @brain.nii --labels one,two --output @out.png", "--labels names 2 rows"),
+        Misuse("montage @brain.nii --output @out.jpg", "must end in .png"),
+        Misuse(
+            "predict @text.safetensors @text.safetensors --model @text.safetensors --config @config.json",
+            "would overwrite the input"),
+    ])
+    func badUseEndsWith2(_ misuse: Misuse) async throws { try await check(misuse, status: 2) }
+
+    @Test(arguments: [
+        Misuse("info @missing.nii", "missing.nii: there is no such file"),
+        Misuse("info @folder.nii", "folder.nii", "folder"),
+        Misuse("info @config.json", "config.json", "no NIfTI file"),
+        Misuse("info @short.nii.gz", "short.nii.gz", "ends too early"),
+        Misuse("\(translate) @missing.nii @out.nii", "missing.nii: there is no such file"),
+        Misuse("\(translate) @short.nii @out.nii", "short.nii", "ends too early"),
+        Misuse("\(translate) @flat.nii @out.nii", "flat.nii: every voxel of the volume is 5.0"),
+        Misuse("\(translate) @brain.nii @out.nii --style @flat.nii", "flat.nii: the volume is nothing but"),
+        Misuse(
+            "\(translate) @brain.nii @out.nii --style @empty.json", "empty.json", "\"histogram\" is missing"),
+        Misuse("\(translate) @brain.nii @out.nii --style @missing.json", "missing.json"),
+        Misuse("\(translate) @brain.nii @out.nii --spacing 0.0001", "brain.nii", "larger spacing"),
+        Misuse(
+            "translate @brain.nii @out.nii --style @brain.nii --model histogramm",
+            "histogramm: there is no such file", "'histogram'"),
+        Misuse(
+            "translate @brain.nii @out.nii --style @brain.nii --model @text.safetensors --config @none.json",
+            "none.json"),
+        Misuse(
+            "translate @brain.nii @out.nii --style @brain.nii --model @text.safetensors --config @config.json",
+            "config.json"),
+        Misuse("key @flat.nii", "flat.nii: the volume is nothing but background"),
+        Misuse("key @brain.nii @missing.nii --output @key.json", "missing.nii"),
+        Misuse("preprocess @flat.nii @out.nii", "flat.nii: every voxel"),
+        Misuse("evaluate @brain.nii @flat.nii", "12 x 14 x 10", "4 x 4 x 4"),
+        Misuse("evaluate @brain.nii @brain.nii --mask @flat.nii", "mask", "4 x 4 x 4"),
+        Misuse("montage @missing.nii --output @out.png", "missing.nii"),
+    ])
+    func failedWorkEndsWith1(_ misuse: Misuse) async throws { try await check(misuse, status: 1) }
+
+    /// A device on which every write fails, as on a full disk.
+    private static let fullDevice = "/dev/full"
+
+    @Test(.enabled(if: FileManager.default.fileExists(atPath: fullDevice), "there is no /dev/full here"))
+    func resultsThatCannotBePrintedAreAFailure() async throws {
+        try await withFiles { folder in
+            let process = Process()
+            process.executableURL = try #require(Tool.executable)
+            process.arguments = ["info", folder.appending(path: "brain.nii").path]
+            process.standardOutput = FileHandle(forWritingAtPath: Self.fullDevice)
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            process.waitUntilExit()
+            #expect(process.terminationStatus == 1)
+        }
+    }
+}

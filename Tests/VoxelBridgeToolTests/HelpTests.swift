@@ -1,0 +1,38 @@
+import TestSupport
+import Testing
+
+/// What the command says of itself.
+struct HelpTests {
+    @Test(arguments: [
+        ([], "translate predict evaluate key preprocess info montage --version"),
+        (
+            ["translate"],
+            """
+            --model --config --style --steps --mode --corrections --step-size --scaling --step-rule --schedule \
+            --plane --batch --threads --spacing --objective --raw --verbose --quiet
+            """
+        ),
+        (["predict"], "--model --config"),
+        (["evaluate"], "--mask --data-range --plane --json --verbose --quiet"),
+        (["key"], "--bins --output --verbose --quiet"),
+        (["preprocess"], "--spacing --multiple --plane --verbose --quiet"),
+        (["info"], "--json"),
+        (["montage"], "--output --labels --convention --verbose --quiet"),
+    ])
+    func helpNamesEveryOption(command: [String], names: String) async throws {
+        let outcome = try await Tool.run(command + ["--help"])
+        #expect(outcome.status == 0 && outcome.messages.isEmpty)
+        let words = Set(outcome.output.split { " ,\n|[]/<>".contains($0) }.map(String.init))
+        for name in names.split(separator: " ") { #expect(words.contains(String(name)), "\(name)") }
+        // And none that this test does not know.
+        let options = words.filter { $0.hasPrefix("--") && !["--help", "--version"].contains($0) }
+        if !command.isEmpty {
+            #expect(options.isSubset(of: Set(names.split(separator: " ").map(String.init))))
+        }
+    }
+
+    @Test func theVersionIsTold() async throws {
+        let outcome = try await Tool.succeed("--version")
+        #expect(outcome.output.wholeMatch(of: /\d+\.\d+\.\d+\n/) != nil)
+    }
+}

@@ -1,0 +1,142 @@
+import Foundation
+import Tensors
+import TestSupport
+import Testing
+import VolumeTranslation
+
+/// `voxelbridge translate` with the model that needs no network.
+struct TranslateTests {
+    /// A folder with a source and a style of another contrast on another grid.
+    private func withSource(_ body: (URL) async throws -> Void) async throws {
+        try await withTemporaryFolder { folder in
+            let affine = Affine(columns: [0, 0, 3], [-3.5, 0.4, 0], [0.3, 3, 0], translation: [40, -20, 11])
+            try Volume.brainPhantom(on: VoxelGrid(shape: [18, 20, 24], affine: affine))
+                .write(to: folder.appending(path: "source.nii.gz"), space: .scanner)
+            try Volume.brainPhantom(
+                on: VoxelGrid(shape: [30, 34, 24], spacing: [2, 2, 2]), fluid: 15, white: 100, grey: 40
+            ).write(to: folder.appending(path: "style.nii"))
+            try await body(folder)
+        }
+    }
+
+    private func translate(_ folder: URL, to name: String, _ options: String...) async throws -> Tool.Outcome {
+        try await Tool.run(
+            [
+                "translate", folder.appending(path: "source.nii.gz").path, folder.appending(path: name).path,
+                "--model", "histogram", "--style", folder.appending(path: "style.nii").path, "--spacing", "3",
+                "--steps", "4",
+            ] + options)
+    }
+
+    @Test func writesTheTranslationOnTheSourcesGrid() async throws {
+        try await withSource { folder in
+            let outcome = try await translate(folder, to: "result.nii.gz")
+            #expect(outcome.status == 0)
+            #expect(outcome.output.isEmpty)
+            #expect(outcome.messages.contains("Wrote \(folder.appending(path: "result.nii.gz").path)"))
+            #expect(try folder.files == ["result.nii.gz", "source.nii.gz", "style.nii"])
+
+            let source = try VolumeFile(contentsOf: folder.appending(path: "source.nii.gz"))
+            let result = try VolumeFile(contentsOf: folder.appending(path: "result.nii.gz"))
+            #expect(result.volume.grid == source.volume.grid)
+            #expect(result.header.space == .scanner)
+            #expect(zip(result.volume.voxels, source.volume.voxels).allSatisfy { $1 > 0 || $0 == 0 })
+            let style = try StyleKey(of: Volume(contentsOf: folder.appending(path: "style.nii")))
+            let before = try StyleKey(of: source.volume).distance(to: style)
+            let after = try StyleKey(of: result.volume).distance(to: style)
+            #expect(after < 0.5 * before, "\(before) became \(after)")
+        }
+    }
+
+    @Test func theBytesAreTheSameForAnyThreadsAndBatches() async throws {
+        try await withSource { folder in
+            var files: Set<Data> = []
+            for (threads, batch) in [("1", "1"), ("2", "1"), ("2", "3"), ("1", "16")] {
+                _ = try await translate(
+                    folder, to: "result.nii.gz", "--threads", threads, "--batch", batch, "--quiet")
+                files.insert(try Data(contentsOf: folder.appending(path: "result.nii.gz")))
+            }
+            #expect(files.count == 1)
+        }
+    }
+
+    @Test func aStyleMayBeAKey() async throws {
+        try await withSource { folder in
+            let key = folder.appending(path: "style.json").path
+            try await Tool.succeed("key", folder.appending(path: "style.nii").path, "--output", key)
+            _ = try await translate(folder, to: "a.nii")
+            _ = try await translate(folder, to: "b.nii", "--style", key)
+            let results = try ["a.nii", "b.nii"].map { try Volume(contentsOf: folder.appending(path: $0)) }
+            // A key is written to as many digits as tell its numbers apart.
+            #expect(results[0] == results[1])
+        }
+    }
+
+    @Test(arguments: ["independent", "co-predict", "ista", "ista-middle"])
+    func everyModeRuns(mode: String) async throws {
+        try await withSource { folder in
+            for plane in ["axial", "coronal", "sagittal"] {
+                let outcome = try await translate(
+                    folder, to: "\(plane).nii", "--mode", mode, "--plane", plane)
+                #expect(outcome.status == 0, "\(outcome.messages)")
+            }
+            #expect(
+                try folder.files == ["axial.nii", "coronal.nii", "sagittal.nii", "source.nii.gz", "style.nii"])
+        }
+    }
+
+    @Test func quietIsSilentAndVerboseTellsMore() async throws {
+        try await withSource { folder in
+            let quiet = try await translate(folder, to: "a.nii", "--quiet")
+            #expect(quiet.status == 0 && quiet.output.isEmpty && quiet.messages.isEmpty)
+            let verbose = try await translate(folder, to: "a.nii", "--verbose", "--threads", "2")
+            #expect(verbose.messages.contains("ista, 4 steps, windows of 3 slices, 2 threads"))
+            #expect(try await translate(folder, to: "a.nii", "--quiet", "--verbose").status == 2)
+        }
+    }
+
+    @Test func voxelsThatAreNotFiniteAreWarnedOf() async throws {
+        try await withSource { folder in
+            let url = folder.appending(path: "source.nii.gz")
+            var source = try Volume(contentsOf: url)
+            (source[3, 3, 3], source[4, 4, 4]) = (.nan, .infinity)
+            try source.write(to: url)
+            let outcome = try await translate(folder, to: "a.nii")
+            #expect(outcome.status == 0)
+            #expect(outcome.messages.contains("Warning: \(url.path): 2 voxels were NaN or infinite"))
+        }
+    }
+
+    @Test func aLinkIsFollowed() async throws {
+        try await withSource { folder in
+            let target = folder.appending(path: "target.nii")
+            try Data().write(to: target)
+            try FileManager.default.createSymbolicLink(
+                at: folder.appending(path: "link.nii"), withDestinationURL: target)
+            #expect(try await translate(folder, to: "link.nii").status == 0)
+            #expect(try Volume(contentsOf: target).shape == [18, 20, 24])
+            try FileManager.default.removeItem(at: target)
+            #expect(try await translate(folder, to: "link.nii").status == 0)
+            #expect(try Volume(contentsOf: folder.appending(path: "link.nii")).shape == [18, 20, 24])
+        }
+    }
+
+    /// Killed in the middle of its work, the command leaves nothing.
+    @Test func whatIsKilledLeavesNoFile() async throws {
+        try await withSource { folder in
+            try await withTemporaryFolder { messages in
+                let (process, ended) = try Tool.start(
+                    [
+                        "translate", folder.appending(path: "source.nii.gz").path,
+                        folder.appending(path: "result.nii.gz").path, "--model", "histogram", "--style",
+                        folder.appending(path: "style.nii").path, "--spacing", "0.5", "--steps", "1000",
+                    ], output: messages)
+                try await Task.sleep(for: .milliseconds(500))
+                process.terminate()
+                for await _ in ended {}
+                #expect(process.terminationStatus == SIGTERM)
+                #expect(try folder.files == ["source.nii.gz", "style.nii"])
+            }
+        }
+    }
+}
