@@ -73,7 +73,9 @@ struct TranslateCommand: AsyncParsableCommand {
     func run() async throws {
         try checkOutput(output, extensions: volumeExtensions, inputs: [source, style])
         if model == "histogram" {
-            try await translate(with: HistogramMatchingDenoiser(), styleBins: 128)
+            // Windows that reach 3 mm to either side: farther away anatomy changes too much.
+            let radius = max(1, Int((3 / spacing).rounded()))
+            try await translate(with: HistogramMatchingDenoiser(radius: radius), styleBins: 128)
         } else {
             let network = try UNet(
                 weights: URL(filePath: model), configuration: try configurationFile())
