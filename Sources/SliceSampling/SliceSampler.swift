@@ -21,7 +21,8 @@
 /// The denoiser is evaluated S + (S - 1) M times on each window, for S steps with M corrections.
 ///
 /// The result is the same, bit for bit, at any ``batchSize``, any number of ``batchesInFlight`` and on every
-/// run: predictions are added up in the order of the windows, whatever order they arrive in.
+/// run: predictions are added up in the order of the windows, whatever order they arrive in, and noise is a
+/// function of its place alone.
 public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
     /// The process that is sampled, and the timesteps visited.
     public var scheduler: any GaussianPathScheduler
@@ -32,6 +33,10 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
     /// The plane of the slices.
     public var plane: SlicePlane
 
+    /// Further planes, each with a denoiser of its own: steps go through ``plane`` and these in turn, so that
+    /// what slices leave behind has no favoured direction. Needs an ``aggregation``.
+    public var alternatingPlanes: [SliceView<Denoiser>] = []
+
     /// How the windows' predictions for a slice become one; `nil` lets every window follow a trajectory of its
     /// own and keeps its middle slice.
     public var aggregation: (any SliceAggregation)?
@@ -39,8 +44,22 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
     /// What is done to the slices after each step but the last.
     public var corrector: (any SliceCorrector)?
 
+    /// The order of the steps.
+    public var order = StepOrder.first
+
+    /// How much of the posterior variance each step brings back as fresh noise: 0, a deterministic run, to 1,
+    /// ancestral sampling.
+    public var eta = 0.0
+
+    /// The noise: where sampling starts for a diffusion, and what is added at each step where ``eta`` is above 0.
+    public var noise = NoiseField()
+
     /// The value of voxels beyond the ends of the volume: N slices of it are sampled too, and dropped.
     public var background: Float
+
+    /// Whether windows are passed over whose source holds nothing but background, and background is taken for
+    /// their prediction; `nil` goes by what the denoiser says.
+    public var skipsBackground: Bool?
 
     /// Number of windows handed to the denoiser in one call.
     public var batchSize: Int
@@ -75,20 +94,21 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
     ///   - conditioning: handed to the denoiser with every batch.
     ///   - progress: called after every batch, in order.
     /// - Returns: the estimate of x_0 at the last timestep, on the source's grid.
-    /// - Throws: ``SamplingError``, whatever the denoiser throws, or `CancellationError` within one batch of
-    ///   the task's cancellation.
-    /// - Complexity: four volumes of memory, for independent windows 2 (2N+1) + 2, and the batches in flight.
+    /// - Throws: ``SamplingError`` where the denoiser throws or predicts what it must not; `CancellationError`
+    ///   within one batch of the task's cancellation.
+    /// - Complexity: five volumes of memory, for independent windows 3 (2N+1) + 2, and the batches in flight.
     public func sample(
         from source: Volume, conditioning: Denoiser.Conditioning,
         progress: (@Sendable (SamplingProgress) -> Void)? = nil
     ) async throws -> Volume {
-        let permutation = plane.permutation(for: source.grid)
-        let stack = source.permuted(permutation)
-        var trajectory = SliceTrajectory(sampler: self, source: stack, conditioning: conditioning)
+        var trajectory = SliceTrajectory(sampler: self, source: source, conditioning: conditioning)
         trajectory.onProgress = progress
-        for index in scheduler.timesteps.indices { try await trajectory.advance(step: index) }
-        return Volume(grid: stack.grid, voxels: trajectory.middleSlices()).permuted(permutation.inverse)
+        while !trajectory.isComplete { try await trajectory.advance() }
+        return trajectory.volume(of: trajectory.state)
     }
+
+    /// The planes that the steps go through in turn.
+    var views: [SliceView<Denoiser>] { [SliceView(plane: plane, denoiser: denoiser)] + alternatingPlanes }
 }
 
 extension SliceSampler where Denoiser.Conditioning == Void {
@@ -98,4 +118,27 @@ extension SliceSampler where Denoiser.Conditioning == Void {
     ) async throws -> Volume {
         try await sample(from: source, conditioning: (), progress: progress)
     }
+}
+
+/// A plane and the denoiser of its slices.
+public struct SliceView<Denoiser: SliceDenoiser>: Sendable {
+    /// The plane of the slices.
+    public var plane: SlicePlane
+
+    /// Predicts each window.
+    public var denoiser: Denoiser
+
+    /// A plane and the denoiser of its slices.
+    public init(plane: SlicePlane, denoiser: Denoiser) { (self.plane, self.denoiser) = (plane, denoiser) }
+}
+
+/// The order of a sampler's steps: how their error falls with their number.
+public enum StepOrder: Int, CaseIterable, Codable, Sendable {
+    /// Each step takes the estimate of x_0 for constant.
+    case first = 1
+
+    /// Each step takes the estimate to go on changing as it did since the step before (the two-point formula of
+    /// DPM-Solver++, arXiv 2211.01095, algorithm 2, with the half-logarithm of a_t² / s_t² for the time). It costs
+    /// no further evaluation. Meant for eta = 0 and `StepRule.marginalPreserving`.
+    case second = 2
 }
