@@ -35,7 +35,7 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
 
     /// Further planes, each with a denoiser of its own: steps go through ``plane`` and these in turn, so that
     /// what slices leave behind has no favoured direction. Needs an ``aggregation``.
-    public var alternatingPlanes: [SliceView<Denoiser>] = []
+    public var alternatingPlanes: [SliceView<Denoiser>]
 
     /// How the windows' predictions for a slice become one; `nil` lets every window follow a trajectory of its
     /// own and keeps its middle slice.
@@ -45,14 +45,14 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
     public var corrector: (any SliceCorrector)?
 
     /// The order of the steps.
-    public var order = StepOrder.first
+    public var order: StepOrder
 
     /// How much of the posterior variance each step brings back as fresh noise: 0, a deterministic run, to 1,
     /// ancestral sampling.
-    public var eta = 0.0
+    public var eta: Double
 
     /// The noise: where sampling starts for a diffusion, and what is added at each step where ``eta`` is above 0.
-    public var noise = NoiseField()
+    public var noise: NoiseField
 
     /// The value of voxels beyond the ends of the volume: N slices of it are sampled too, and dropped.
     public var background: Float
@@ -69,22 +69,37 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
 
     /// A sampler.
     ///
-    /// - Precondition: a corrector needs an aggregation; `batchSize` and `batchesInFlight` are at least one.
+    /// - Precondition: a corrector and alternating planes need an aggregation; eta lies between 0 and 1;
+    ///   `batchSize` and `batchesInFlight` are at least one.
     public init(
         scheduler: any GaussianPathScheduler, denoiser: Denoiser, plane: SlicePlane = .axial,
-        aggregation: (any SliceAggregation)? = .mean, corrector: (any SliceCorrector)? = nil,
-        background: Float = -1, batchSize: Int = 4, batchesInFlight: Int = 2
+        alternatingPlanes: [SliceView<Denoiser>] = [], aggregation: (any SliceAggregation)? = .mean,
+        corrector: (any SliceCorrector)? = nil, order: StepOrder = .first, eta: Double = 0,
+        noise: NoiseField = NoiseField(), background: Float = -1, skipsBackground: Bool? = nil,
+        batchSize: Int = 4, batchesInFlight: Int = 2
     ) {
-        precondition(corrector == nil || aggregation != nil, "a corrector needs an aggregation")
-        precondition(batchSize > 0 && batchesInFlight > 0, "at least one window in one batch is needed")
         self.scheduler = scheduler
         self.denoiser = denoiser
         self.plane = plane
+        self.alternatingPlanes = alternatingPlanes
         self.aggregation = aggregation
         self.corrector = corrector
+        self.order = order
+        self.eta = eta
+        self.noise = noise
         self.background = background
+        self.skipsBackground = skipsBackground
         self.batchSize = batchSize
         self.batchesInFlight = batchesInFlight
+        checkInvariants()
+    }
+
+    /// Stops the program where the properties contradict one another; they may be changed one by one.
+    func checkInvariants() {
+        precondition(corrector == nil || aggregation != nil, "a corrector needs an aggregation")
+        precondition(alternatingPlanes.isEmpty || aggregation != nil, "alternating planes need an aggregation")
+        precondition((0...1).contains(eta), "eta must lie between 0 and 1")
+        precondition(batchSize > 0 && batchesInFlight > 0, "at least one window in one batch is needed")
     }
 
     /// The volume sampled for a source.

@@ -22,11 +22,7 @@ struct SliceTrajectory<Denoiser: SliceDenoiser> {
 
     /// A run at its start, where x_t is the source, or noise.
     init(sampler: SliceSampler<Denoiser>, source volume: Volume, conditioning: Denoiser.Conditioning) {
-        precondition(sampler.corrector == nil || sampler.aggregation != nil, "a corrector needs an aggregation")
-        precondition(
-            sampler.alternatingPlanes.isEmpty || sampler.aggregation != nil,
-            "alternating planes need an aggregation")
-        precondition((0...1).contains(sampler.eta), "eta must lie between 0 and 1")
+        sampler.checkInvariants()
         self.sampler = sampler
         self.conditioning = conditioning
         self.volume = volume

@@ -8,7 +8,8 @@ public struct IntensityMap: Sendable {
     /// The images of evenly spaced intensities from the end of the background to 1.
     private let table: [Float]
 
-    /// Number of intervals of the table: finer than any key, so that matching to a key loses nothing.
+    /// Number of intervals of the table: several to a bin of the keys in use (128), so that matching to a key
+    /// loses nothing.
     private static let intervals = 1024
 
     /// The end of the background on the scale of style keys, from 0 to 1.
@@ -56,10 +57,9 @@ public struct IntensityMap: Sendable {
 
     /// The intensity, from 0 to 1, below which a share of a distribution lies; `shares` as above.
     private static func quantile(_ share: Double, of shares: [Double]) -> Float {
-        // The first bin whose upper edge reaches the share, and that holds anything.
-        let upper = min(max(shares.partitioningIndex { $0 >= share }, 1), shares.count - 1)
-        let width = shares[upper] - shares[upper - 1]
-        let within = width > 0 ? (share - shares[upper - 1]) / width : 0
+        // The upper edge of the first bin that holds anything and reaches the share.
+        let upper = shares.partitioningIndex { $0 > 0 && $0 >= share }
+        let within = (share - shares[upper - 1]) / (shares[upper] - shares[upper - 1])
         let position = (Double(upper - 1) + within) / Double(shares.count - 1)
         return Float(position) * (1 - background) + background
     }

@@ -41,6 +41,22 @@ func readVolume(_ path: String, logger: Logger) throws -> VolumeFile {
     return file
 }
 
+/// The style key of the volume in a file.
+func readKey(ofVolume path: String, bins: Int, logger: Logger) throws -> StyleKey {
+    let volume = try readVolume(path, logger: logger).volume
+    do { return try StyleKey(of: volume, bins: bins) } catch {
+        throw FileFailure(path: path, reason: "\(error)")
+    }
+}
+
+/// What is wrong with a file, where the error itself does not name the file.
+struct FileFailure: Error, CustomStringConvertible {
+    let path: String
+    let reason: String
+
+    var description: String { "\(path): \(reason)" }
+}
+
 /// Checks, before long work begins, that its result can be written.
 func checkOutput(_ path: String, extensions: [String], inputs: [String]) throws {
     let url = URL(filePath: path).standardizedFileURL
@@ -53,11 +69,12 @@ func checkOutput(_ path: String, extensions: [String], inputs: [String]) throws 
     guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
         throw ValidationError("the folder of the output, \(folder), does not exist; create it first")
     }
-    guard !FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) || !isFolder.boolValue
-    else {
-        throw ValidationError("the output, \(path), is a folder; give a file's name")
-    }
     let resolved = url.resolvingSymlinksInPath()
+    // A file that is there is replaced. A folder must not be, nor a device that a link leads to.
+    let existing = try? FileManager.default.attributesOfItem(atPath: resolved.path)[.type] as? FileAttributeType
+    guard existing == nil || existing == .typeRegular else {
+        throw ValidationError("the output, \(path), is a folder or a device; give a file's name")
+    }
     for input in inputs where URL(filePath: input).standardizedFileURL.resolvingSymlinksInPath() == resolved {
         throw ValidationError("the output would overwrite the input \(input); give it another name")
     }

@@ -47,8 +47,10 @@ struct EvaluateCommand: ParsableCommand {
         let maskVolume = try mask.map { try readVolume($0, logger: logger).volume }
         if predicted.shape == expected.shape, !predicted.grid.matches(expected.grid, tolerance: 0.1) {
             logger.warning(
-                "\(prediction) and \(reference) lie at different places in the world; they are compared voxel by voxel"
-            )
+                """
+                \(prediction) and \(reference) lie at different places in the world; they are compared voxel by \
+                voxel
+                """)
         }
         let report = try MetricReport(
             of: predicted, against: expected, mask: maskVolume,

@@ -32,24 +32,10 @@ struct KeyCommand: ParsableCommand {
     func run() throws {
         if let output { try checkOutput(output, extensions: [".json"], inputs: volumes) }
         let logger = logging.logger
-        let keys = try volumes.map { path in
-            do { return try StyleKey(of: readVolume(path, logger: logger).volume, bins: bins) } catch let error
-                as StyleKeyError
-            {
-                throw FileFailure(path: path, error: error)
-            }
-        }
+        let keys = try volumes.map { try readKey(ofVolume: $0, bins: bins, logger: logger) }
         let key = try StyleKey(averaging: keys)
         guard let output else { return try printJSON(key) }
         try key.write(to: URL(filePath: output))
         logger.info("Wrote \(output)")
     }
-}
-
-/// An error together with the file that it is about.
-struct FileFailure: Error, CustomStringConvertible {
-    let path: String
-    let error: any Error
-
-    var description: String { "\(path): \(error)" }
 }

@@ -38,7 +38,8 @@ struct MontageCommand: ParsableCommand {
 
     func validate() throws {
         guard rowLabels.count == volumes.count else {
-            throw ValidationError("--labels names \(rowLabels.count) rows, and there are \(volumes.count) volumes")
+            throw ValidationError(
+                "--labels names \(rowLabels.count) rows, and there are \(volumes.count) volumes")
         }
     }
 

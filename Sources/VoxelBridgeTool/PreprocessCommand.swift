@@ -39,8 +39,11 @@ struct PreprocessCommand: ParsableCommand {
     func run() throws {
         try checkOutput(output, extensions: volumeExtensions, inputs: [source])
         let file = try readVolume(source, logger: logging.logger)
-        let prepared = try PreprocessingPipeline.brain(spacing: spacing, multiple: multiple, plane: plane)
-            .apply(to: file.volume)
+        let pipeline = PreprocessingPipeline.brain(spacing: spacing, multiple: multiple, plane: plane)
+        let prepared: PreparedVolume
+        do { prepared = try pipeline.apply(to: file.volume) } catch {
+            throw FileFailure(path: source, reason: "\(error)")
+        }
         try prepared.volume.write(
             to: URL(filePath: output), space: file.header.space ?? .aligned, text: "voxelbridge preprocess")
         logging.logger.info("Wrote \(output)")

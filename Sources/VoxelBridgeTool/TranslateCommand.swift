@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Logging
 import VolumeTranslation
 
 struct TranslateCommand: AsyncParsableCommand {
@@ -55,6 +56,8 @@ struct TranslateCommand: AsyncParsableCommand {
     @OptionGroup(title: "Messages")
     var logging: LoggingOptions
 
+    private var logger: Logger { logging.logger }
+
     func validate() throws {
         guard spacing > 0, spacing.isFinite else { throw ValidationError("--spacing must be above zero") }
         if model == "histogram" {
@@ -81,34 +84,66 @@ struct TranslateCommand: AsyncParsableCommand {
     }
 
     private func translate(with denoiser: some StyledDenoiser, styleBins: Int) async throws {
-        let logger = logging.logger
         let file = try readVolume(source, logger: logger)
         let style = try readStyle(bins: styleBins)
         let sampler = sampling.sampler(for: denoiser)
         logger.debug(
-            "\(sampling.mode.rawValue), \(sampler.scheduler.timesteps.count) steps, windows of \(2 * denoiser.radius + 1) slices, \(sampler.batchesInFlight) threads"
-        )
-        let line = ProgressLine(label: "Translating")
-        let progress: (@Sendable (SamplingProgress) -> Void)? = logging.quiet ? nil : { @Sendable in line.show($0) }
+            """
+            \(sampling.mode.rawValue), \(sampler.scheduler.timesteps.count) steps, windows of \
+            \(2 * denoiser.radius + 1) slices, \(sampler.batchesInFlight) threads
+            """)
+        let line = logging.quiet ? nil : ProgressLine(label: "Translating")
+        let progress = line.map { line in { @Sendable report in line.show(report) } }
         let translated: Volume
-        if raw {
-            translated = try await sampler.sample(
-                from: file.volume, conditioning: denoiser.conditioning(for: file.volume, style: style),
-                progress: progress)
-        } else {
-            let translator = VolumeTranslator(
-                preprocessing: .brain(
-                    spacing: spacing, multiple: denoiser.sizeMultiple, plane: sampling.plane),
-                sampler: sampler)
-            translated = try await translator.translate(file.volume, style: style, progress: progress)
+        do {
+            if raw {
+                try checkRaw(file.volume, for: denoiser)
+                translated = try await sampler.sample(
+                    from: file.volume, conditioning: denoiser.conditioning(for: file.volume, style: style),
+                    progress: progress)
+            } else {
+                let translator = VolumeTranslator(
+                    preprocessing: .brain(
+                        spacing: spacing, multiple: denoiser.sizeMultiple, plane: sampling.plane),
+                    sampler: sampler)
+                translated = try await translator.translate(file.volume, style: style, progress: progress)
+            }
+        } catch let error as TranslationError {
+            throw FileFailure(path: self.style, reason: "\(error)")
+        } catch let error as PreprocessingError {
+            throw FileFailure(path: source, reason: "\(error)")
         }
         try translated.write(
             to: URL(filePath: output), space: file.header.space ?? .aligned, text: "voxelbridge translate")
         logger.info("Wrote \(output)")
     }
 
+    /// Checks that a volume that is to be sampled as it is can be.
+    private func checkRaw(_ volume: Volume, for denoiser: some StyledDenoiser) throws {
+        let axes = sampling.plane.permutation(for: volume.grid).sources
+        let (columns, rows) = (volume.shape[axes[0]], volume.shape[axes[1]])
+        let multiple = denoiser.sizeMultiple
+        guard columns % multiple == 0, rows % multiple == 0 else {
+            throw FileFailure(
+                path: source,
+                reason: """
+                    its \(sampling.plane.rawValue) slices are \(columns) x \(rows) voxels, and the model takes \
+                    multiples of \(multiple); leave out --raw, or pad the volume first
+                    """)
+        }
+        let range = volume.intensityRange
+        if range.lowerBound < -1 || range.upperBound > 1 {
+            logger.warning(
+                "\(source): the intensities go from \(range.lowerBound) to \(range.upperBound), beyond [-1, 1]")
+        }
+    }
+
     private func configurationFile() throws -> URL {
         if let config { return URL(filePath: config) }
+        guard FileManager.default.fileExists(atPath: model) else {
+            throw FileFailure(
+                path: model, reason: "there is no such file; give a network's weights, or 'histogram'")
+        }
         let beside = URL(filePath: model).deletingPathExtension().appendingPathExtension("json")
         guard FileManager.default.fileExists(atPath: beside.path) else {
             throw ValidationError("there is no \(beside.path); give the network's configuration with --config")
@@ -119,6 +154,6 @@ struct TranslateCommand: AsyncParsableCommand {
     private func readStyle(bins: Int) throws -> StyleKey {
         let url = URL(filePath: style)
         if url.pathExtension.lowercased() == "json" { return try StyleKey(contentsOf: url) }
-        return try StyleKey(of: readVolume(style, logger: logging.logger).volume, bins: bins)
+        return try readKey(ofVolume: style, bins: bins, logger: logger)
     }
 }

@@ -12,30 +12,49 @@ struct SamplerFailureTests {
         SliceSampler(scheduler: BrownianBridge(steps: 5), denoiser: ClosureDenoiser(body: body))
     }
 
-    @Test func aPredictionOfTheWrongSizeIsNamed() async {
-        let error = SamplingError.predictionSize(found: 7, expected: 4 * 3 * 16, windows: 0..<4, timestep: 999)
-        await #expect(throws: error) {
-            try await sampler { _, _ in [Float](repeating: 0, count: 7) }.sample(from: source)
+    /// The error that a run ends with.
+    private func failure(of sampler: SliceSampler<ClosureDenoiser>) async -> SamplingError? {
+        do { _ = try await sampler.sample(from: source) } catch { return error as? SamplingError }
+        return nil
+    }
+
+    @Test func aPredictionOfTheWrongSizeIsNamed() async throws {
+        let error = try #require(await failure(of: sampler { _, _ in [Float](repeating: 0, count: 7) }))
+        #expect(error.step == 1 && error.timestep == 999 && error.windows == 0..<4)
+        guard case .predictionSize(found: 7, expected: 192) = error.reason else {
+            Issue.record("\(error)")
+            return
         }
     }
 
     @Test(arguments: [Float.nan, .infinity, -.infinity])
-    func aPredictionThatIsNotFiniteIsNamed(value: Float) async {
+    func aPredictionThatIsNotFiniteIsNamed(value: Float) async throws {
         let sampler = sampler { windows, t in
             var prediction = [Float](repeating: 0, count: windows.count * windows.valuesPerWindow)
             // Window 4 is the first of its batch; the last of its three slices is slice 5 of the volume.
             if windows.indices.contains(4), t < 500 { prediction[2 * 16 + 3] = value }
             return prediction
         }
-        await #expect(throws: SamplingError.predictionNotFinite(window: 4, slice: 5, timestep: 333)) {
-            try await sampler.sample(from: source)
+        let error = try #require(await failure(of: sampler))
+        #expect(error.step == 3 && error.timestep == 333 && error.windows == 4..<6)
+        guard case .predictionNotFinite(window: 4, slice: 5) = error.reason else {
+            Issue.record("\(error)")
+            return
         }
     }
 
-    @Test func whatADenoiserThrowsIsPassedOn() async {
+    @Test func whatADenoiserThrowsIsPassedOnWithItsPlace() async throws {
         struct Failure: Error {}
-        await #expect(throws: Failure.self) {
-            try await sampler { _, _ in throw Failure() }.sample(from: source)
+        let error = try #require(
+            await failure(
+                of: sampler { windows, _ in
+                    if windows.indices.contains(4) { throw Failure() }
+                    return [Float](repeating: 0, count: windows.count * windows.valuesPerWindow)
+                }))
+        #expect(error.step == 1 && error.windows == 4..<6)
+        guard case .denoiser(is Failure) = error.reason else {
+            Issue.record("\(error)")
+            return
         }
     }
 
