@@ -10,15 +10,13 @@ extension SamplingState {
     fileprivate struct Header: Codable {
         let run: SamplingRun
         let stepsMade: Int
-        let affine: [[Double]]
     }
 
     /// Writes the state, whole or not at all.
     ///
     /// - Throws: the system's error where the file cannot be written.
     public func write(to file: URL) throws {
-        let rows = grid.affine.rows.map { row in (0..<4).map { row[$0] } }
-        let header = try JSONEncoder().encode(Header(run: run, stepsMade: stepsMade, affine: rows))
+        let header = try JSONEncoder().encode(Header(run: run, stepsMade: stepsMade))
         var data = Self.signature
         withUnsafeBytes(of: UInt64(header.count).littleEndian) { data.append(contentsOf: $0) }
         data.append(header)
@@ -52,13 +50,14 @@ extension SamplingState {
             throw damaged("its header contradicts itself")
         }
         let values = data.dropFirst(16 + Int(length))
-        guard values.count == layout.stackBytes * 2 else {
-            throw damaged("\(layout.stackBytes * 2) bytes of values are needed and \(values.count) are there")
+        guard values.count == layout.bytesOfStacks else {
+            let needed = layout.bytesOfStacks.map { "\($0)" } ?? "countless"
+            throw damaged("\(needed) bytes of values are needed and \(values.count) are there")
         }
         (run, stepsMade) = (header.run, header.stepsMade)
         (self.grid, self.layout) = (grid, layout)
-        noisyStack = Self.floats(values.prefix(layout.stackBytes))
-        estimateStack = Self.floats(values.suffix(layout.stackBytes))
+        noisyStack = Self.floats(values.prefix(values.count / 2))
+        estimateStack = Self.floats(values.suffix(values.count / 2))
     }
 
     private static func floats(_ bytes: Data) -> [Float] {
@@ -75,6 +74,7 @@ extension SamplingState {
 extension SamplingState.Header {
     /// The grid, if there can be such a one.
     fileprivate var grid: VoxelGrid? {
+        let affine = run.affine
         guard run.shape.count == 3, run.shape.allSatisfy({ (1...1 << 20).contains($0) }),
             affine.count == 3, affine.allSatisfy({ $0.count == 4 && $0.allSatisfy(\.isFinite) })
         else { return nil }
@@ -98,6 +98,9 @@ extension SamplingState.Header {
 }
 
 extension SliceLayout {
-    /// Bytes of a stack that is laid out as the state. Extents are at most 2^20, so that this fits.
-    fileprivate var stackBytes: Int { stateSlices * voxelsPerSlice * 4 }
+    /// Bytes of the noisy stack and the estimate together, or `nil` where they are too many to count.
+    fileprivate var bytesOfStacks: Int? {
+        let (bytes, overflow) = stateSlices.multipliedReportingOverflow(by: voxelsPerSlice * 8)
+        return overflow ? nil : bytes
+    }
 }
