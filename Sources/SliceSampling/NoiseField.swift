@@ -10,7 +10,8 @@ public struct NoiseField: Hashable, Codable, Sendable {
         case independent
         /// All slices have the same noise.
         case shared
-        /// Slices d apart correlate as exp(-d² / (2 length²)), with `length` in slices, above zero.
+        /// Slices d apart correlate as exp(-d² / (2 length²)), with `length` in slices, above zero: within 0.02
+        /// of it for lengths from 1. Below that slices are too coarse for it, and neighbours correlate less.
         case smooth(length: Double)
     }
 
