@@ -51,7 +51,8 @@ struct MixingDenoiser: SliceDenoiser {
         }
         return (0..<windows.count).flatMap {
             predict(
-                Array(windows.noisy($0)), Array(windows.source($0)), slice: windows.rows * windows.columns, at: t)
+                Array(windows.noisy($0)), Array(windows.source($0)), slice: windows.rows * windows.columns,
+                at: t)
         }
     }
 

@@ -50,7 +50,8 @@ extension SeededGenerator {
         if Bool.random(using: &self) { sampler.corrector = corrector() }
         for _ in 0..<max(0, Int.random(in: -2...2, using: &self)) {
             let plane = plane()
-            sampler.alternatingPlanes.append(SliceView(plane: plane, denoiser: denoiser(plane, size(in: 0...3))))
+            sampler.alternatingPlanes.append(
+                SliceView(plane: plane, denoiser: denoiser(plane, size(in: 0...3))))
         }
         return sampler
     }

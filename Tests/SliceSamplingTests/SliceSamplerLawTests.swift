@@ -120,7 +120,8 @@ struct SliceSamplerLawTests {
     @Test func planesAreCutsAcrossTheAxes() async {
         await checkLaw(cases: 200) { generator in
             let source = Volume.random(shape: generator.shape(), using: &generator)
-            var sampler = generator.sampler(generator.scheduler()) { _, radius in MixingDenoiser(radius: radius) }
+            var sampler = generator.sampler(generator.scheduler()) { _, radius in MixingDenoiser(radius: radius)
+            }
             sampler.alternatingPlanes = []
             let result = try await sampler.sample(from: source)
             // The same as turning the volume so that its slices lie in the axial plane.
