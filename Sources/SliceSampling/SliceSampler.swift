@@ -152,8 +152,10 @@ public enum StepOrder: Int, CaseIterable, Codable, Sendable {
     /// Each step takes the estimate of x_0 for constant.
     case first = 1
 
-    /// Each step takes the estimate to go on changing as it did since the step before (the two-point formula of
-    /// DPM-Solver++, arXiv 2211.01095, algorithm 2, with the half-logarithm of a_t² / s_t² for the time). It costs
-    /// no further evaluation. Meant for eta = 0 and `StepRule.marginalPreserving`.
+    /// Each step takes the estimate to go on changing as it did since the step before: a two-point formula, as in
+    /// DPM-Solver++ (arXiv 2211.01095, algorithm 2), but linear in s_t² / (a_t² + s_t²) where that is linear in the
+    /// logarithm of a_t / s_t. The estimate stands still at both ends of this, so that the long last steps of
+    /// evenly spaced timesteps, in the logarithm, do not lead it too far. It costs no further evaluation. Meant for
+    /// eta = 0 and `StepRule.marginalPreserving`.
     case second = 2
 }

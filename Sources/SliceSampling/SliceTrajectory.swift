@@ -122,15 +122,20 @@ struct SliceTrajectory<Denoiser: SliceDenoiser> {
     }
 
     /// How far a second-order step leads the estimate on, as a share of its change since the step before.
+    ///
+    /// A deterministic step integrates the estimate over q = a / s (DPM-Solver++, arXiv 2211.01095, with q for the
+    /// exponential of its time). The estimate is taken to be linear in 1 / (1 + q²), whose integral is the arc
+    /// tangent.
     private func extrapolation(from t: Int, to s: Int) -> Double {
         guard sampler.order == .second, stepsMade > 0 else { return 0 }
-        let before = sampler.scheduler.timesteps[stepsMade - 1]
-        let (now, last, next) = (
-            sampler.scheduler.signalToNoise(at: t), sampler.scheduler.signalToNoise(at: before),
-            sampler.scheduler.signalToNoise(at: s)
-        )
-        // Where the path began in nothing but noise, the step before covered an endless change.
-        return last.isFinite && now > last ? (next - now) / (2 * (now - last)) : 0
+        let q = [sampler.scheduler.timesteps[stepsMade - 1], t, s].map { t in
+            let path = sampler.scheduler.coefficients(at: t)
+            return path.target / path.variance.squareRoot()
+        }
+        guard q[0] < q[1], q[1] < q[2] else { return 0 }
+        let (before, now) = (1 / (1 + q[0] * q[0]), 1 / (1 + q[1] * q[1]))
+        let onTheWay = (atan(q[2]) - atan(q[1])) / (q[2] - q[1])
+        return (now - onTheWay) / (before - now)
     }
 
     private mutating func addNoise(weight: Float, timestep: Int) {
@@ -189,13 +194,5 @@ extension SliceTrajectory {
         source = next.extended(volume, by: sampler.background)
         state = next.extended(stateVolume, by: sampler.background)
         estimate = estimateVolume.map { next.extended($0, by: sampler.background) } ?? []
-    }
-}
-
-extension GaussianPathScheduler {
-    /// The half-logarithm of a_t² / s_t².
-    fileprivate func signalToNoise(at t: Int) -> Double {
-        let path = coefficients(at: t)
-        return log(path.target * path.target / path.variance) / 2
     }
 }

@@ -76,9 +76,9 @@ struct SliceSamplerLawTests {
             for index in sum.indices { sum[index] += Float(weight) * values[index] }
         }
         func weighted(_ weight: Double, _ values: [Float]) -> [Float] { values.map { Float(weight) * $0 } }
-        func time(_ t: Int) -> Double {
+        func ratio(_ t: Int) -> Double {
             let path = scheduler.coefficients(at: t)
-            return log(path.target * path.target / path.variance) / 2
+            return path.target / path.variance.squareRoot()
         }
         var x = scheduler.start == .source ? y : noise(scheduler.trainingTimesteps)
         var estimates: [[Float]] = []
@@ -92,8 +92,11 @@ struct SliceSamplerLawTests {
             guard step + 1 < timesteps.count else { break }
             let s = timesteps[step + 1]
             var lead = 0.0
-            if sampler.order == .second, step > 0, time(timesteps[step - 1]).isFinite {
-                lead = (time(s) - time(t)) / (2 * (time(t) - time(timesteps[step - 1])))
+            if sampler.order == .second, step > 0 {
+                let (before, now, next) = (ratio(timesteps[step - 1]), ratio(t), ratio(s))
+                let change = 1 / (1 + before * before) - 1 / (1 + now * now)
+                let onTheWay = (atan(next) - atan(now)) / (next - now)
+                if before < now, now < next { lead = (1 / (1 + now * now) - onTheWay) / change }
             }
             let move = scheduler.reverseStep(from: t, to: s, eta: sampler.eta)
             x = weighted(move.noisy, x)
