@@ -44,7 +44,7 @@ struct GaussianPathSchedulerTests {
     @Test func theVelocityIsTheSlopeOfThePath() async {
         // In the process's own time: the shares of target and source for schedulers, u, and the angle of a diffusion.
         await checkLaw(cases: 200) { generator in
-            let process = Process.allCases.randomElement(using: &generator)!
+            let process = PathProcess.allCases.randomElement(using: &generator)!
             let all = 20_000
             let scheduler = process.scheduler(timesteps: [0], of: all)
             let t = Int.random(in: all / 10..<all - all / 10, using: &generator)

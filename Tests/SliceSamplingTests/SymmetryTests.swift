@@ -7,7 +7,7 @@ struct SymmetryTests {
     private func sampler(
         _ generator: inout SeededGenerator, starting start: SamplingStart?
     ) -> SliceSampler<SymmetricDenoiser> {
-        let process = Process.allCases.randomElement(using: &generator)!
+        let process = PathProcess.allCases.randomElement(using: &generator)!
         let scheduler = Rescheduled(
             base: process.scheduler(
                 timesteps: TimestepSpacing.uniform.timesteps(generator.size(in: 2...6), of: 1000),

@@ -1,7 +1,7 @@
 import BridgeDiffusion
 
 /// The processes that there are.
-public enum Process: CaseIterable, Sendable {
+public enum PathProcess: CaseIterable, Sendable {
     case brownianBridge, symmetricBridge, diffusion, rectifiedFlow
 
     /// The process with its own settings, at a list of timesteps.
@@ -29,7 +29,7 @@ extension SeededGenerator {
         let all = Int.random(in: trainingTimesteps, using: &self)
         let timesteps = timesteps(min(size(in: steps), all), of: all)
         let rule = StepRule.allCases.randomElement(using: &self)!
-        switch Process.allCases.randomElement(using: &self)! {
+        switch PathProcess.allCases.randomElement(using: &self)! {
         case .brownianBridge:
             return BrownianBridge(
                 timesteps: timesteps, trainingTimesteps: all,
