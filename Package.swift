@@ -57,7 +57,7 @@ let package = Package(
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
 
         // Tests: one folder a module.
-        .target(name: "TestSupport", dependencies: ["Volumes"], path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["Volumes", "BridgeDiffusion"], path: "Tests/TestSupport"),
         .testTarget(name: "VolumesTests", dependencies: ["Volumes", "TestSupport"]),
         .testTarget(name: "VolumeIOTests", dependencies: ["VolumeIO", "CNIfTI", "TestSupport"]),
         .testTarget(name: "PreprocessingTests", dependencies: ["Preprocessing", "VolumeIO", "TestSupport"]),

@@ -28,20 +28,21 @@ public struct BrownianBridge: GaussianPathScheduler {
     /// s: the scale of the bridge's variance, 1 as published.
     private let varianceScale: Double
 
-    /// A bridge that visits `steps` timesteps, spaced as published (see ``linearTimesteps(_:of:)``).
+    /// A bridge that visits `steps` timesteps.
     ///
     /// - Parameters:
-    ///   - steps: number of timesteps visited, 3 to `trainingTimesteps`.
+    ///   - steps: number of timesteps visited; see ``TimestepSpacing``.
+    ///   - spacing: how the timesteps lie; as published unless said otherwise.
     ///   - trainingTimesteps: T, at least 3.
     ///   - schedule: how m_t grows.
     ///   - varianceScale: s, above zero.
     ///   - stepRule: how a reverse step treats the posterior variance.
     public init(
-        steps: Int, trainingTimesteps: Int = 1000, schedule: Schedule = .linear, varianceScale: Double = 1,
-        stepRule: StepRule = .reference
+        steps: Int, spacing: TimestepSpacing = .linear, trainingTimesteps: Int = 1000,
+        schedule: Schedule = .linear, varianceScale: Double = 1, stepRule: StepRule = .reference
     ) {
         self.init(
-            timesteps: Self.linearTimesteps(steps, of: trainingTimesteps),
+            timesteps: spacing.timesteps(steps, of: trainingTimesteps),
             trainingTimesteps: trainingTimesteps, schedule: schedule, varianceScale: varianceScale,
             stepRule: stepRule)
     }
@@ -60,10 +61,7 @@ public struct BrownianBridge: GaussianPathScheduler {
     ) {
         precondition(trainingTimesteps >= 3, "a bridge needs at least three timesteps")
         precondition(varianceScale > 0, "the variance must be above zero")
-        precondition(
-            !timesteps.isEmpty && zip(timesteps, timesteps.dropFirst()).allSatisfy(>)
-                && timesteps[0] < trainingTimesteps && timesteps.last! >= 0,
-            "the timesteps must descend strictly within 0..<\(trainingTimesteps)")
+        requireDescending(timesteps, within: trainingTimesteps)
         self.timesteps = timesteps
         self.stepRule = stepRule
         self.varianceScale = varianceScale
@@ -73,32 +71,20 @@ public struct BrownianBridge: GaussianPathScheduler {
     /// Number of timesteps T.
     public var trainingTimesteps: Int { progress.count }
 
+    /// At the source.
+    public var start: SamplingStart { .source }
+
     /// 1 - m_t, m_t and delta_t.
     public func coefficients(at t: Int) -> PathCoefficients {
         let m = progress[t]
         return PathCoefficients(target: 1 - m, source: m, variance: 2 * varianceScale * (m - m * m))
     }
 
-    /// The timesteps of the public implementation: T-1, then every (T-1)/(S-2) while above 1, then 1 and 0.
-    ///
-    /// For some counts near T, rounding meets a timestep twice; it is then visited once, so that the list is
-    /// one shorter than asked for.
-    ///
-    /// - Precondition: `3 <= count <= T`.
-    public static func linearTimesteps(_ count: Int, of trainingTimesteps: Int) -> [Int] {
-        precondition(
-            (3...max(3, trainingTimesteps)).contains(count),
-            "\(count) steps cannot be visited of \(trainingTimesteps): 3 to \(trainingTimesteps) can")
-        let last = Double(trainingTimesteps - 1)
-        let stride = last / Double(count - 2)
-        var timesteps: [Int] = []
-        // The number of terms of last, last - stride, ... that are above 1.
-        for index in 0..<Int(((last - 1) / stride).rounded(.up)) {
-            // Rounded to single precision before it is cut off, as published.
-            let t = Int(Float(last - Double(index) * stride))
-            if t > 1 { timesteps.append(t) }
-        }
-        return timesteps + [1, 0]
+    /// With m for the time: v = y - x_0 + s'(m) eps, where s'(m) = s (1 - 2 m) / sqrt(delta_t).
+    public func velocity(at t: Int) -> PathCombination {
+        let m = progress[t]
+        let deviation = coefficients(at: t).variance.squareRoot()
+        return PathCombination(target: -1, source: 1, noise: varianceScale * (1 - 2 * m) / deviation)
     }
 }
 
@@ -114,9 +100,4 @@ extension BrownianBridge.Schedule {
             return evenlySpaced(count, from: 0.001, through: 0.999).map { Foundation.sin($0 * .pi / 2) }
         }
     }
-}
-
-private func evenlySpaced(_ count: Int, from first: Double, through last: Double) -> [Double] {
-    let step = (last - first) / Double(count - 1)
-    return (0..<count - 1).map { first + Double($0) * step } + [last]
 }

@@ -18,8 +18,11 @@
 /// ```
 ///
 /// ## Laws that a conformer keeps
-/// - `coefficients(at:)` is finite, with a_t > 0 and s_t² > 0, for every t in `0..<trainingTimesteps`.
+/// - `coefficients(at:)` is finite, with s_t² > 0 and a_t > 0, for every t in `0..<trainingTimesteps`. At the last
+///   timestep a_t may be 0: x_t then says nothing of x_0.
 /// - For s < t, s_t² >= s_s² (a_t / a_s)²: noise is only ever added on the way from x_s to x_t.
+/// - `velocity(at:)` is independent of the path itself: s'_t a_t - s_t a'_t is not zero, so that x_0 follows from
+///   x_t, y and the velocity.
 /// - `timesteps` descends strictly and stays within `0..<trainingTimesteps`. At the last one the estimate of
 ///   x_0 is the result; no step follows it.
 public protocol GaussianPathScheduler: Sendable {
@@ -32,8 +35,23 @@ public protocol GaussianPathScheduler: Sendable {
     /// How much of the posterior variance a reverse step takes out of its direction term.
     var stepRule: StepRule { get }
 
+    /// Where sampling starts.
+    var start: SamplingStart { get }
+
     /// a_t, b_t and s_t² at timestep `t`.
     func coefficients(at t: Int) -> PathCoefficients
+
+    /// The velocity of the path in the process's own time, v_t = a'_t x_0 + b'_t y + s'_t eps: `target` x_0,
+    /// `source` y and `noise` eps. It is what a network of the parameterisation `velocity` predicts.
+    func velocity(at t: Int) -> PathCombination
+}
+
+/// What x_t is at the first timestep visited.
+public enum SamplingStart: String, CaseIterable, Codable, Sendable {
+    /// The source y: the process is a bridge.
+    case source
+    /// Standard normal noise: the process is a diffusion, and knows the source as a condition alone.
+    case noise
 }
 
 /// The coefficients of a Gaussian path at one timestep: x_t ~ N(a_t x_0 + b_t y, s_t² I).

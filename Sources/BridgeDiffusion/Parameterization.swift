@@ -8,6 +8,9 @@ public enum Parameterization: String, CaseIterable, Codable, Sendable {
     case difference
     /// x_0 itself.
     case sample
+    /// The velocity of the path in the process's own time: eps - x_0 for rectified flow, and
+    /// sqrt(alphabar_t) eps - sqrt(1 - alphabar_t) x_0 for a diffusion (arXiv 2202.00512, "v-prediction").
+    case velocity
 }
 
 extension GaussianPathScheduler {
@@ -21,6 +24,7 @@ extension GaussianPathScheduler {
         case .noise: return PathCombination(noise: 1)
         case .difference: return PathCombination(target: -1, source: 1)
         case .sample: return PathCombination(target: 1)
+        case .velocity: return velocity(at: t)
         }
     }
 
@@ -28,16 +32,28 @@ extension GaussianPathScheduler {
     ///
     /// The parameterisation `noise` divides by a_t: an error in the output, rounding included, reaches the
     /// estimate s_t / a_t times as large.
+    ///
+    /// - Precondition: a_t > 0 where the parameterisation is `noise`. A process that starts at a_t = 0 (rectified
+    ///   flow) can be sampled in every other one.
     public func estimate(from parameterization: Parameterization, at t: Int) -> PathCombination {
         switch parameterization {
         case .gradient: return PathCombination(noisy: 1, target: -1)
         case .noise:
             let path = coefficients(at: t)
+            precondition(path.target > 0, "x_\(t) is nothing but noise, which says nothing of x_0")
             return PathCombination(
                 noisy: 1 / path.target, target: -path.variance.squareRoot() / path.target,
                 source: -path.source / path.target)
         case .difference: return PathCombination(target: -1, source: 1)
         case .sample: return PathCombination(target: 1)
+        case .velocity:
+            // eps eliminated from x_t = a x_0 + b y + s eps and v = a' x_0 + b' y + s' eps.
+            let (path, velocity) = (coefficients(at: t), velocity(at: t))
+            let deviation = path.variance.squareRoot()
+            let determinant = velocity.noise * path.target - deviation * velocity.target
+            return PathCombination(
+                noisy: velocity.noise / determinant, target: -deviation / determinant,
+                source: (deviation * velocity.source - velocity.noise * path.source) / determinant)
         }
     }
 }

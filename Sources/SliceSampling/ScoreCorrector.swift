@@ -13,11 +13,17 @@ public struct ScoreCorrector: SliceCorrector {
         case reference
     }
 
-    /// M: corrections after each step.
-    public var steps: Int
+    /// How many corrections are made after a step, and how large.
+    public struct Rule: Hashable, Sendable {
+        /// M: number of corrections.
+        public var steps: Int
 
-    /// lambda: 0.5 was published for CT to MRI, 0.05 for FLAIR to T1.
-    public var stepSize: Double
+        /// lambda: 0.5 was published for CT to MRI, 0.05 for FLAIR to T1.
+        public var stepSize: Double
+
+        /// So many corrections of a size.
+        public init(steps: Int, stepSize: Double) { (self.steps, self.stepSize) = (steps, stepSize) }
+    }
 
     /// The numerator of the step's size.
     public var scaling: Scaling
@@ -25,11 +31,13 @@ public struct ScoreCorrector: SliceCorrector {
     /// How the windows' predictions become the estimate in the score.
     public var aggregation: any SliceAggregation
 
-    /// A corrector.
+    private let rule: @Sendable (_ timestep: Int) -> Rule
+
+    /// A corrector that does the same after every step.
     ///
     /// - Parameters:
     ///   - steps: M, at least zero.
-    ///   - stepSize: lambda.
+    ///   - stepSize: lambda: 0.5 was published for CT to MRI, 0.05 for FLAIR to T1.
     ///   - scaling: the numerator of the step's size.
     ///   - aggregation: how the windows' predictions become the estimate in the score.
     public init(
@@ -37,12 +45,25 @@ public struct ScoreCorrector: SliceCorrector {
         aggregation: any SliceAggregation = .mean
     ) {
         precondition(steps >= 0, "the number of corrections cannot be negative")
-        (self.steps, self.stepSize, self.scaling) = (steps, stepSize, scaling)
-        self.aggregation = aggregation
+        self.init(scaling: scaling, aggregation: aggregation) { _ in Rule(steps: steps, stepSize: stepSize) }
     }
 
-    /// M, at every timestep.
-    public func corrections(at timestep: Int) -> Int { steps }
+    /// A corrector with a rule of its own.
+    ///
+    /// ```swift
+    /// let late = ScoreCorrector { timestep in .init(steps: timestep < 500 ? 2 : 0, stepSize: 0.2) }
+    /// ```
+    ///
+    /// - Parameter rule: what to do after the step that arrives at a timestep.
+    public init(
+        scaling: Scaling = .paper, aggregation: any SliceAggregation = .mean,
+        rule: @escaping @Sendable (_ timestep: Int) -> Rule
+    ) {
+        (self.scaling, self.aggregation, self.rule) = (scaling, aggregation, rule)
+    }
+
+    /// M, after the step that arrives at a timestep.
+    public func corrections(at timestep: Int) -> Int { rule(timestep).steps }
 
     /// The slice a step along its score. A slice whose score vanishes stays as it is. O(n).
     public func correct(
@@ -58,7 +79,8 @@ public struct ScoreCorrector: SliceCorrector {
         // Where the score vanishes, x_t is at its most likely place already.
         guard squaredNorm > 0 else { return Array(slice) }
         let numerator = scaling == .paper ? Double(slice.count) : Double(slice.count).squareRoot()
-        let step = Float(stepSize * scheduler.transitionVariance(at: timestep) * numerator / squaredNorm)
+        let step = Float(
+            rule(timestep).stepSize * scheduler.transitionVariance(at: timestep) * numerator / squaredNorm)
         slice.withUnsafeBufferPointer { slice in
             for index in slice.indices { score[index] = slice[index] + step * score[index] }
         }

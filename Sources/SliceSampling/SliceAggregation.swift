@@ -1,3 +1,5 @@
+import Foundation
+
 /// How the predictions that several windows make for one slice become one (co-prediction).
 ///
 /// A slice is held by up to 2N+1 windows, in each at another position. Its prediction is the weighted mean
@@ -29,6 +31,19 @@ public struct MiddleSliceAggregation: SliceAggregation {
     }
 }
 
+/// A weighted mean over the windows that hold a slice: a network knows the most of a window's middle, where it sees
+/// neighbours on either side.
+public struct WeightedAggregation: SliceAggregation {
+    private let weight: @Sendable (_ distance: Int, _ radius: Int) -> Double
+
+    /// Weights of your own, by the distance from the middle of a window in slices, from 0 to the radius N.
+    public init(weight: @escaping @Sendable (_ distance: Int, _ radius: Int) -> Double) { self.weight = weight }
+
+    public func weights(radius: Int) -> [Float] {
+        (-radius...radius).map { Float(weight(abs($0), radius)) }
+    }
+}
+
 extension SliceAggregation where Self == MeanAggregation {
     /// The mean over all windows that hold a slice.
     public static var mean: MeanAggregation { MeanAggregation() }
@@ -37,4 +52,21 @@ extension SliceAggregation where Self == MeanAggregation {
 extension SliceAggregation where Self == MiddleSliceAggregation {
     /// The prediction of the window that has the slice in its middle.
     public static var middleSlice: MiddleSliceAggregation { MiddleSliceAggregation() }
+}
+
+extension SliceAggregation where Self == WeightedAggregation {
+    /// Weights that fall evenly from the middle of a window: N + 1 - d at a distance of d slices.
+    public static var triangular: WeightedAggregation {
+        WeightedAggregation { distance, radius in Double(radius + 1 - distance) }
+    }
+
+    /// Weights exp(-d² / (2 deviation²)) at a distance of d slices from the middle of a window.
+    ///
+    /// - Parameter deviation: in slices, above zero.
+    public static func gaussian(deviation: Double) -> WeightedAggregation {
+        precondition(deviation > 0, "the deviation must be above zero")
+        return WeightedAggregation { distance, _ in
+            exp(-Double(distance * distance) / (2 * deviation * deviation))
+        }
+    }
 }

@@ -30,6 +30,10 @@ public protocol SliceDenoiser<Conditioning>: Sendable {
     /// What the predictions stand for.
     var parameterization: Parameterization { get }
 
+    /// Whether windows whose source holds nothing but background may be passed over, background being taken for
+    /// their prediction. `false` unless a conformer says otherwise.
+    var maySkipBackground: Bool { get }
+
     /// Predicts one value for each of the windows' voxels.
     ///
     /// - Parameters:
@@ -40,4 +44,9 @@ public protocol SliceDenoiser<Conditioning>: Sendable {
     func predict(
         _ windows: SliceWindows, at timestep: Int, conditioning: Conditioning
     ) async throws -> [Float]
+}
+
+extension SliceDenoiser {
+    /// No: what a network makes of background is for its maker to say.
+    public var maySkipBackground: Bool { false }
 }

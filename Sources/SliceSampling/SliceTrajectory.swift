@@ -1,74 +1,113 @@
+import Foundation
+
 /// One run of a sampler: the state x_t of all slices, and how a step moves it.
 struct SliceTrajectory<Denoiser: SliceDenoiser> {
     let sampler: SliceSampler<Denoiser>
     let conditioning: Denoiser.Conditioning
-    let layout: SliceLayout
+    /// The source on its own grid.
+    let volume: Volume
     var onProgress: (@Sendable (SamplingProgress) -> Void)?
 
-    /// y, extended by N background slices at both ends.
-    private let source: [Float]
-    /// x_t; see ``SliceLayout``.
-    private var state: [Float]
-    private var progress: SamplingProgress
+    /// How many steps have been made.
+    private(set) var stepsMade = 0
+    /// x_t; see ``SliceLayout``. After the last step it is the result.
+    private(set) var state: [Float] = []
+    /// The estimate of x_0 from which the last step was made, laid out as the state.
+    private(set) var estimate: [Float] = []
 
-    /// A run at its start, where x_t is the source.
-    ///
-    /// - Parameter volume: the source with its slices last among the axes.
+    private(set) var layout: SliceLayout
+    /// y, extended by N background slices at both ends.
+    private(set) var source: [Float] = []
+    var progress: SamplingProgress
+
+    /// A run at its start, where x_t is the source, or noise.
     init(sampler: SliceSampler<Denoiser>, source volume: Volume, conditioning: Denoiser.Conditioning) {
+        sampler.checkInvariants()
         self.sampler = sampler
         self.conditioning = conditioning
-        layout = SliceLayout(
-            rows: volume.shape.y, columns: volume.shape.x, radius: sampler.denoiser.radius,
-            windows: volume.shape.z, windowsShareSlices: sampler.aggregation != nil)
-        let end = [Float](repeating: sampler.background, count: layout.radius * layout.voxelsPerSlice)
-        source = end + volume.voxels + end
-        state = source
-        if !layout.windowsShareSlices {
-            state = []
-            state.reserveCapacity(layout.stateSlices * layout.voxelsPerSlice)
-            for slice in 0..<layout.stateSlices {
-                state += source[layout.voxels(ofSlice: layout.sourceSlice(ofState: slice))]
-            }
-        }
+        self.volume = volume
+        layout = Self.layout(ofStep: 0, sampler, volume.grid)
         let timesteps = sampler.scheduler.timesteps
-        let evaluations = timesteps.dropFirst().reduce(timesteps.count) {
-            $0 + (sampler.corrector?.corrections(at: $1) ?? 0)
+        progress = SamplingProgress(windowsEvaluated: 0, windowsInAll: 0, step: 1, steps: timesteps.count)
+        source = layout.extended(volume, by: sampler.background)
+        switch sampler.scheduler.start {
+        case .source: state = layout.state(from: source)
+        case .noise:
+            state = [Float](repeating: 0, count: layout.stateSlices * layout.voxelsPerSlice)
+            addNoise(weight: 1, timestep: sampler.scheduler.trainingTimesteps)
         }
-        progress = SamplingProgress(
-            windowsEvaluated: 0, windowsInAll: evaluations * layout.windows, step: 1, steps: timesteps.count)
+        progress.windowsInAll = windowsFromHere
     }
+
+    /// A run where a saved state left it.
+    ///
+    /// - Throws: ``SamplingStateError`` where the state belongs to another run.
+    init(
+        sampler: SliceSampler<Denoiser>, source volume: Volume, conditioning: Denoiser.Conditioning,
+        resuming saved: SamplingState
+    ) throws {
+        self.init(sampler: sampler, source: volume, conditioning: conditioning)
+        try saved.run.check(against: SamplingRun(sampler: sampler, source: volume))
+        arrange(forStep: saved.stepsMade - 1)
+        (state, estimate, stepsMade) = (saved.noisyStack, saved.estimateStack, saved.stepsMade)
+        progress.windowsEvaluated = progress.windowsInAll - windowsFromHere
+    }
+
+    /// The plane and the denoiser of the step that is made next.
+    var view: SliceView<Denoiser> { sampler.views[stepsMade % sampler.views.count] }
+
+    /// The state after the last step made.
+    func savedState(of run: SamplingRun) -> SamplingState {
+        SamplingState(
+            stepsMade: stepsMade, run: run, layout: layout,
+            grid: volume.grid, noisyStack: state, estimateStack: estimate)
+    }
+
+    /// Whether the last step has been made.
+    var isComplete: Bool { stepsMade == sampler.scheduler.timesteps.count }
+
+    /// The middle slices of a stack that is laid out as the state, as a volume on the source's grid.
+    func volume(of stack: [Float]) -> Volume { layout.volume(of: stack, on: volume.grid) }
 
     /// Makes the step from one visited timestep to the next, and the corrections there; after the last
     /// timestep the state is the estimate of x_0.
-    mutating func advance(step index: Int) async throws {
-        progress.step = index + 1
-        let timesteps = sampler.scheduler.timesteps
-        let t = timesteps[index]
-        let estimate = try await estimate(at: t, aggregation: sampler.aggregation)
-        guard index + 1 < timesteps.count else {
+    mutating func advance() async throws {
+        arrange(forStep: stepsMade)
+        progress.step = stepsMade + 1
+        let (scheduler, timesteps) = (sampler.scheduler, sampler.scheduler.timesteps)
+        let t = timesteps[stepsMade]
+        let before = sampler.order == .second ? estimate : []
+        estimate = []
+        estimate = try await predictEstimate(at: t, aggregation: sampler.aggregation)
+        guard stepsMade + 1 < timesteps.count else {
             state = estimate
+            stepsMade += 1
             return
         }
-        let s = timesteps[index + 1]
-        let weights = sampler.scheduler.reverseStep(from: t, to: s)
-        blend(&state, weights.noisy, with: estimate, weights.target, sourceWeight: weights.source)
-        guard let corrector = sampler.corrector else { return }
-        for _ in 0..<corrector.corrections(at: s) { try await correct(by: corrector, at: s) }
+        let s = timesteps[stepsMade + 1]
+        let weights = scheduler.reverseStep(from: t, to: s, eta: sampler.eta)
+        let lead = extrapolation(from: t, to: s)
+        layout.blend(&state, weights.noisy, estimate, weights.target * (1 + lead), source, weights.source)
+        if lead != 0 { layout.blend(&state, 1, before, -weights.target * lead, source, 0) }
+        if weights.noise > 0 { addNoise(weight: Float(weights.noise), timestep: t) }
+        if let corrector = sampler.corrector {
+            for _ in 0..<max(0, corrector.corrections(at: s)) { try await correct(by: corrector, at: s) }
+        }
+        stepsMade += 1
     }
 
-    /// The middle slice of every window.
-    func middleSlices() -> [Float] {
-        if layout.windowsShareSlices {
-            let start = layout.radius * layout.voxelsPerSlice
-            return Array(state[start..<start + layout.windows * layout.voxelsPerSlice])
-        }
-        return (0..<layout.windows).flatMap {
-            state[layout.voxels(ofSlice: layout.stateSlice(window: $0, position: layout.radius))]
+    /// The windows that remain to be evaluated.
+    private var windowsFromHere: Int {
+        let timesteps = sampler.scheduler.timesteps
+        return (stepsMade..<timesteps.count).reduce(0) { sum, step in
+            let windows = Self.layout(ofStep: step, sampler, volume.grid).windows
+            let arrival = step + 1 < timesteps.count ? timesteps[step + 1] : nil
+            return sum + windows * (1 + (arrival.flatMap { sampler.corrector?.corrections(at: $0) } ?? 0))
         }
     }
 
     private mutating func correct(by corrector: any SliceCorrector, at t: Int) async throws {
-        let estimate = try await estimate(at: t, aggregation: corrector.aggregation)
+        let estimate = try await predictEstimate(at: t, aggregation: corrector.aggregation)
         for slice in 0..<layout.stateSlices {
             let voxels = layout.voxels(ofSlice: slice)
             let corrected = corrector.correct(
@@ -82,107 +121,54 @@ struct SliceTrajectory<Denoiser: SliceDenoiser> {
         }
     }
 
-    /// The estimate of x_0 for every slice of the state.
+    /// How far a second-order step leads the estimate on, as a share of its change since the step before.
     ///
-    /// All windows that hold a slice share its x_t and y, in which an estimate is linear, so the estimate from
-    /// the mean of the outputs is the mean of the estimates.
-    private mutating func estimate(
-        at t: Int, aggregation: (any SliceAggregation)?
-    ) async throws -> [Float] {
-        var outputs = try await predictWindows(at: t, aggregation: aggregation)
-        let weights = sampler.scheduler.estimate(from: sampler.denoiser.parameterization, at: t)
-        blend(&outputs, weights.target, with: state, weights.noisy, sourceWeight: weights.source)
-        return outputs
+    /// A deterministic step integrates the estimate over q = a / s (DPM-Solver++, arXiv 2211.01095, with q for the
+    /// exponential of its time). The estimate is taken to be linear in 1 / (1 + q²), whose integral is the arc
+    /// tangent.
+    private func extrapolation(from t: Int, to s: Int) -> Double {
+        guard sampler.order == .second, stepsMade > 0 else { return 0 }
+        let q = [sampler.scheduler.timesteps[stepsMade - 1], t, s].map { t in
+            let path = sampler.scheduler.coefficients(at: t)
+            return path.target / path.variance.squareRoot()
+        }
+        guard q[0] < q[1], q[1] < q[2] else { return 0 }
+        let (before, now) = (1 / (1 + q[0] * q[0]), 1 / (1 + q[1] * q[1]))
+        let onTheWay = (atan(q[2]) - atan(q[1])) / (q[2] - q[1])
+        return (now - onTheWay) / (before - now)
     }
 
-    /// `values <- weight * values + otherWeight * other + sourceWeight * y`, slice by slice of the state.
-    private func blend(
-        _ values: inout [Float], _ weight: Double, with other: [Float], _ otherWeight: Double,
-        sourceWeight: Double
-    ) {
-        let (weight, otherWeight, sourceWeight) = (Float(weight), Float(otherWeight), Float(sourceWeight))
-        values.withUnsafeMutableBufferPointer { values in
-            other.withUnsafeBufferPointer { other in
-                source.withUnsafeBufferPointer { source in
-                    for slice in 0..<layout.stateSlices {
-                        let sourceStart = layout.voxels(ofSlice: layout.sourceSlice(ofState: slice)).lowerBound
-                        let voxels = layout.voxels(ofSlice: slice)
-                        let shift = sourceStart - voxels.lowerBound
-                        for index in voxels {
-                            values[index] =
-                                weight * values[index] + otherWeight * other[index]
-                                + sourceWeight * source[index + shift]
-                        }
-                    }
-                }
+    private mutating func addNoise(weight: Float, timestep: Int) {
+        for slice in 0..<layout.stateSlices {
+            let noise = sampler.noise.slice(
+                layout.sourceSlice(ofState: slice) - layout.radius, rows: layout.rows, columns: layout.columns,
+                timestep: timestep)
+            let start = layout.voxels(ofSlice: slice).lowerBound
+            state.withUnsafeMutableBufferPointer { state in
+                for (index, value) in noise.enumerated() { state[start + index] += weight * value }
             }
         }
     }
 }
 
 extension SliceTrajectory {
-    /// The outputs of the denoiser for every slice of the state, the windows' weighted into one.
-    ///
-    /// Up to ``SliceSampler/batchesInFlight`` batches run at the same time. They are added up in the order of
-    /// the windows: a batch that is done before its turn waits, and no further one starts until it is added.
-    private mutating func predictWindows(
-        at t: Int, aggregation: (any SliceAggregation)?
-    ) async throws -> [Float] {
-        var means = WeightedSlices(layout: layout, aggregation: aggregation)
-        let batches = stride(from: 0, to: layout.windows, by: sampler.batchSize).map {
-            $0..<min($0 + sampler.batchSize, layout.windows)
-        }
-        let (denoiser, conditioning) = (sampler.denoiser, conditioning)
-        let windows = windows(in:)
-        try await withThrowingTaskGroup(of: (batch: Int, prediction: [Float]).self) { group in
-            func start(_ batch: Int) {
-                guard batch < batches.count else { return }
-                let batchWindows = windows(batches[batch])
-                group.addTask {
-                    try Task.checkCancellation()
-                    return (
-                        batch,
-                        try await denoiser.predict(batchWindows, at: t, conditioning: conditioning)
-                    )
-                }
-            }
-            for batch in 0..<sampler.batchesInFlight { start(batch) }
-            var waiting: [Int: [Float]] = [:]
-            var turn = 0
-            while let (batch, prediction) = try await group.next() {
-                waiting[batch] = prediction
-                while let next = waiting.removeValue(forKey: turn) {
-                    try add(next, of: batches[turn], to: &means, at: t)
-                    start(turn + sampler.batchesInFlight)
-                    turn += 1
-                }
-            }
-        }
-        return means.voxels
+    private static func layout(
+        ofStep step: Int, _ sampler: SliceSampler<Denoiser>, _ grid: VoxelGrid
+    ) -> SliceLayout {
+        let view = sampler.views[step % sampler.views.count]
+        return SliceLayout(
+            plane: view.plane, radius: view.denoiser.radius, of: grid,
+            windowsShareSlices: sampler.aggregation != nil)
     }
 
-    private func windows(in indices: Range<Int>) -> SliceWindows {
-        SliceWindows(
-            indices: indices, radius: layout.radius, rows: layout.rows, columns: layout.columns,
-            noisyStorage: state, sourceStorage: source, noisyStride: layout.stateStride)
-    }
-
-    private mutating func add(
-        _ prediction: [Float], of windows: Range<Int>, to means: inout WeightedSlices, at t: Int
-    ) throws {
-        let length = layout.slicesPerWindow * layout.voxelsPerSlice
-        guard prediction.count == windows.count * length else {
-            throw SamplingError.predictionSize(
-                found: prediction.count, expected: windows.count * length, windows: windows, timestep: t)
-        }
-        for (index, window) in windows.enumerated() {
-            let values = prediction[index * length..<(index + 1) * length]
-            if let position = means.add(values, window: window) {
-                throw SamplingError.predictionNotFinite(
-                    window: window, slice: window + position - layout.radius, timestep: t)
-            }
-        }
-        progress.windowsEvaluated += windows.count
-        onProgress?(progress)
+    /// Lays the slices out in the plane of a step. Slices beyond the ends of the volume begin anew there.
+    private mutating func arrange(forStep step: Int) {
+        let next = Self.layout(ofStep: step, sampler, volume.grid)
+        guard next != layout else { return }
+        let (stateVolume, estimateVolume) = (volume(of: state), estimate.isEmpty ? nil : volume(of: estimate))
+        layout = next
+        source = next.extended(volume, by: sampler.background)
+        state = next.extended(stateVolume, by: sampler.background)
+        estimate = estimateVolume.map { next.extended($0, by: sampler.background) } ?? []
     }
 }

@@ -6,18 +6,19 @@ struct OracleDenoiser: SliceDenoiser {
     let radius: Int
     let parameterization: Parameterization
     let scheduler: any GaussianPathScheduler
-    /// The target, its slices last among the axes, extended by `radius` slices at both ends.
+    /// The target's slices in a plane, extended by `radius` slices at both ends.
     let extendedTarget: [Float]
 
     init(
-        target: Volume, radius: Int, parameterization: Parameterization, scheduler: any GaussianPathScheduler,
-        background: Float = -1
+        target: Volume, plane: SlicePlane = .axial, radius: Int, parameterization: Parameterization,
+        scheduler: any GaussianPathScheduler
     ) {
         self.radius = radius
         self.parameterization = parameterization
         self.scheduler = scheduler
-        let end = [Float](repeating: background, count: radius * target.shape.x * target.shape.y)
-        extendedTarget = end + target.voxels + end
+        let slices = target.permuted(plane.permutation(for: target.grid))
+        let end = [Float](repeating: -1, count: radius * slices.shape.x * slices.shape.y)
+        extendedTarget = end + slices.voxels + end
     }
 
     func predict(_ windows: SliceWindows, at t: Int, conditioning: Void) async throws -> [Float] {
@@ -39,6 +40,7 @@ struct OracleDenoiser: SliceDenoiser {
 
 /// A nonlinear function of all of a window, with a delay that makes batches arrive out of order.
 struct MixingDenoiser: SliceDenoiser {
+    var plane = SlicePlane.axial
     var radius: Int
     var parameterization = Parameterization.gradient
     var delays = false
@@ -47,13 +49,20 @@ struct MixingDenoiser: SliceDenoiser {
         if delays {
             try await Task.sleep(for: .microseconds((windows.indices.lowerBound &* 7919 &+ t) % 5 * 300))
         }
-        let slice = windows.rows * windows.columns
-        return (0..<windows.count).flatMap { index -> [Float] in
-            let (x, y) = (Array(windows.noisy(index)), Array(windows.source(index)))
-            return x.indices.map { voxel in
-                let neighbour = x[(voxel + slice) % x.count]
-                return 0.3 * x[voxel] - 0.2 * y[voxel] + 0.1 * neighbour * y[voxel] + Float(t) * 1e-4
-            }
+        return (0..<windows.count).flatMap {
+            predict(
+                Array(windows.noisy($0)), Array(windows.source($0)), slice: windows.rows * windows.columns,
+                at: t)
+        }
+    }
+
+    /// The prediction for one window, of slices of so many voxels.
+    func predict(_ x: [Float], _ y: [Float], slice: Int, at t: Int) -> [Float] {
+        // Each plane's denoiser is another.
+        let offset = Float(t) * 1e-4 + Float(plane.worldAxis) * 0.01
+        return x.indices.map { voxel in
+            let neighbour = x[(voxel + slice) % x.count]
+            return 0.3 * x[voxel] - 0.2 * y[voxel] + 0.1 * neighbour * y[voxel] + offset
         }
     }
 }

@@ -9,3 +9,12 @@ final class Recorder: Sendable {
 
     func append(_ report: SamplingProgress) { stored.withLock { $0.append(report) } }
 }
+
+/// Counts from several tasks at once.
+final class Counter: Sendable {
+    private let stored = Mutex(0)
+
+    var value: Int { stored.withLock { $0 } }
+
+    func increment(by count: Int = 1) { stored.withLock { $0 += count } }
+}

@@ -12,36 +12,120 @@ struct SamplerFailureTests {
         SliceSampler(scheduler: BrownianBridge(steps: 5), denoiser: ClosureDenoiser(body: body))
     }
 
-    @Test func aPredictionOfTheWrongSizeIsNamed() async {
-        let error = SamplingError.predictionSize(found: 7, expected: 4 * 3 * 16, windows: 0..<4, timestep: 999)
-        await #expect(throws: error) {
-            try await sampler { _, _ in [Float](repeating: 0, count: 7) }.sample(from: source)
+    /// The error that a run ends with.
+    private func failure(of sampler: SliceSampler<ClosureDenoiser>) async -> SamplingError? {
+        do { _ = try await sampler.sample(from: source) } catch { return error as? SamplingError }
+        return nil
+    }
+
+    @Test func aPredictionOfTheWrongSizeIsNamed() async throws {
+        let error = try #require(await failure(of: sampler { _, _ in [Float](repeating: 0, count: 7) }))
+        #expect(error.step == 1 && error.timestep == 999 && error.windows == 0..<4)
+        guard case .predictionSize(found: 7, expected: 192) = error.reason else {
+            Issue.record("\(error)")
+            return
         }
     }
 
     @Test(arguments: [Float.nan, .infinity, -.infinity])
-    func aPredictionThatIsNotFiniteIsNamed(value: Float) async {
+    func aPredictionThatIsNotFiniteIsNamed(value: Float) async throws {
         let sampler = sampler { windows, t in
             var prediction = [Float](repeating: 0, count: windows.count * windows.valuesPerWindow)
             // Window 4 is the first of its batch; the last of its three slices is slice 5 of the volume.
             if windows.indices.contains(4), t < 500 { prediction[2 * 16 + 3] = value }
             return prediction
         }
-        await #expect(throws: SamplingError.predictionNotFinite(window: 4, slice: 5, timestep: 333)) {
-            try await sampler.sample(from: source)
+        let error = try #require(await failure(of: sampler))
+        #expect(error.step == 3 && error.timestep == 333 && error.windows == 4..<6)
+        guard case .predictionNotFinite(window: 4, slice: 5) = error.reason else {
+            Issue.record("\(error)")
+            return
         }
     }
 
-    @Test func whatADenoiserThrowsIsPassedOn() async {
+    @Test func whatADenoiserThrowsIsPassedOnWithItsPlace() async throws {
         struct Failure: Error {}
-        await #expect(throws: Failure.self) {
-            try await sampler { _, _ in throw Failure() }.sample(from: source)
+        let error = try #require(
+            await failure(
+                of: sampler { windows, _ in
+                    if windows.indices.contains(4) { throw Failure() }
+                    return [Float](repeating: 0, count: windows.count * windows.valuesPerWindow)
+                }))
+        #expect(error.step == 1 && error.windows == 4..<6)
+        guard case .denoiser(is Failure) = error.reason else {
+            Issue.record("\(error)")
+            return
         }
     }
 
-    @Test func cancellationEndsTheRun() async throws {
+    @Test func anyFailureIsNamedWhereverItHappens() async {
+        struct Failure: Error {}
+        await checkLaw(cases: 300) { generator in
+            let slices = generator.size(in: 1...8)
+            let (radius, batch) = (generator.size(in: 0...3), generator.size(in: 1...4))
+            let scheduler = generator.scheduler()
+            let step = Int.random(in: 0..<scheduler.timesteps.count, using: &generator)
+            let window = Int.random(in: 0..<slices, using: &generator)
+            let position = Int.random(in: 0..<2 * radius + 1, using: &generator)
+            let kind = Int.random(in: 0..<3, using: &generator)
+            let t = scheduler.timesteps[step]
+            let denoiser = ClosureDenoiser(radius: radius) { windows, timestep in
+                var prediction = [Float](repeating: 0, count: windows.count * windows.valuesPerWindow)
+                guard timestep == t, windows.indices.contains(window) else { return prediction }
+                if kind == 0 { throw Failure() }
+                if kind == 1 { prediction.removeLast() }
+                let start = (window - windows.indices.lowerBound) * windows.valuesPerWindow
+                if kind == 2 { prediction[start + position * windows.rows * windows.columns] = .nan }
+                return prediction
+            }
+            let sampler = SliceSampler(
+                scheduler: scheduler, denoiser: denoiser,
+                aggregation: Bool.random(using: &generator) ? generator.aggregation() : nil, batchSize: batch,
+                batchesInFlight: generator.size(in: 1...3))
+            do {
+                _ = try await sampler.sample(from: Volume(grid: VoxelGrid(shape: [3, 2, slices])))
+                Issue.record("nothing was thrown")
+            } catch let error as SamplingError {
+                try #require(error.step == step + 1 && error.timestep == t)
+                let first = window / batch * batch
+                try #require(error.windows == first..<min(first + batch, slices))
+                switch error.reason {
+                case .denoiser(let cause): try #require(kind == 0 && cause is Failure)
+                case .predictionSize(let found, let expected):
+                    try #require(kind == 1 && found == expected - 1)
+                case .predictionNotFinite(let found, let slice):
+                    try #require(kind == 2 && found == window && slice == window + position - radius)
+                }
+            }
+        }
+    }
+
+    @Test func cancellationEndsTheRunWithinTheBatchesInFlight() async {
+        await checkLaw(cases: 200) { generator in
+            let calls = Counter()
+            let last = Int.random(in: 1...20, using: &generator)
+            var sampler = sampler { windows, _ in
+                calls.increment()
+                return [Float](repeating: 0, count: windows.count * windows.valuesPerWindow)
+            }
+            sampler.corrector = ScoreCorrector(steps: 1)
+            sampler.batchSize = 2
+            sampler.batchesInFlight = 1
+            let (run, source) = (sampler, source)
+            let task = Task {
+                // The run reports in its own task.
+                try await run.sample(from: source) { _ in
+                    if calls.value >= last { withUnsafeCurrentTask { $0?.cancel() } }
+                }
+            }
+            await #expect(throws: CancellationError.self) { try await task.value }
+            try #require(calls.value == last)
+        }
+    }
+
+    @Test func cancellationInterruptsADenoiserThatLooks() async throws {
         let sampler = sampler { windows, _ in
-            try await Task.sleep(for: .milliseconds(20))
+            try await Task.sleep(for: .seconds(60))
             return [Float](repeating: 0, count: windows.count * windows.valuesPerWindow)
         }
         let source = source

@@ -1,0 +1,93 @@
+import SliceSampling
+import TestSupport
+import Testing
+
+/// Windows of nothing but background may be passed over.
+struct BackgroundTests {
+    /// A volume of whose slices most are background.
+    private func volume(_ generator: inout SeededGenerator) -> Volume {
+        var volume = Volume.random(shape: generator.shape(), using: &generator)
+        for z in 0..<volume.shape.z where Int.random(in: 0..<4, using: &generator) > 0 {
+            for y in 0..<volume.shape.y { for x in 0..<volume.shape.x { volume[x, y, z] = -1 } }
+        }
+        return volume
+    }
+
+    @Test func theResultIsThatOfADenoiserThatPredictsBackgroundForBackground() async {
+        await checkLaw(cases: 400) { generator in
+            let source = volume(&generator)
+            let scheduler = generator.scheduler()
+            let calls = Counter()
+            var sampler = generator.sampler(scheduler) { _, radius in
+                BackgroundDenoiser(radius: radius, parameterization: .sample, calls: calls)
+            }
+            let expected = try await sampler.sample(from: source)
+            sampler.skipsBackground = true
+            try #require(try await sampler.sample(from: source).bits == expected.bits)
+        }
+    }
+
+    @Test func whatIsPassedOverStandsForTheSourceInEveryParameterization() async {
+        await checkLaw(cases: 300) { generator in
+            let grid = VoxelGrid(shape: generator.shape())
+            let source = Volume(grid: grid, voxels: [Float](repeating: -1, count: grid.count))
+            let scheduler = generator.scheduler()
+            let parameterization = Parameterization.allCases.filter {
+                $0 != .noise || scheduler.timesteps.allSatisfy { scheduler.coefficients(at: $0).target > 0 }
+            }.randomElement(using: &generator)!
+            let calls = Counter()
+            var sampler = generator.sampler(scheduler) { _, radius in
+                BackgroundDenoiser(radius: radius, parameterization: parameterization, calls: calls)
+            }
+            (sampler.skipsBackground, sampler.corrector, sampler.order) = (true, nil, .first)
+            let result = try await sampler.sample(from: source)
+            let weights = scheduler.estimate(from: parameterization, at: scheduler.timesteps.last!)
+            let condition = Float(abs(weights.noisy) + abs(weights.source)) * 10 + 1
+            try #require(largestDifference(result.voxels, source.voxels) < 2e-6 * condition)
+            try #require(calls.value == 0)
+        }
+    }
+
+    @Test func evaluationsArePassedOver() async {
+        await checkLaw(cases: 200) { generator in
+            let source = volume(&generator)
+            let (radius, corrections) = (generator.size(in: 0...3), generator.size(in: 0...2))
+            let calls = Counter()
+            let scheduler = generator.scheduler()
+            var sampler = SliceSampler(
+                scheduler: scheduler,
+                denoiser: BackgroundDenoiser(
+                    radius: radius, parameterization: .sample, maySkipBackground: true, calls: calls),
+                corrector: ScoreCorrector(steps: corrections), batchSize: generator.size(in: 1...5))
+            _ = try await sampler.sample(from: source)
+            let windows = (0..<source.shape.z).filter { window in
+                (max(0, window - radius)...min(source.shape.z - 1, window + radius)).contains { z in
+                    source.slice(z).contains { $0 != -1 }
+                }
+            }.count
+            let evaluations = scheduler.timesteps.count * (1 + corrections) - corrections
+            try #require(calls.value == windows * evaluations)
+            // The sampler has the last word.
+            sampler.skipsBackground = false
+            _ = try await sampler.sample(from: source)
+            try #require(calls.value == (windows + source.shape.z) * evaluations)
+        }
+    }
+}
+
+/// Predicts background wherever the source is background, and counts the windows that it is asked for.
+private struct BackgroundDenoiser: SliceDenoiser {
+    let radius: Int
+    let parameterization: Parameterization
+    var maySkipBackground = false
+    let calls: Counter
+
+    func predict(_ windows: SliceWindows, at t: Int, conditioning: Void) async throws -> [Float] {
+        calls.increment(by: windows.count)
+        return (0..<windows.count).flatMap { index in
+            zip(windows.noisy(index), windows.source(index)).map { x, y in
+                y == -1 ? -1 : 0.3 * x + 0.5 * y
+            }
+        }
+    }
+}
