@@ -67,8 +67,8 @@ struct SliceLayout: Equatable, Sendable {
         return Volume(grid: grid, voxels: permuted.permuted(permutation.inverse).voxels)
     }
 
-    /// `values <- weight * values + otherWeight * other + sourceWeight * source`, where `values` and `other` are laid out
-    /// as the state and `source` as the extended source.
+    /// `values <- weight * values + otherWeight * other + sourceWeight * source`, where `values` and `other` are
+    /// laid out as the state and `source` as the extended source.
     func blend(
         _ values: inout [Float], _ weight: Double, _ other: [Float], _ otherWeight: Double,
         _ source: [Float], _ sourceWeight: Double
@@ -78,10 +78,10 @@ struct SliceLayout: Equatable, Sendable {
             other.withUnsafeBufferPointer { other in
                 source.withUnsafeBufferPointer { source in
                     for slice in 0..<stateSlices {
-                        let voxels = voxels(ofSlice: slice)
-                        let sourceSlice = sourceSlice(ofState: slice)
-                        let shift = voxels(ofSlice: sourceSlice).lowerBound - voxels.lowerBound
-                        for index in voxels {
+                        let indices = voxels(ofSlice: slice)
+                        let start = voxels(ofSlice: sourceSlice(ofState: slice)).lowerBound
+                        let shift = start - indices.lowerBound
+                        for index in indices {
                             values[index] =
                                 weight * values[index] + otherWeight * other[index]
                                 + sourceWeight * source[index + shift]
