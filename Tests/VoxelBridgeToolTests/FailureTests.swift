@@ -128,6 +128,15 @@ struct FailureTests {
     ])
     func failedWorkEndsWith1(_ misuse: Misuse) async throws { try await check(misuse, status: 1) }
 
+    @Test(.enabled(if: Fixtures.hasData, Fixtures.missingData))
+    func aSeriesIsNoSource() async throws {
+        let series = Fixtures.data("perfusion_4d.nii.gz").path
+        try await check(
+            Misuse(
+                "\(Self.translate) \(series) @out.nii", series, "52 x 68 x 20 x 10", "extract one volume first"),
+            status: 1)
+    }
+
     /// A device on which every write fails, as on a full disk.
     private static let fullDevice = "/dev/full"
 

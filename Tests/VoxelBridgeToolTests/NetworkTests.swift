@@ -37,12 +37,12 @@ struct NetworkTests {
     }
 
     @Test(arguments: [
-        ("ista.M1.paper.reference-step", ""),
         ("ista-middle.M1.paper.reference-step", "--mode ista-middle"),
-        ("ista.M1.reference.marginal-step", "--scaling reference --step-rule marginal"),
-        ("ista.M2.reference.reference-step", "--corrections 2 --scaling reference"),
-        ("independent.M0.paper.marginal-step", "--mode independent --step-rule marginal"),
-        ("co-predict.M0.paper.reference-step", "--mode co-predict"),
+        (
+            "ista.M2.reference.marginal-step",
+            "--corrections 2 --scaling reference --step-rule marginal"
+        ),
+        ("independent.M0.paper.reference-step", "--mode independent"),
         ("ista.M1.paper.reference-step.noise", "--objective noise"),
         ("ista.M1.paper.reference-step.ysubx", "--objective difference"),
     ])
