@@ -18,7 +18,10 @@ public struct GaussianDiffusion: GaussianPathScheduler {
         case cosine
     }
 
+    /// The timesteps visited, descending.
     public let timesteps: [Int]
+
+    /// How a reverse step treats the posterior variance.
     public let stepRule: StepRule
 
     /// alphabar_t.
@@ -60,10 +63,13 @@ public struct GaussianDiffusion: GaussianPathScheduler {
         }
     }
 
+    /// Number of timesteps T.
     public var trainingTimesteps: Int { alphaBar.count }
 
+    /// At noise.
     public var start: SamplingStart { .noise }
 
+    /// sqrt(alphabar_t), 0 and 1 - alphabar_t.
     public func coefficients(at t: Int) -> PathCoefficients {
         PathCoefficients(target: alphaBar[t].squareRoot(), source: 0, variance: 1 - alphaBar[t])
     }

@@ -4,8 +4,13 @@
 ///
 /// Sampling starts at noise, where u = 1. The source is a condition of the denoiser, and no part of the path.
 public struct RectifiedFlow: GaussianPathScheduler {
+    /// Number of timesteps T.
     public let trainingTimesteps: Int
+
+    /// The timesteps visited, descending.
     public let timesteps: [Int]
+
+    /// How a reverse step treats the posterior variance.
     public let stepRule: StepRule
 
     /// A flow that visits `steps` timesteps.
@@ -37,8 +42,10 @@ public struct RectifiedFlow: GaussianPathScheduler {
         self.stepRule = stepRule
     }
 
+    /// At noise.
     public var start: SamplingStart { .noise }
 
+    /// 1 - u, 0 and u².
     public func coefficients(at t: Int) -> PathCoefficients {
         let time = time(t)
         return PathCoefficients(target: 1 - time, source: 0, variance: time * time)

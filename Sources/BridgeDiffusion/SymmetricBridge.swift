@@ -6,7 +6,10 @@
 /// where sigma_t² is the noise added from the start up to t, and sigmabar_t² that added from t to the end. The
 /// noise grows to the middle of the path and falls again. Sampling starts at the source.
 public struct SymmetricBridge: GaussianPathScheduler {
+    /// The timesteps visited, descending.
     public let timesteps: [Int]
+
+    /// How a reverse step treats the posterior variance.
     public let stepRule: StepRule
 
     /// sigma_t².
@@ -56,10 +59,13 @@ public struct SymmetricBridge: GaussianPathScheduler {
         backward = runningSum(betas.reversed()).reversed()
     }
 
+    /// Number of timesteps T.
     public var trainingTimesteps: Int { forward.count }
 
+    /// At the source.
     public var start: SamplingStart { .source }
 
+    /// The shares of x_0 and of y, and the variance, as above.
     public func coefficients(at t: Int) -> PathCoefficients {
         let sum = forward[t] + backward[t]
         return PathCoefficients(

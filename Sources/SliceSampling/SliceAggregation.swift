@@ -39,6 +39,7 @@ public struct WeightedAggregation: SliceAggregation {
     /// Weights of your own, by the distance from the middle of a window in slices, from 0 to the radius N.
     public init(weight: @escaping @Sendable (_ distance: Int, _ radius: Int) -> Double) { self.weight = weight }
 
+    /// The weight of each position, by its distance from the middle.
     public func weights(radius: Int) -> [Float] {
         (-radius...radius).map { Float(weight(abs($0), radius)) }
     }

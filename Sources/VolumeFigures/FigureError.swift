@@ -17,7 +17,7 @@ public enum FigureError: Error, Equatable, CustomStringConvertible, LocalizedErr
         case .noRows:
             "a montage needs at least one volume"
         case .pointOutside(let row, let point):
-            "the point (\(point.x), \(point.y), \(point.z)) mm lies outside the volume of row \(row + 1); "
+            "the point \(String(format: "%.1f, %.1f, %.1f", point.x, point.y, point.z)) mm lies outside the volume of row \(row + 1); "
                 + "choose a point that lies in all volumes, and check that they are aligned"
         case .tooLarge(let width, let height, let limit):
             "the figure would be \(width) x \(height) pixels, and at most \(limit) either way are drawn; "

@@ -41,8 +41,12 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
     public func translate(
         _ source: Volume, style: StyleKey, progress: (@Sendable (SamplingProgress) -> Void)? = nil
     ) async throws -> Volume {
-        let padding = PadToMultiple(of: sampler.denoiser.sizeMultiple, plane: sampler.plane)
-        let prepared = try preprocessing.appending(padding).apply(to: source)
+        let planes =
+            [(sampler.plane, sampler.denoiser)] + sampler.alternatingPlanes.map { ($0.plane, $0.denoiser) }
+        let pipeline = planes.reduce(preprocessing) { pipeline, view in
+            pipeline.appending(PadToMultiple(of: view.1.sizeMultiple, plane: view.0))
+        }
+        let prepared = try pipeline.apply(to: source)
         let input = prepared.volume.map { 2 * $0 - 1 }
         let sampled = try await sampler.sample(
             from: input, conditioning: sampler.denoiser.conditioning(for: input, style: style),

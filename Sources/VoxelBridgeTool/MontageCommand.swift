@@ -28,6 +28,12 @@ struct MontageCommand: ParsableCommand {
     @Option(help: "The side of the patient's right: left of the image (radiological), or right (neurological).")
     var convention = Montage.Convention.radiological
 
+    @Option(
+        help: ArgumentHelp(
+            "The point that the views go through: x,y,z in millimetres, RAS+. (default: the middle)",
+            valueName: "x,y,z"))
+    var point: String?
+
     @OptionGroup(title: "Messages")
     var logging: LoggingOptions
 
@@ -36,7 +42,15 @@ struct MontageCommand: ParsableCommand {
             ?? volumes.map { URL(filePath: $0).lastPathComponent }
     }
 
+    private var coordinates: SIMD3<Double>? {
+        let numbers = point?.split(separator: ",").compactMap { Double($0) } ?? []
+        return numbers.count == 3 && numbers.allSatisfy(\.isFinite) ? SIMD3(numbers) : nil
+    }
+
     func validate() throws {
+        if let point, coordinates == nil {
+            throw ValidationError("--point must be three numbers with commas between, and is \(point)")
+        }
         guard rowLabels.count == volumes.count else {
             throw ValidationError(
                 "--labels names \(rowLabels.count) rows, and there are \(volumes.count) volumes")
@@ -49,7 +63,7 @@ struct MontageCommand: ParsableCommand {
         let rows = try zip(volumes, rowLabels).map {
             Montage.Row(try readVolume($0, logger: logger).volume, label: $1)
         }
-        try Montage(rows: rows, convention: convention).write(to: URL(filePath: output))
+        try Montage(rows: rows, at: coordinates, convention: convention).write(to: URL(filePath: output))
         logger.info("Wrote \(output)")
     }
 }

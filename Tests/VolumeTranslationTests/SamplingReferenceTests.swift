@@ -72,7 +72,7 @@ struct SamplingCase: CustomTestStringConvertible, Sendable {
             switch parameterization {
             case .noise: ".noise"
             case .difference: ".ysubx"
-            case .gradient, .sample: ""
+            case .gradient, .sample, .velocity: ""
             }
         return scalings.map { "\(mode).M\(corrections).\($0.rawValue).\(rule)\(suffix)" }
     }

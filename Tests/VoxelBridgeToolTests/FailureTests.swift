@@ -91,6 +91,7 @@ struct FailureTests {
         Misuse("preprocess @brain.nii @out.nii --multiple 0", "--multiple must be from 1 to 4096"),
         Misuse("montage @brain.nii --labels one,two --output @out.png", "--labels names 2 rows"),
         Misuse("montage @brain.nii --output @out.jpg", "must end in .png"),
+        Misuse("montage @brain.nii --output @out.png --point 1,2", "three numbers"),
         Misuse(
             "predict @text.safetensors @text.safetensors --model @text.safetensors --config @config.json",
             "would overwrite the input"),

@@ -17,7 +17,7 @@ struct HelpTests {
         (["key"], "--bins --output --verbose --quiet"),
         (["preprocess"], "--spacing --multiple --plane --verbose --quiet"),
         (["info"], "--json"),
-        (["montage"], "--output --labels --convention --verbose --quiet"),
+        (["montage"], "--output --labels --convention --point --verbose --quiet"),
     ])
     func helpNamesEveryOption(command: [String], names: String) async throws {
         let outcome = try await Tool.run(command + ["--help"])
