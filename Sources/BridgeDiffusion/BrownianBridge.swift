@@ -16,7 +16,9 @@ public struct BrownianBridge: GaussianPathScheduler {
         case control
     }
 
+    /// The timesteps visited, descending.
     public let timesteps: [Int]
+    /// How much of the posterior variance a reverse step takes out of its direction term.
     public let stepRule: StepRule
 
     /// m_t: how far the bridge has gone from the target to the source.
@@ -60,10 +62,13 @@ public struct BrownianBridge: GaussianPathScheduler {
         progress = schedule.progress(trainingTimesteps)
     }
 
+    /// T.
     public var trainingTimesteps: Int { progress.count }
 
+    /// The source.
     public var start: SamplingStart { .source }
 
+    /// a_t, b_t and s_t², as above.
     public func coefficients(at t: Int) -> PathCoefficients {
         let m = progress[t]
         return PathCoefficients(target: 1 - m, source: m, variance: 2 * varianceScale * (m - m * m))

@@ -18,7 +18,9 @@ public struct GaussianDiffusion: GaussianPathScheduler {
         case cosine
     }
 
+    /// The timesteps visited, descending.
     public let timesteps: [Int]
+    /// How much of the posterior variance a reverse step takes out of its direction term.
     public let stepRule: StepRule
 
     /// alphabar_t.
@@ -60,10 +62,13 @@ public struct GaussianDiffusion: GaussianPathScheduler {
         }
     }
 
+    /// T.
     public var trainingTimesteps: Int { alphaBar.count }
 
+    /// Noise.
     public var start: SamplingStart { .noise }
 
+    /// a_t, b_t and s_t², as above: b_t is zero.
     public func coefficients(at t: Int) -> PathCoefficients {
         PathCoefficients(target: alphaBar[t].squareRoot(), source: 0, variance: 1 - alphaBar[t])
     }

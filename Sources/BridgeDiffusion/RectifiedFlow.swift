@@ -4,8 +4,11 @@
 ///
 /// Sampling starts at noise, where u = 1. The source is a condition of the denoiser, and no part of the path.
 public struct RectifiedFlow: GaussianPathScheduler {
+    /// T.
     public let trainingTimesteps: Int
+    /// The timesteps visited, descending.
     public let timesteps: [Int]
+    /// How much of the posterior variance a reverse step takes out of its direction term.
     public let stepRule: StepRule
 
     /// A flow that visits `steps` timesteps.
@@ -37,8 +40,10 @@ public struct RectifiedFlow: GaussianPathScheduler {
         self.stepRule = stepRule
     }
 
+    /// Noise.
     public var start: SamplingStart { .noise }
 
+    /// a_t, b_t and s_t², as above: b_t is zero.
     public func coefficients(at t: Int) -> PathCoefficients {
         let time = time(t)
         return PathCoefficients(target: 1 - time, source: 0, variance: time * time)

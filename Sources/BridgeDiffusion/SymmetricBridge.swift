@@ -6,7 +6,9 @@
 /// where sigma_t² is the noise added from the start up to t, and sigmabar_t² that added from t to the end. The
 /// noise grows to the middle of the path and falls again. Sampling starts at the source.
 public struct SymmetricBridge: GaussianPathScheduler {
+    /// The timesteps visited, descending.
     public let timesteps: [Int]
+    /// How much of the posterior variance a reverse step takes out of its direction term.
     public let stepRule: StepRule
 
     /// sigma_t².
@@ -56,10 +58,13 @@ public struct SymmetricBridge: GaussianPathScheduler {
         backward = runningSum(betas.reversed()).reversed()
     }
 
+    /// T.
     public var trainingTimesteps: Int { forward.count }
 
+    /// The source.
     public var start: SamplingStart { .source }
 
+    /// a_t, b_t and s_t², as above.
     public func coefficients(at t: Int) -> PathCoefficients {
         let sum = forward[t] + backward[t]
         return PathCoefficients(

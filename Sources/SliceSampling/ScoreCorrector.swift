@@ -28,6 +28,7 @@ public struct ScoreCorrector: SliceCorrector {
     /// The numerator of the step's size.
     public var scaling: Scaling
 
+    /// How the windows' predictions become the estimate in the score.
     public var aggregation: any SliceAggregation
 
     private let rule: @Sendable (_ timestep: Int) -> Rule
@@ -61,8 +62,10 @@ public struct ScoreCorrector: SliceCorrector {
         (self.scaling, self.aggregation, self.rule) = (scaling, aggregation, rule)
     }
 
+    /// M, by the rule.
     public func corrections(at timestep: Int) -> Int { rule(timestep).steps }
 
+    /// The slice after a step along its score; where that vanishes, the slice as it is.
     public func correct(
         _ slice: ArraySlice<Float>, estimate: ArraySlice<Float>, source: ArraySlice<Float>,
         at timestep: Int, scheduler: any GaussianPathScheduler

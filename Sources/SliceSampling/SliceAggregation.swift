@@ -16,6 +16,7 @@ public struct MeanAggregation: SliceAggregation {
     /// Every position counts alike.
     public init() {}
 
+    /// One for every position.
     public func weights(radius: Int) -> [Float] { [Float](repeating: 1, count: 2 * radius + 1) }
 }
 
@@ -24,6 +25,7 @@ public struct MiddleSliceAggregation: SliceAggregation {
     /// Only the middle position counts.
     public init() {}
 
+    /// One for the middle position, and zero for the others.
     public func weights(radius: Int) -> [Float] {
         (0...2 * radius).map { $0 == radius ? 1 : 0 }
     }
@@ -37,6 +39,7 @@ public struct WeightedAggregation: SliceAggregation {
     /// Weights of your own, by the distance from the middle of a window in slices, from 0 to the radius N.
     public init(weight: @escaping @Sendable (_ distance: Int, _ radius: Int) -> Double) { self.weight = weight }
 
+    /// The weight of each position's distance from the middle.
     public func weights(radius: Int) -> [Float] {
         (-radius...radius).map { Float(weight(abs($0), radius)) }
     }
