@@ -120,6 +120,27 @@ struct SliceSamplerLawTests {
         }
     }
 
+    @Test func everyWindowStartsFromTheNoiseOfItsSlices() async {
+        await checkLaw(cases: 100) { generator in
+            let (noise, radius) = (generator.noise(), generator.size(in: 0...3))
+            let denoiser = ClosureDenoiser(radius: radius) { windows, _ in
+                for index in 0..<windows.count {
+                    let slices = (-radius...radius).flatMap {
+                        noise.slice(
+                            windows.indices.lowerBound + index + $0, rows: windows.rows,
+                            columns: windows.columns, timestep: 1000)
+                    }
+                    try #require(Array(windows.noisy(index)) == slices)
+                }
+                return [Float](repeating: 0, count: windows.count * windows.valuesPerWindow)
+            }
+            let sampler = SliceSampler(
+                scheduler: RectifiedFlow(timesteps: [999]), denoiser: denoiser, plane: generator.plane(),
+                aggregation: Bool.random(using: &generator) ? generator.aggregation() : nil, noise: noise)
+            _ = try await sampler.sample(from: Volume(grid: VoxelGrid(shape: generator.shape())))
+        }
+    }
+
     @Test func slicesBeyondTheEndsAreOnTheirWayToBackgroundInEveryPlane() async {
         await checkLaw(cases: 100) { generator in
             let scheduler = PathProcess.allCases.randomElement(using: &generator)!.scheduler(
