@@ -34,7 +34,8 @@ struct SliceTrajectory<Denoiser: SliceDenoiser> {
         case .source: state = layout.state(from: source)
         case .noise:
             state = [Float](repeating: 0, count: layout.stateSlices * layout.voxelsPerSlice)
-            addNoise(weight: 1, timestep: sampler.scheduler.trainingTimesteps)
+            addNoise(
+                weight: 1, timestep: sampler.scheduler.trainingTimesteps, slices: 0..<layout.stateSlices)
         }
         progress.windowsInAll = windowsFromHere
     }
@@ -89,7 +90,9 @@ struct SliceTrajectory<Denoiser: SliceDenoiser> {
         let lead = extrapolation(from: t, to: s)
         layout.blend(&state, weights.noisy, estimate, weights.target * (1 + lead), source, weights.source)
         if lead != 0 { layout.blend(&state, 1, before, -weights.target * lead, source, 0) }
-        if weights.noise > 0 { addNoise(weight: Float(weights.noise), timestep: t) }
+        if weights.noise > 0 {
+            addNoise(weight: Float(weights.noise), timestep: t, slices: 0..<layout.stateSlices)
+        }
         if let corrector = sampler.corrector {
             for _ in 0..<max(0, corrector.corrections(at: s)) { try await correct(by: corrector, at: s) }
         }
@@ -138,8 +141,8 @@ struct SliceTrajectory<Denoiser: SliceDenoiser> {
         return (now - onTheWay) / (before - now)
     }
 
-    private mutating func addNoise(weight: Float, timestep: Int) {
-        for slice in 0..<layout.stateSlices {
+    private mutating func addNoise(weight: Float, timestep: Int, slices: Range<Int>) {
+        for slice in slices {
             let noise = sampler.noise.slice(
                 layout.sourceSlice(ofState: slice) - layout.radius, rows: layout.rows, columns: layout.columns,
                 timestep: timestep)
@@ -161,7 +164,8 @@ extension SliceTrajectory {
             windowsShareSlices: sampler.aggregation != nil)
     }
 
-    /// Lays the slices out in the plane of a step. Slices beyond the ends of the volume begin anew there.
+    /// Lays the slices out in the plane of a step. Slices beyond the ends of the volume begin anew there: background
+    /// all along a bridge, and as far on its way from noise to background as the others are for a diffusion.
     private mutating func arrange(forStep step: Int) {
         let next = Self.layout(ofStep: step, sampler, volume.grid)
         guard next != layout else { return }
@@ -170,5 +174,16 @@ extension SliceTrajectory {
         source = next.extended(volume, by: sampler.background)
         state = next.extended(stateVolume, by: sampler.background)
         estimate = estimateVolume.map { next.extended($0, by: sampler.background) } ?? []
+        guard sampler.scheduler.start == .noise else { return }
+        let path = sampler.scheduler.coefficients(at: sampler.scheduler.timesteps[step])
+        let (before, after) = (0..<layout.radius, layout.stateSlices - layout.radius..<layout.stateSlices)
+        for slices in [before, after] {
+            for slice in slices {
+                for index in layout.voxels(ofSlice: slice) { state[index] *= Float(path.target) }
+            }
+            addNoise(
+                weight: Float(path.variance.squareRoot()), timestep: sampler.scheduler.trainingTimesteps,
+                slices: slices)
+        }
     }
 }

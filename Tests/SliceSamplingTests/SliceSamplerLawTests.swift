@@ -120,6 +120,58 @@ struct SliceSamplerLawTests {
         }
     }
 
+    @Test func everyWindowStartsFromTheNoiseOfItsSlices() async {
+        await checkLaw(cases: 100) { generator in
+            let (noise, radius) = (generator.noise(), generator.size(in: 0...3))
+            let denoiser = ClosureDenoiser(radius: radius) { windows, _ in
+                for index in 0..<windows.count {
+                    let slices = (-radius...radius).flatMap {
+                        noise.slice(
+                            windows.indices.lowerBound + index + $0, rows: windows.rows,
+                            columns: windows.columns, timestep: 1000)
+                    }
+                    try #require(Array(windows.noisy(index)) == slices)
+                }
+                return [Float](repeating: 0, count: windows.count * windows.valuesPerWindow)
+            }
+            let sampler = SliceSampler(
+                scheduler: RectifiedFlow(timesteps: [999]), denoiser: denoiser, plane: generator.plane(),
+                aggregation: Bool.random(using: &generator) ? generator.aggregation() : nil, noise: noise)
+            _ = try await sampler.sample(from: Volume(grid: VoxelGrid(shape: generator.shape())))
+        }
+    }
+
+    @Test func slicesBeyondTheEndsAreOnTheirWayToBackgroundInEveryPlane() async {
+        await checkLaw(cases: 100) { generator in
+            let scheduler = PathProcess.allCases.randomElement(using: &generator)!.scheduler(
+                timesteps: TimestepSpacing.uniform.timesteps(generator.size(in: 2...6), of: 1000))
+            let radius = generator.size(in: 1...2)
+            let denoiser = ClosureDenoiser(radius: radius) { windows, t in
+                // The first slice of the first window lies before the volume.
+                let values = windows.noisy(0).prefix(windows.rows * windows.columns).map(Double.init)
+                let mean = values.reduce(0, +) / Double(values.count)
+                let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)
+                let path = scheduler.coefficients(at: t)
+                // A bridge's own noise vanishes at both ends, and a deterministic run adds none.
+                let spread = scheduler.start == .noise ? path.variance : 0
+                // Sampling starts at noise alone, where the diffusion's a_t is 0.006.
+                let error = 6 * (spread / Double(values.count)).squareRoot() + 0.01
+                try #require(abs(mean + path.target + path.source) < error)
+                try #require(
+                    abs(variance - spread) < 6 * spread * (2 / Double(values.count)).squareRoot() + 1e-6)
+                return [Float](repeating: -1, count: windows.count * windows.valuesPerWindow)
+            }
+            let planes = SlicePlane.allCases.shuffled(using: &generator)
+            let sampler = SliceSampler(
+                scheduler: scheduler, denoiser: denoiser, plane: planes[0],
+                alternatingPlanes: planes[1...].map { SliceView(plane: $0, denoiser: denoiser) },
+                noise: NoiseField(seed: generator.next()), batchSize: 20)
+            let grid = VoxelGrid(shape: [16, 16, 16])
+            _ = try await sampler.sample(
+                from: Volume(grid: grid, voxels: [Float](repeating: -1, count: grid.count)))
+        }
+    }
+
     @Test func planesAreCutsAcrossTheAxes() async {
         await checkLaw(cases: 200) { generator in
             let source = Volume.random(shape: generator.shape(), using: &generator)
