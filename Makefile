@@ -10,7 +10,7 @@ help: ## Say what there is to make
 .PHONY: demo
 demo: ## Translate a real brain; results go to build/demo (a brain of your own: BRAIN=brain.nii.gz)
 	@.ci/setup $(if $(BRAIN),,mricron-data)
-	swift run -c release --package-path Examples/Demo Demo build/demo $(BRAIN)
+	swift run -c release --package-path Examples/Harmonisation Harmonisation build/demo $(BRAIN)
 
 .PHONY: test
 test: ## Run the tests (some of them: FILTER=VolumesTests)

@@ -23,6 +23,9 @@ public struct HistogramMatchingDenoiser: StyledDenoiser {
     /// Any slice will do.
     public var sizeMultiple: Int { 1 }
 
+    /// Yes: background stays background.
+    public var maySkipBackground: Bool { true }
+
     /// A denoiser of windows with `radius` slices on either side of their middle one.
     ///
     /// Wide windows level slices better, and take more of what anatomy changes from slice to slice for a difference

@@ -5,11 +5,11 @@ import VolumeTranslation
 /// Spoils a real brain as a method that works slice by slice would, translates it back to the style of the
 /// original, and measures how near it comes.
 ///
-///     Demo [folder for the results] [a skull-stripped brain, .nii or .nii.gz]
+///     Harmonisation [folder for the results] [a skull-stripped brain, .nii or .nii.gz]
 ///
 /// It exits with an error unless the translated brain is nearer to the original in every respect.
 @main
-struct Demo {
+struct Harmonisation {
     static func main() async {
         let arguments = CommandLine.arguments.dropFirst()
         let folder = URL(filePath: arguments.first ?? "build/demo", directoryHint: .isDirectory)

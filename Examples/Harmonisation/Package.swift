@@ -2,12 +2,12 @@
 import PackageDescription
 
 let package = Package(
-    name: "Demo",
+    name: "Harmonisation",
     platforms: [.macOS(.v15)],
     dependencies: [.package(name: "VoxelBridge", path: "../..")],
     targets: [
         .executableTarget(
-            name: "Demo",
+            name: "Harmonisation",
             dependencies: [
                 .product(name: "VolumeTranslation", package: "VoxelBridge"),
                 .product(name: "VolumeFigures", package: "VoxelBridge"),
