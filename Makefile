@@ -23,8 +23,9 @@ build: ## Build the voxelbridge command
 	swift build -c release --product voxelbridge
 
 .PHONY: examples
-examples: ## Run the example that needs no system library
+examples: ## Run the examples that need no system library
 	swift run -c release --package-path Examples/StandaloneSampler StandaloneSampler
+	swift run -c release --package-path Examples/GaussianMixture GaussianMixture
 
 .PHONY: lint
 lint: ## Check the layout of the code
