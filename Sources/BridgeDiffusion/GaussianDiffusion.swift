@@ -46,7 +46,11 @@ public struct GaussianDiffusion: GaussianPathScheduler {
 
     /// A diffusion that visits the given timesteps.
     ///
-    /// - Parameter timesteps: at least one, strictly descending, from `0..<trainingTimesteps`.
+    /// - Parameters:
+    ///   - timesteps: at least one, strictly descending, from `0..<trainingTimesteps`.
+    ///   - trainingTimesteps: T, at least 2.
+    ///   - schedule: beta_t.
+    ///   - stepRule: how a reverse step treats the posterior variance.
     public init(
         timesteps: [Int], trainingTimesteps: Int = 1000, schedule: Schedule = .linear(),
         stepRule: StepRule = .marginalPreserving

@@ -31,7 +31,10 @@ public struct RectifiedFlow: GaussianPathScheduler {
 
     /// A flow that visits the given timesteps.
     ///
-    /// - Parameter timesteps: at least one, strictly descending, from `0..<trainingTimesteps`.
+    /// - Parameters:
+    ///   - timesteps: at least one, strictly descending, from `0..<trainingTimesteps`.
+    ///   - trainingTimesteps: T, at least 2.
+    ///   - stepRule: how a reverse step treats the posterior variance.
     public init(
         timesteps: [Int], trainingTimesteps: Int = 1000, stepRule: StepRule = .marginalPreserving
     ) {

@@ -38,7 +38,11 @@ public struct SymmetricBridge: GaussianPathScheduler {
 
     /// A bridge that visits the given timesteps.
     ///
-    /// - Parameter timesteps: at least one, strictly descending, from `0..<trainingTimesteps`.
+    /// - Parameters:
+    ///   - timesteps: at least one, strictly descending, from `0..<trainingTimesteps`.
+    ///   - trainingTimesteps: T, at least 3.
+    ///   - betaMax: beta_max, as for a number of steps.
+    ///   - stepRule: how a reverse step treats the posterior variance.
     public init(
         timesteps: [Int], trainingTimesteps: Int = 1000, betaMax: Double = 0.3,
         stepRule: StepRule = .marginalPreserving

@@ -19,8 +19,11 @@ public enum TimestepSpacing: Hashable, Sendable {
     /// (After arXiv 2206.00364, eq. 5, which spaces noise levels so, with rho = 7.)
     case karras(rho: Double = 3)
 
-    /// `count` timesteps of `trainingTimesteps`, descending, the first T-1 and the last 0.
+    /// The timesteps visited, descending, the first T-1 and the last 0.
     ///
+    /// - Parameters:
+    ///   - count: S, how many.
+    ///   - trainingTimesteps: T, how many the process has.
     /// - Precondition: `count` is not below the spacing's least nor above T.
     public func timesteps(_ count: Int, of trainingTimesteps: Int) -> [Int] {
         let least = self == .linear ? 3 : 2

@@ -30,6 +30,8 @@ public struct NoiseField: Hashable, Codable, Sendable {
     ///
     /// - Parameters:
     ///   - index: the slice's place in the volume; it may be negative.
+    ///   - rows: number of rows of the slice.
+    ///   - columns: number of columns of the slice.
     ///   - timestep: t.
     /// - Complexity: O(rows * columns), times about 5 lengths for smooth noise.
     public func slice(_ index: Int, rows: Int, columns: Int, timestep: Int) -> [Float] {

@@ -54,7 +54,10 @@ public struct ScoreCorrector: SliceCorrector {
     /// let late = ScoreCorrector { timestep in .init(steps: timestep < 500 ? 2 : 0, stepSize: 0.2) }
     /// ```
     ///
-    /// - Parameter rule: what to do after the step that arrives at a timestep.
+    /// - Parameters:
+    ///   - scaling: the numerator of the step's size.
+    ///   - aggregation: how the windows' predictions become the estimate in the score.
+    ///   - rule: what to do after the step that arrives at a timestep.
     public init(
         scaling: Scaling = .paper, aggregation: any SliceAggregation = .mean,
         rule: @escaping @Sendable (_ timestep: Int) -> Rule
