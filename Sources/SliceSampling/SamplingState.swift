@@ -58,6 +58,7 @@ extension SliceSampler {
                 try SliceTrajectory(sampler: self, source: source, conditioning: conditioning, resuming: $0)
             } ?? SliceTrajectory(sampler: self, source: source, conditioning: conditioning)
         trajectory.onProgress = progress
+        trajectory.keepsEstimate = true
         return SamplingStates(trajectory: trajectory, run: SamplingRun(sampler: self, source: source))
     }
 }

@@ -35,7 +35,7 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
 
     /// Further planes, each with a denoiser of its own: steps go through ``plane`` and these in turn, so that
     /// what slices leave behind has no favoured direction. Needs an ``aggregation``.
-    public var alternatingPlanes: [SliceView<Denoiser>]
+    public var alternatingPlanes: [PlaneDenoiser<Denoiser>]
 
     /// How the windows' predictions for a slice become one; `nil` lets every window follow a trajectory of its
     /// own and keeps its middle slice.
@@ -73,7 +73,7 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
     ///   `batchSize` and `batchesInFlight` are at least one.
     public init(
         scheduler: any GaussianPathScheduler, denoiser: Denoiser, plane: SlicePlane = .axial,
-        alternatingPlanes: [SliceView<Denoiser>] = [], aggregation: (any SliceAggregation)? = .mean,
+        alternatingPlanes: [PlaneDenoiser<Denoiser>] = [], aggregation: (any SliceAggregation)? = .mean,
         corrector: (any SliceCorrector)? = nil, order: StepOrder = .first, eta: Double = 0,
         noise: NoiseField = NoiseField(), background: Float = -1, skipsBackground: Bool? = nil,
         batchSize: Int = 4, batchesInFlight: Int = 2
@@ -125,7 +125,9 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
     }
 
     /// The planes that the steps go through in turn.
-    var views: [SliceView<Denoiser>] { [SliceView(plane: plane, denoiser: denoiser)] + alternatingPlanes }
+    var views: [PlaneDenoiser<Denoiser>] {
+        [PlaneDenoiser(plane: plane, denoiser: denoiser)] + alternatingPlanes
+    }
 }
 
 extension SliceSampler where Denoiser.Conditioning == Void {
@@ -138,7 +140,7 @@ extension SliceSampler where Denoiser.Conditioning == Void {
 }
 
 /// A plane and the denoiser of its slices.
-public struct SliceView<Denoiser: SliceDenoiser>: Sendable {
+public struct PlaneDenoiser<Denoiser: SliceDenoiser>: Sendable {
     /// The plane of the slices.
     public var plane: SlicePlane
 

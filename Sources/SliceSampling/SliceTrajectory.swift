@@ -8,6 +8,9 @@ struct SliceTrajectory<Denoiser: SliceDenoiser> {
     let volume: Volume
     var onProgress: (@Sendable (SamplingProgress) -> Void)?
 
+    /// Whether estimates are wanted beyond their step: for steps of second order, and where states are asked for.
+    var keepsEstimate: Bool
+
     /// How many steps have been made.
     private(set) var stepsMade = 0
     /// x_t; see ``SliceLayout``. After the last step it is the result.
@@ -26,6 +29,7 @@ struct SliceTrajectory<Denoiser: SliceDenoiser> {
         self.sampler = sampler
         self.conditioning = conditioning
         self.volume = volume
+        keepsEstimate = sampler.order == .second
         layout = Self.layout(ofStep: 0, sampler, volume.grid)
         let timesteps = sampler.scheduler.timesteps
         progress = SamplingProgress(windowsEvaluated: 0, windowsInAll: 0, step: 1, steps: timesteps.count)
@@ -55,7 +59,7 @@ struct SliceTrajectory<Denoiser: SliceDenoiser> {
     }
 
     /// The plane and the denoiser of the step that is made next.
-    var view: SliceView<Denoiser> { sampler.views[stepsMade % sampler.views.count] }
+    var view: PlaneDenoiser<Denoiser> { sampler.views[stepsMade % sampler.views.count] }
 
     /// The state after the last step made.
     func savedState(of run: SamplingRun) -> SamplingState {
@@ -77,7 +81,7 @@ struct SliceTrajectory<Denoiser: SliceDenoiser> {
         progress.step = stepsMade + 1
         let (scheduler, timesteps) = (sampler.scheduler, sampler.scheduler.timesteps)
         let t = timesteps[stepsMade]
-        let before = sampler.order == .second ? estimate : []
+        let before = keepsEstimate ? estimate : []
         estimate = []
         estimate = try await predictEstimate(at: t, aggregation: sampler.aggregation)
         guard stepsMade + 1 < timesteps.count else {
@@ -93,6 +97,7 @@ struct SliceTrajectory<Denoiser: SliceDenoiser> {
         if weights.noise > 0 {
             addNoise(weight: Float(weights.noise), timestep: t, slices: 0..<layout.stateSlices)
         }
+        if !keepsEstimate { estimate = [] }
         if let corrector = sampler.corrector {
             for _ in 0..<max(0, corrector.corrections(at: s)) { try await correct(by: corrector, at: s) }
         }

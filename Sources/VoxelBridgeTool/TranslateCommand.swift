@@ -11,7 +11,7 @@ struct TranslateCommand: AsyncParsableCommand {
             The result lies on the source's own grid, with intensities from 0 to 1 and the source's background \
             at 0.
 
-            With a network (CT to MRI, 100 evaluations of each window):
+            With a network (99 evaluations of each window):
               voxelbridge translate ct.nii.gz mri.nii.gz --model ct2mri.safetensors \\
                   --config ct2mri.json --style t1.json
 

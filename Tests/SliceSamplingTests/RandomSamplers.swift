@@ -51,7 +51,7 @@ extension SeededGenerator {
         for _ in 0..<max(0, Int.random(in: -2...2, using: &self)) {
             let plane = plane()
             sampler.alternatingPlanes.append(
-                SliceView(plane: plane, denoiser: denoiser(plane, size(in: 0...3))))
+                PlaneDenoiser(plane: plane, denoiser: denoiser(plane, size(in: 0...3))))
         }
         return sampler
     }

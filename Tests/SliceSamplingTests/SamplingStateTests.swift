@@ -49,7 +49,7 @@ struct SamplingStateTests {
         var sampler = SliceSampler(
             scheduler: BrownianBridge(steps: 5), denoiser: MixingDenoiser(radius: 1),
             corrector: ScoreCorrector(steps: 2))
-        sampler.alternatingPlanes = [SliceView(plane: .sagittal, denoiser: MixingDenoiser(radius: 1))]
+        sampler.alternatingPlanes = [PlaneDenoiser(plane: .sagittal, denoiser: MixingDenoiser(radius: 1))]
         var states: [SamplingState] = []
         let whole = Recorder()
         for try await state in try sampler.states(from: source, progress: { whole.append($0) }) {
@@ -198,7 +198,7 @@ struct SamplingStateTests {
         refuses("step rule") { $0.scheduler = BrownianBridge(steps: 5, stepRule: .marginalPreserving) }
         refuses("planes") { $0.plane = .coronal }
         refuses("planes") {
-            $0.alternatingPlanes = [SliceView(plane: .coronal, denoiser: MixingDenoiser(radius: 1))]
+            $0.alternatingPlanes = [PlaneDenoiser(plane: .coronal, denoiser: MixingDenoiser(radius: 1))]
         }
         refuses("radii") { $0.denoiser.radius = 2 }
         refuses("parameterizations") { $0.denoiser.parameterization = .sample }

@@ -164,7 +164,7 @@ struct SliceSamplerLawTests {
             let planes = SlicePlane.allCases.shuffled(using: &generator)
             let sampler = SliceSampler(
                 scheduler: scheduler, denoiser: denoiser, plane: planes[0],
-                alternatingPlanes: planes[1...].map { SliceView(plane: $0, denoiser: denoiser) },
+                alternatingPlanes: planes[1...].map { PlaneDenoiser(plane: $0, denoiser: denoiser) },
                 noise: NoiseField(seed: generator.next()), batchSize: 20)
             let grid = VoxelGrid(shape: [16, 16, 16])
             _ = try await sampler.sample(
