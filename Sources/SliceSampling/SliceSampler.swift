@@ -113,7 +113,7 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
     ///   within one batch of the task's cancellation.
     /// - Complexity: memory for three volumes beside the source, for independent windows 2 (2N+1) + 1; one more
     ///   each where steps are of second order and where slices are not stacked along the source's last axis; up to
-    ///   three more for corrections, and eight while planes change; and the batches in flight.
+    ///   one more for corrections, and eight while planes change; and the batches in flight.
     public func sample(
         from source: Volume, conditioning: Denoiser.Conditioning,
         progress: (@Sendable (SamplingProgress) -> Void)? = nil
