@@ -53,13 +53,11 @@ extension SliceSampler {
         from source: Volume, conditioning: Denoiser.Conditioning, resuming saved: SamplingState? = nil,
         progress: (@Sendable (SamplingProgress) -> Void)? = nil
     ) throws -> SamplingStates<Denoiser> {
-        var trajectory =
-            try saved.map {
-                try SliceTrajectory(sampler: self, source: source, conditioning: conditioning, resuming: $0)
-            } ?? SliceTrajectory(sampler: self, source: source, conditioning: conditioning)
-        trajectory.onProgress = progress
-        trajectory.keepsEstimate = true
-        return SamplingStates(trajectory: trajectory, run: SamplingRun(sampler: self, source: source))
+        let run = SamplingRun(sampler: self, source: source)
+        try saved?.run.check(against: run)
+        return SamplingStates(
+            sampler: self, source: source, conditioning: conditioning, saved: saved, onProgress: progress,
+            run: run)
     }
 }
 
@@ -75,15 +73,27 @@ extension SliceSampler where Denoiser.Conditioning == Void {
 
 /// The states of a run, one after each step.
 public struct SamplingStates<Denoiser: SliceDenoiser>: AsyncSequence, Sendable {
-    let trajectory: SliceTrajectory<Denoiser>
+    let sampler: SliceSampler<Denoiser>
+    let source: Volume
+    let conditioning: Denoiser.Conditioning
+    let saved: SamplingState?
+    let onProgress: (@Sendable (SamplingProgress) -> Void)?
     let run: SamplingRun
 
     /// A run from its start, or from the state that it resumes.
-    public func makeAsyncIterator() -> Iterator { Iterator(trajectory: trajectory, run: run) }
+    public func makeAsyncIterator() -> Iterator {
+        let trajectory =
+            saved.map {
+                SliceTrajectory(sampler: sampler, source: source, conditioning: conditioning, resuming: $0)
+            } ?? SliceTrajectory(sampler: sampler, source: source, conditioning: conditioning)
+        trajectory.onProgress = onProgress
+        trajectory.keepsEstimate = true
+        return Iterator(trajectory: trajectory, run: run)
+    }
 
     /// Makes a step for each state that is asked for.
     public struct Iterator: AsyncIteratorProtocol {
-        var trajectory: SliceTrajectory<Denoiser>
+        let trajectory: SliceTrajectory<Denoiser>
         let run: SamplingRun
 
         /// The state after the next step, or `nil` after the last.

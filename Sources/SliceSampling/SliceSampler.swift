@@ -118,7 +118,7 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
         from source: Volume, conditioning: Denoiser.Conditioning,
         progress: (@Sendable (SamplingProgress) -> Void)? = nil
     ) async throws -> Volume {
-        var trajectory = SliceTrajectory(sampler: self, source: source, conditioning: conditioning)
+        let trajectory = SliceTrajectory(sampler: self, source: source, conditioning: conditioning)
         trajectory.onProgress = progress
         while !trajectory.isComplete { try await trajectory.advance() }
         return trajectory.volume(of: trajectory.state)

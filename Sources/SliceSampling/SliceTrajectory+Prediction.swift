@@ -3,7 +3,7 @@ extension SliceTrajectory {
     ///
     /// All windows that hold a slice share its x_t and y, in which an estimate is linear, so the estimate from
     /// the mean of the outputs is the mean of the estimates.
-    mutating func predictEstimate(
+    func predictEstimate(
         at t: Int, aggregation: (any SliceAggregation)?
     ) async throws -> [Float] {
         let weights = sampler.scheduler.estimate(from: view.denoiser.parameterization, at: t)
@@ -16,7 +16,7 @@ extension SliceTrajectory {
     ///
     /// Up to ``SliceSampler/batchesInFlight`` batches run at the same time. They are added up in the order of
     /// the windows: a batch that is done before its turn waits, and no further one starts until it is added.
-    private mutating func predictWindows(
+    private func predictWindows(
         at t: Int, aggregation: (any SliceAggregation)?, estimating estimate: PathCombination
     ) async throws -> [Float] {
         var means = WeightedSlices(layout: layout, aggregation: aggregation)
@@ -78,7 +78,7 @@ extension SliceTrajectory {
             noisyStorage: state, sourceStorage: source, noisyStride: layout.stateStride)
     }
 
-    private mutating func add(
+    private func add(
         _ prediction: [Float], of windows: Range<Int>, to means: inout WeightedSlices, at t: Int
     ) throws {
         func failure(_ reason: SamplingError.Reason) -> SamplingError {

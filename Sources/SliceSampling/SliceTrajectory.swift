@@ -1,7 +1,7 @@
 import Foundation
 
-/// One run of a sampler: the state x_t of all slices, and how a step moves it.
-struct SliceTrajectory<Denoiser: SliceDenoiser> {
+/// One run of a sampler: the state x_t of all slices, and how a step moves it. Steps are made one at a time.
+final class SliceTrajectory<Denoiser: SliceDenoiser> {
     let sampler: SliceSampler<Denoiser>
     let conditioning: Denoiser.Conditioning
     /// The source on its own grid.
@@ -44,15 +44,12 @@ struct SliceTrajectory<Denoiser: SliceDenoiser> {
         progress.windowsInAll = windowsFromHere
     }
 
-    /// A run where a saved state left it.
-    ///
-    /// - Throws: ``SamplingStateError`` where the state belongs to another run.
-    init(
+    /// A run where a saved state of the same run left it.
+    convenience init(
         sampler: SliceSampler<Denoiser>, source volume: Volume, conditioning: Denoiser.Conditioning,
         resuming saved: SamplingState
-    ) throws {
+    ) {
         self.init(sampler: sampler, source: volume, conditioning: conditioning)
-        try saved.run.check(against: SamplingRun(sampler: sampler, source: volume))
         arrange(forStep: saved.stepsMade - 1)
         (state, estimate, stepsMade) = (saved.noisyStack, saved.estimateStack, saved.stepsMade)
         progress.windowsEvaluated = progress.windowsInAll - windowsFromHere
@@ -76,7 +73,7 @@ struct SliceTrajectory<Denoiser: SliceDenoiser> {
 
     /// Makes the step from one visited timestep to the next, and the corrections there; after the last
     /// timestep the state is the estimate of x_0.
-    mutating func advance() async throws {
+    func advance() async throws {
         arrange(forStep: stepsMade)
         progress.step = stepsMade + 1
         let (scheduler, timesteps) = (sampler.scheduler, sampler.scheduler.timesteps)
@@ -114,7 +111,7 @@ struct SliceTrajectory<Denoiser: SliceDenoiser> {
         }
     }
 
-    private mutating func correct(by corrector: any SliceCorrector, at t: Int) async throws {
+    private func correct(by corrector: any SliceCorrector, at t: Int) async throws {
         let estimate = try await predictEstimate(at: t, aggregation: corrector.aggregation)
         for slice in 0..<layout.stateSlices {
             let voxels = layout.voxels(ofSlice: slice)
@@ -146,7 +143,7 @@ struct SliceTrajectory<Denoiser: SliceDenoiser> {
         return (now - onTheWay) / (before - now)
     }
 
-    private mutating func addNoise(weight: Float, timestep: Int, slices: Range<Int>) {
+    private func addNoise(weight: Float, timestep: Int, slices: Range<Int>) {
         for slice in slices {
             let noise = sampler.noise.slice(
                 layout.sourceSlice(ofState: slice) - layout.radius, rows: layout.rows, columns: layout.columns,
@@ -171,7 +168,7 @@ extension SliceTrajectory {
 
     /// Lays the slices out in the plane of a step. Slices beyond the ends of the volume begin anew there: background
     /// all along a bridge, and as far on its way from noise to background as the others are for a diffusion.
-    private mutating func arrange(forStep step: Int) {
+    private func arrange(forStep step: Int) {
         let next = Self.layout(ofStep: step, sampler, volume.grid)
         guard next != layout else { return }
         let (stateVolume, estimateVolume) = (volume(of: state), estimate.isEmpty ? nil : volume(of: estimate))
