@@ -16,7 +16,10 @@ extension SamplingState {
     ///
     /// - Throws: the system's error where the file cannot be written.
     public func write(to file: URL) throws {
-        let header = try JSONEncoder().encode(Header(run: run, stepsMade: stepsMade))
+        let encoder = JSONEncoder()
+        // Equal states make equal files.
+        encoder.outputFormatting = .sortedKeys
+        let header = try encoder.encode(Header(run: run, stepsMade: stepsMade))
         var data = Self.signature
         withUnsafeBytes(of: UInt64(header.count).littleEndian) { data.append(contentsOf: $0) }
         data.append(header)
