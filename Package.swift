@@ -31,7 +31,7 @@ let package = Package(
         // Leaves that stand on a system library each.
         .target(name: "VolumeIO", dependencies: ["Volumes", "CNIfTI"]),
         .target(name: "VolumeFigures", dependencies: ["Volumes", "CPNG"]),
-        .target(name: "Tensors", dependencies: ["COpenBLAS"]),
+        .target(name: "Tensors", dependencies: ["COpenBLAS", "CVoxelKernels"]),
         .target(name: "ReferenceUNet", dependencies: ["Tensors", "SliceSampling", "StyleKeys"]),
 
         // The whole path, and its command.
@@ -50,6 +50,7 @@ let package = Package(
             ]),
 
         // C, as thin as it can be.
+        .target(name: "CVoxelKernels"),
         .target(
             name: "CNIfTI",
             linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz")]),

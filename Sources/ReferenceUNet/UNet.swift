@@ -18,7 +18,7 @@ public struct UNet: Sendable {
     public let configuration: UNetConfiguration
 
     private let architecture: UNetArchitecture
-    private let arithmetic: TensorArithmetic
+    private let compiled: CompiledNetwork
 
     /// Reads a network's weights from a safetensors file.
     ///
@@ -26,29 +26,33 @@ public struct UNet: Sendable {
     ///
     /// - Throws: `SafetensorsError`, `UNetConfigurationError`, or `UNetError` where the parameters are not
     ///   those of the configuration or not finite.
-    public init(weights: URL, configuration: UNetConfiguration = .ct2mri) throws {
+    public init(
+        weights: URL, configuration: UNetConfiguration = .ct2mri, options: ComputeOptions = ComputeOptions()
+    ) throws {
         try configuration.validate()
         let architecture = UNetArchitecture(configuration)
         let file = try Safetensors(contentsOf: weights)
         let names = try architecture.storedNames(in: file, at: weights)
-        var parameters: [String: Tensor] = [:]
-        for (name, stored) in names {
+        self.configuration = configuration
+        self.architecture = architecture
+        let multiple = configuration.sizeMultiple
+        let size = max(1, 160 / multiple) * multiple
+        compiled = try CompiledNetwork(architecture, planned: (size, size), options: options) { parameter in
+            guard let stored = names[parameter.name] else { preconditionFailure("no \(parameter.name)") }
             let tensor = try file.tensor(stored)
             guard tensor.values.allSatisfy({ $0.isFinite }) else {
                 throw UNetError.notFinite(file: weights.path, parameter: stored)
             }
-            parameters[name] = tensor
+            return tensor
         }
-        self.configuration = configuration
-        self.architecture = architecture
-        arithmetic = TensorArithmetic(parameters: parameters)
     }
 
     /// Reads a network's weights from a safetensors file, and its configuration from a JSON file.
     ///
     /// - Throws: as `init(weights:configuration:)` does.
-    public init(weights: URL, configuration: URL) throws {
-        try self.init(weights: weights, configuration: UNetConfiguration(contentsOf: configuration))
+    public init(weights: URL, configuration: URL, options: ComputeOptions = ComputeOptions()) throws {
+        try self.init(
+            weights: weights, configuration: UNetConfiguration(contentsOf: configuration), options: options)
     }
 
     /// Evaluates the network.
@@ -63,26 +67,32 @@ public struct UNet: Sendable {
     /// - Throws: `UNetError.input` naming what does not fit.
     public func callAsFunction(x: Tensor, y: Tensor, timesteps: [Float], key: Tensor?) throws -> Tensor {
         try check(x: x, y: y, timesteps: timesteps, key: key)
-        let items = (0..<x.shape[0]).map { item in
-            architecture(
-                x: x.slice(axis: 0, item..<item + 1), y: y.slice(axis: 0, item..<item + 1),
-                time: architecture.sinusoids(of: [timesteps[item]]), key: key?.slice(axis: 0, item..<item + 1),
-                with: arithmetic)
+        let length = x.shape[1...].reduce(1, *)
+        var output = Tensor(shape: x.shape)
+        try output.values.withUnsafeMutableBufferPointer { output in
+            for item in 0..<x.shape[0] {
+                let range = item * length..<(item + 1) * length
+                try evaluate(
+                    x: x.values[range], y: y.values[range], rows: x.shape[2], columns: x.shape[3],
+                    timestep: timesteps[item], key: key?.slice(axis: 0, item..<item + 1),
+                    into: UnsafeMutableBufferPointer(rebasing: output[range]))
+            }
         }
-        return items.isEmpty ? x : .concatenated(items, axis: 0)
+        return output
+    }
+
+    /// Evaluates the network on one window, wherever it lies: `[2N + 1, rows, columns]`.
+    func evaluate(
+        x: ArraySlice<Float>, y: ArraySlice<Float>, rows: Int, columns: Int, timestep: Float, key: Tensor?,
+        into output: UnsafeMutableBufferPointer<Float>
+    ) throws {
+        let shared = [architecture.sinusoids(of: [timestep])] + (key.map { [$0] } ?? [])
+        try compiled.evaluate(images: [x, y], rows: rows, columns: columns, shared: shared, into: output)
     }
 
     private func check(x: Tensor, y: Tensor, timesteps: [Float], key: Tensor?) throws {
-        let multiple = configuration.sizeMultiple
-        let fits =
-            x.shape.count == 4 && x.shape[1] == configuration.outputChannels
-            && x.shape[2...].allSatisfy { $0 > 0 && $0 % multiple == 0 }
-        guard fits else {
-            throw UNetError.input(
-                name: "x", found: "shape \(x.shape)",
-                expected: "[batch, \(configuration.outputChannels), rows, columns], "
-                    + "rows and columns being multiples of \(multiple)")
-        }
+        guard x.shape.count == 4 else { throw sizeError(found: "shape \(x.shape)") }
+        try check(rows: x.shape[2], columns: x.shape[3], slices: x.shape[1])
         guard y.shape == x.shape else {
             throw UNetError.input(name: "y", found: "shape \(y.shape)", expected: "\(x.shape), as x has")
         }
@@ -91,11 +101,31 @@ public struct UNet: Sendable {
                 name: "timesteps", found: "\(timesteps.count)",
                 expected: "\(x.shape[0]), one for each item of x")
         }
-        let keyShape = configuration.contextWidth.map { [x.shape[0], UNetConfiguration.keyTokens, $0] }
-        guard key?.shape == keyShape else {
+        try check(key: key, items: x.shape[0])
+    }
+
+    /// Checks the size of windows.
+    func check(rows: Int, columns: Int, slices: Int) throws {
+        let multiple = configuration.sizeMultiple
+        guard slices == configuration.outputChannels,
+            [rows, columns].allSatisfy({ $0 > 0 && $0 % multiple == 0 })
+        else { throw sizeError(found: "\(slices) slices of \(rows) x \(columns)") }
+    }
+
+    private func sizeError(found: String) -> UNetError {
+        UNetError.input(
+            name: "x", found: found,
+            expected: "[batch, \(configuration.outputChannels), rows, columns], "
+                + "rows and columns being multiples of \(configuration.sizeMultiple)")
+    }
+
+    /// Checks the shape of style keys.
+    func check(key: Tensor?, items: Int) throws {
+        let shape = configuration.contextWidth.map { [items, UNetConfiguration.keyTokens, $0] }
+        guard key?.shape == shape else {
             throw UNetError.input(
                 name: "key", found: key.map { "shape \($0.shape)" } ?? "none",
-                expected: keyShape.map { "\($0), a style key for each item" }
+                expected: shape.map { "\($0), a style key for each item" }
                     ?? "none: the network takes no key")
         }
     }

@@ -18,6 +18,7 @@ public struct UNetArchitecture: Layer {
     let outputBlocks: [[UNetLayer]]
     let outputNorm: GroupNorm
     let outputConvolution: Convolution
+    let contextWidth: Int?
 
     /// The layers of a configuration.
     ///
@@ -26,6 +27,7 @@ public struct UNetArchitecture: Layer {
         let plan = BlockPlan(configuration: configuration)
         let width = configuration.modelChannels
         embedding = TimeEmbedding("time_embed", width: width)
+        contextWidth = configuration.contextWidth
         let down = plan.inputBlocks()
         inputBlocks = down.blocks
         middleBlock = plan.middleBlock(channels: down.outputs[down.outputs.count - 1])
@@ -71,6 +73,25 @@ public struct UNetArchitecture: Layer {
         h = run(middleBlock, h)
         for block in outputBlocks { h = run(block, arithmetic.concatenated([h, kept.removeLast()], axis: 1)) }
         return outputConvolution(arithmetic.silu(outputNorm(h, with: arithmetic)), with: arithmetic)
+    }
+}
+
+extension UNetArchitecture: CompilableNetwork {
+    /// The noisy and the source slices: 2N + 1 channels each.
+    public var imageChannels: [Int] { [outputConvolution.weight.shape[0], outputConvolution.weight.shape[0]] }
+
+    /// The time's sinusoids, and the style key where the network takes one.
+    public var sharedShapes: [[Int]] {
+        [[1, embedding.width]] + (contextWidth.map { [[1, UNetConfiguration.keyTokens, $0]] } ?? [])
+    }
+
+    /// The network's output for noisy and source slices, given the time's sinusoids and perhaps a style key.
+    public func callAsFunction<A: LayerArithmetic>(
+        images: [A.Value], shared: [A.Value], with arithmetic: A
+    ) -> A.Value {
+        self(
+            x: images[0], y: images[1], time: shared[0], key: shared.count > 1 ? shared[1] : nil,
+            with: arithmetic)
     }
 }
 

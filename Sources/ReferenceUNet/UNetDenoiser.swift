@@ -40,20 +40,21 @@ public struct UNetDenoiser: SliceDenoiser {
     public func predict(
         _ windows: SliceWindows, at timestep: Int, conditioning style: StyleKey
     ) async throws -> [Float] {
-        let shape = [1, windows.slicesPerWindow, windows.rows, windows.columns]
+        try network.check(rows: windows.rows, columns: windows.columns, slices: windows.slicesPerWindow)
         let key = network.configuration.contextWidth.map { _ in
             Tensor(shape: [1, UNetConfiguration.keyTokens, style.bins], values: style.tokens)
         }
-        var prediction: [Float] = []
-        prediction.reserveCapacity(windows.count * windows.valuesPerWindow)
-        for window in 0..<windows.count {
-            try Task.checkCancellation()
-            prediction += try network(
-                x: Tensor(shape: shape, values: Array(windows.noisy(window))),
-                y: Tensor(shape: shape, values: Array(windows.source(window))),
-                timesteps: [Float(timestep)], key: key
-            ).values
+        try network.check(key: key, items: 1)
+        let length = windows.valuesPerWindow
+        return try [Float](unsafeUninitializedCapacity: windows.count * length) { prediction, count in
+            for window in 0..<windows.count {
+                try Task.checkCancellation()
+                try network.evaluate(
+                    x: windows.noisy(window), y: windows.source(window), rows: windows.rows,
+                    columns: windows.columns, timestep: Float(timestep), key: key,
+                    into: UnsafeMutableBufferPointer(rebasing: prediction[count..<count + length]))
+                count += length
+            }
         }
-        return prediction
     }
 }

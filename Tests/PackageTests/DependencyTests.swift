@@ -18,7 +18,7 @@ struct DependencyTests {
         "SliceSampling": ["Volumes", "BridgeDiffusion"],
         "VolumeMetrics": ["Volumes"],
         "VolumeFigures": ["Volumes", "CPNG"],
-        "Tensors": ["COpenBLAS"],
+        "Tensors": ["COpenBLAS", "CVoxelKernels"],
         "ReferenceUNet": ["Tensors", "SliceSampling", "StyleKeys"],
         "VolumeTranslation": [
             "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion", "SliceSampling",

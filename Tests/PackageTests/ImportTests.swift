@@ -9,7 +9,7 @@ struct ImportTests {
     init() throws { package = try PackageManifest.load() }
 
     /// What comes with Swift itself.
-    private let toolchain: Set<String> = ["Foundation", "Synchronization"]
+    private let toolchain: Set<String> = ["Foundation", "Dispatch", "Synchronization"]
 
     @Test func modulesImportWhatTheyDeclareAndNothingElse() throws {
         for module in package.modules {

@@ -16,8 +16,8 @@ struct ReferenceOutputTests {
         #expect(output.shape == network.expected.shape)
         let error = relativeL2(output.values, network.expected.values)
         print("network \(name): relative L2 \(error)")
-        // Single precision leaves 2e-6; an epsilon of 1e-5 for 1e-6 in the transformer's norm would give 5e-6.
-        #expect(error < 4e-6)
+        // Single precision leaves 2e-6 and Winograd convolution 7e-6.
+        #expect(error < 2e-5)
     }
 
     @Test func weightsOfAnotherNetworkAreRefused() throws {

@@ -1,0 +1,111 @@
+#ifndef VOXEL_KERNELS_H
+#define VOXEL_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/// The innermost loops of network inference, on numbers that lie in blocks of sixteen channels.
+///
+/// A block holds sixteen neighbouring channels of an image: `[pixels][16]`, pixels along rows first, 64-byte
+/// aligned. A kernel never looks past the pixels it is given, needs no memory of its own, and does the same
+/// operations in the same order for a pixel or a row wherever it stands: splitting work between calls or threads
+/// changes no bit. Sizes and strides count numbers (`float`s) unless a comment says pixels.
+enum { VOXEL_LANES = 16 };
+
+/// What becomes of a pixel's place on the way from one image to another.
+typedef enum {
+    VOXEL_SAME_SIZE,
+    /// The mean of 2 x 2 pixels.
+    VOXEL_HALF_SIZE,
+    /// Each pixel twice along each row; rows are repeated by the caller.
+    VOXEL_DOUBLE_SIZE,
+} voxel_resampling;
+
+/// Running mean and sum of squared deviations of each of sixteen channels.
+typedef struct {
+    double mean[VOXEL_LANES];
+    double deviation[VOXEL_LANES];
+    double count;
+} voxel_moments;
+
+/// What is done to numbers as they are written, in this order.
+typedef struct {
+    /// Added to every pixel: sixteen numbers, or NULL.
+    const float *bias;
+    /// Added pixel by pixel, laid out as the result is, or NULL. It may be the result itself.
+    const float *residual;
+    /// Takes in what was written, or NULL.
+    voxel_moments *moments;
+} voxel_finish;
+
+/// The kernels for one kind of processor.
+typedef struct {
+    /// The instruction set: "avx512", "avx2" or "portable".
+    const char *name;
+
+    /// C = A B: for each of `rows` rows and 16 `column_blocks` columns, the sum over 16 `inner_blocks` places.
+    ///
+    /// - a: for each inner block where its first row's sixteen numbers lie, once `a_offset` is added; rows are
+    ///   `a_stride`, 16 or 32, apart.
+    /// - b: for each column block `[inner][16]`, blocks `b_stride` apart.
+    /// - c: for each column block `[rows][16]`, blocks `c_stride` apart.
+    void (*multiply)(
+        size_t rows, size_t column_blocks, size_t inner_blocks,
+        const float *const *a, size_t a_offset, size_t a_stride,
+        const float *b, size_t b_stride, float *c, size_t c_stride);
+
+    /// Finishes `pixels` pixels of one block in place.
+    void (*finish)(float *block, size_t pixels, const voxel_finish *finish);
+
+    /// One row of one block: `scale x + shift`, then x / (1 + e^-x) where `silu`, then resampled.
+    ///
+    /// - row: as many pixels as the resampling needs for `pixels`; `next` is the row below, for half size alone.
+    /// - scale, shift: sixteen numbers each, or both NULL to leave x as it is.
+    void (*activate)(
+        const float *row, const float *next, size_t pixels, const float *scale, const float *shift, bool silu,
+        voxel_resampling resampling, float *result);
+
+    /// A row of tiles to the Winograd domain: B^T d B of each 6 x 6 patch d, tile after tile four pixels on.
+    ///
+    /// - rows: six rows of 4 tiles + 2 pixels, `row_stride` apart.
+    /// - v: 36 frequencies of `[tiles][16]`, `frequency_stride` apart.
+    void (*winograd_input)(
+        const float *rows, size_t row_stride, size_t tiles, float *v, size_t frequency_stride);
+
+    /// A row of tiles back from the Winograd domain: A^T m A, finished.
+    ///
+    /// - m: as `v` above. - rows, columns: pixels of the result that lie in the image: at most 4, and 4 tiles.
+    /// - result: the first pixel; image rows are `row_stride` apart; so are those of the residual.
+    void (*winograd_output)(
+        const float *m, size_t frequency_stride, size_t rows, size_t columns, const voxel_finish *finish,
+        float *result, size_t row_stride);
+
+    /// The Winograd form G g G^T of 16 x 16 kernels g.
+    ///
+    /// - kernels: `[16 inputs][9][16 outputs]`. - u: 36 frequencies of `[16 inputs][16 outputs]`,
+    ///   `frequency_stride` apart.
+    void (*winograd_weights)(const float *kernels, float *u, size_t frequency_stride);
+
+    /// Layer normalisation of each of `pixels` pixels over the first `channels` channels of some blocks.
+    ///
+    /// - weight, bias: a number for each channel, zeros up to the end of the last block.
+    void (*layer_norm)(
+        const float *const *blocks, size_t channels, size_t pixels, const float *weight, const float *bias,
+        float epsilon, float *result, size_t result_stride);
+
+    /// `e^(scale s)` over its sum, along each of `rows` rows of `columns` numbers, zeros after them.
+    ///
+    /// - scores: column blocks of `[rows][16]`, `stride` apart.
+    void (*softmax)(float *scores, size_t stride, size_t rows, size_t columns, float scale);
+
+    /// `value x/2 (1 + erf(x / sqrt 2))`, or without `value` where that is NULL; pixel by pixel.
+    void (*gelu)(const float *value, const float *x, size_t pixels, float *result);
+} voxel_kernels;
+
+/// The kernels for the processor that the program runs on.
+const voxel_kernels *voxel_kernels_here(void);
+
+/// All kernels that can run here, the best first; the same numbers to rounding. Returns how many, at most 3.
+size_t voxel_kernels_available(const voxel_kernels *kernels[3]);
+
+#endif

@@ -1,0 +1,420 @@
+// The kernels, once, in vectors of sixteen numbers that the compiler splits for the machine at hand. Each file
+// that includes this names its processor and says how many sums fit its registers:
+//
+//   KERNELS             the name of the table that is defined
+//   KERNELS_NAME        the instruction set
+//   PANEL_ROWS          rows of A that are multiplied at a time
+//   PANEL_BLOCKS        column blocks of B that are multiplied at a time: 1 or 2
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "voxel_kernels.h"
+
+// Vectors cross no call that is not inlined, so how one would pass them does not matter.
+#pragma clang diagnostic ignored "-Wpsabi"
+
+typedef float lanes __attribute__((vector_size(64), may_alias));
+typedef int32_t integers __attribute__((vector_size(64), may_alias));
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE lanes load(const float *p) { return *(const lanes *)p; }
+INLINE void store(float *p, lanes x) { *(lanes *)p = x; }
+INLINE lanes all(float x) { return (lanes){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
+INLINE lanes choose(integers mask, lanes a, lanes b) {
+    return (lanes)((mask & (integers)a) | (~mask & (integers)b));
+}
+INLINE lanes greatest(lanes a, lanes b) { return choose(a > b, a, b); }
+
+// MARK: - Products
+
+// One panel of C: `rows` rows and `blocks` column blocks, summed in registers over the whole inner dimension.
+INLINE void multiply_panel(
+    const int rows, const int blocks, const int stride, size_t inner_blocks, const float *const *a,
+    size_t a_offset, const float *b, size_t b_stride, float *c, size_t c_stride) {
+    lanes sum[PANEL_ROWS][PANEL_BLOCKS];
+    _Pragma("unroll") for (int row = 0; row < rows; row++)
+        _Pragma("unroll") for (int block = 0; block < blocks; block++) sum[row][block] = all(0);
+    for (size_t inner = 0; inner < inner_blocks; inner++) {
+        const float *left = a[inner] + a_offset;
+        const float *right = b + inner * 16 * 16;
+        _Pragma("unroll 4") for (int k = 0; k < 16; k++) {
+            lanes across[PANEL_BLOCKS];
+            _Pragma("unroll") for (int block = 0; block < blocks; block++)
+                across[block] = load(right + block * b_stride + k * 16);
+            _Pragma("unroll") for (int row = 0; row < rows; row++) {
+                lanes down = all(left[row * stride + k]);
+                _Pragma("unroll") for (int block = 0; block < blocks; block++)
+                    sum[row][block] += down * across[block];
+            }
+        }
+    }
+    _Pragma("unroll") for (int block = 0; block < blocks; block++)
+        _Pragma("unroll") for (int row = 0; row < rows; row++)
+            store(c + block * c_stride + row * 16, sum[row][block]);
+}
+
+#define PANEL_CASE(count)                                                                                     \
+    case count:                                                                                               \
+        if (count <= PANEL_ROWS)                                                                              \
+            multiply_panel(                                                                                   \
+                count <= PANEL_ROWS ? count : 1, blocks, stride, inner_blocks, a, a_offset, b, b_stride, c,   \
+                c_stride);                                                                                    \
+        break;
+
+// All rows of `blocks` column blocks.
+INLINE void multiply_column(
+    const int blocks, const int stride, size_t rows, size_t inner_blocks, const float *const *a,
+    size_t a_offset, const float *b, size_t b_stride, float *c, size_t c_stride) {
+    while (rows > 0) {
+        // The last two panels share what is left, so that neither is thin.
+        size_t count = rows <= PANEL_ROWS ? rows : rows < 2 * PANEL_ROWS ? (rows + 1) / 2 : PANEL_ROWS;
+        switch (count) {
+            PANEL_CASE(1) PANEL_CASE(2) PANEL_CASE(3) PANEL_CASE(4) PANEL_CASE(5) PANEL_CASE(6) PANEL_CASE(7)
+            PANEL_CASE(8) PANEL_CASE(9) PANEL_CASE(10) PANEL_CASE(11) PANEL_CASE(12) PANEL_CASE(13)
+            PANEL_CASE(14)
+        }
+        rows -= count;
+        a_offset += count * stride;
+        c += count * 16;
+    }
+}
+
+static void multiply(
+    size_t rows, size_t column_blocks, size_t inner_blocks, const float *const *a, size_t a_offset,
+    size_t a_stride, const float *b, size_t b_stride, float *c, size_t c_stride) {
+    size_t column = 0;
+    for (; column + PANEL_BLOCKS <= column_blocks; column += PANEL_BLOCKS) {
+        const float *right = b + column * b_stride;
+        float *result = c + column * c_stride;
+        if (a_stride == 16)
+            multiply_column(
+                PANEL_BLOCKS, 16, rows, inner_blocks, a, a_offset, right, b_stride, result, c_stride);
+        else
+            multiply_column(
+                PANEL_BLOCKS, 32, rows, inner_blocks, a, a_offset, right, b_stride, result, c_stride);
+    }
+    for (; PANEL_BLOCKS > 1 && column < column_blocks; column++) {
+        const float *right = b + column * b_stride;
+        float *result = c + column * c_stride;
+        if (a_stride == 16)
+            multiply_column(1, 16, rows, inner_blocks, a, a_offset, right, b_stride, result, c_stride);
+        else
+            multiply_column(1, 32, rows, inner_blocks, a, a_offset, right, b_stride, result, c_stride);
+    }
+}
+
+// MARK: - Finishing
+
+// Sums of a run of pixels about its first one, which keeps their differences when the mean is large.
+typedef struct {
+    lanes pivot, sum, squares;
+    size_t count;
+} run;
+
+INLINE void run_add(run *r, lanes x) {
+    lanes difference = x - r->pivot;
+    r->sum += difference;
+    r->squares += difference * difference;
+}
+
+// Joins a run to the moments of all before it (Chan, Golub, LeVeque 1983, equation 2.1).
+static void moments_join(voxel_moments *moments, const run *r) {
+    double added = (double)r->count, total = moments->count + added;
+    for (int lane = 0; lane < 16; lane++) {
+        double sum = (double)r->sum[lane];
+        double mean = (double)r->pivot[lane] + sum / added;
+        double deviation = (double)r->squares[lane] - sum * sum / added;
+        double gap = mean - moments->mean[lane];
+        moments->mean[lane] += gap * added / total;
+        moments->deviation[lane] += (deviation > 0 ? deviation : 0) + gap * gap * moments->count * added / total;
+    }
+    moments->count = total;
+}
+
+static void finish(float *block, size_t pixels, const voxel_finish *finish) {
+    lanes bias = finish->bias ? load(finish->bias) : all(0);
+    const float *residual = finish->residual;
+    for (size_t begin = 0; begin < pixels; begin += 256) {
+        size_t end = begin + 256 < pixels ? begin + 256 : pixels;
+        run r = {.count = end - begin};
+        for (size_t pixel = begin; pixel < end; pixel++) {
+            lanes x = load(block + pixel * 16) + bias;
+            if (residual) x += load(residual + pixel * 16);
+            store(block + pixel * 16, x);
+            if (pixel == begin) r.pivot = x;
+            run_add(&r, x);
+        }
+        if (finish->moments) moments_join(finish->moments, &r);
+    }
+}
+
+// MARK: - Functions of one number
+
+// e^x for x from -87 to 88, within 2e-7 relatively; what lies outside is taken for the nearer end.
+//
+// x = k ln 2 + r with |r| <= ln 2 / 2, so e^x = 2^k e^r; ln 2 is taken off in two parts, the first so short that
+// its product with k is exact (Cody and Waite), and e^r is its Taylor polynomial to r^7.
+INLINE lanes exponential(lanes x) {
+    x = greatest(x, all(-87));
+    x = choose(x < all(88), x, all(88));
+    const float shifter = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number in the low bits
+    lanes shifted = x * 1.44269504f + shifter;
+    lanes k = shifted - shifter;
+    lanes r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
+    lanes p = r * (1 / 5040.0f) + (1 / 720.0f);
+    p = p * r + (1 / 120.0f);
+    p = p * r + (1 / 24.0f);
+    p = p * r + (1 / 6.0f);
+    p = p * r + 0.5f;
+    lanes fraction = 1 + (r + r * r * p);
+    return fraction * (lanes)(((integers)shifted + 127) << 23);
+}
+
+INLINE lanes silu(lanes x) { return x / (1 + exponential(-x)); }
+
+// x/2 (1 + erf(x / sqrt 2)); erf within 1.5e-7 (Abramowitz and Stegun, 7.1.26).
+INLINE lanes gelu(lanes x) {
+    lanes z = (lanes)((integers)x & 0x7FFFFFFF) * 0.70710678f;
+    lanes t = 1 / (1 + z * 0.3275911f);
+    lanes p = t * 1.061405429f - 1.453152027f;
+    p = p * t + 1.421413741f;
+    p = p * t - 0.284496736f;
+    p = p * t + 0.254829592f;
+    lanes tail = 0.5f * (p * t * exponential(-z * z));
+    return x * choose(x < all(0), tail, 1 - tail);
+}
+
+static void gelu_pixels(const float *value, const float *x, size_t pixels, float *result) {
+    for (size_t pixel = 0; pixel < pixels; pixel++) {
+        lanes y = gelu(load(x + pixel * 16));
+        store(result + pixel * 16, value ? y * load(value + pixel * 16) : y);
+    }
+}
+
+// MARK: - Activation and resampling
+
+INLINE lanes activated(lanes x, const bool scaled, lanes scale, lanes shift, const bool curved) {
+    if (scaled) x = x * scale + shift;
+    return curved ? silu(x) : x;
+}
+
+INLINE void activate_row(
+    const float *row, const float *next, size_t pixels, const bool scaled, lanes scale, lanes shift,
+    const bool curved, voxel_resampling resampling, float *result) {
+    switch (resampling) {
+    case VOXEL_SAME_SIZE:
+        for (size_t pixel = 0; pixel < pixels; pixel++)
+            store(result + pixel * 16, activated(load(row + pixel * 16), scaled, scale, shift, curved));
+        break;
+    case VOXEL_HALF_SIZE:
+        for (size_t pixel = 0; pixel < pixels; pixel++) {
+            lanes upper = activated(load(row + pixel * 32), scaled, scale, shift, curved)
+                + activated(load(row + pixel * 32 + 16), scaled, scale, shift, curved);
+            lanes lower = activated(load(next + pixel * 32), scaled, scale, shift, curved)
+                + activated(load(next + pixel * 32 + 16), scaled, scale, shift, curved);
+            store(result + pixel * 16, (upper + lower) * 0.25f);
+        }
+        break;
+    case VOXEL_DOUBLE_SIZE:
+        for (size_t pixel = 0; pixel < pixels; pixel += 2) {
+            lanes x = activated(load(row + pixel * 8), scaled, scale, shift, curved);
+            store(result + pixel * 16, x);
+            store(result + pixel * 16 + 16, x);
+        }
+        break;
+    }
+}
+
+static void activate(
+    const float *row, const float *next, size_t pixels, const float *scale, const float *shift, bool curved,
+    voxel_resampling resampling, float *result) {
+    if (scale && curved)
+        activate_row(row, next, pixels, true, load(scale), load(shift), true, resampling, result);
+    else if (scale)
+        activate_row(row, next, pixels, true, load(scale), load(shift), false, resampling, result);
+    else if (curved)
+        activate_row(row, next, pixels, false, all(1), all(0), true, resampling, result);
+    else
+        activate_row(row, next, pixels, false, all(1), all(0), false, resampling, result);
+}
+
+// MARK: - Winograd
+
+// F(4 x 4, 3 x 3): Lavin, Gray, arXiv 1509.09308, section 4.1 and equation 15.
+
+// B^T x, six numbers to six.
+INLINE void input_transform(const lanes x[6], lanes y[6]) {
+    lanes a = x[4] - 4 * x[2], b = x[3] - 4 * x[1];
+    lanes c = x[4] - x[2], d = 2 * (x[3] - x[1]);
+    y[0] = 4 * x[0] - 5 * x[2] + x[4];
+    y[1] = a + b;
+    y[2] = a - b;
+    y[3] = c + d;
+    y[4] = c - d;
+    y[5] = 4 * x[1] - 5 * x[3] + x[5];
+}
+
+static void winograd_input(
+    const float *rows, size_t row_stride, size_t tiles, float *v, size_t frequency_stride) {
+    for (size_t tile = 0; tile < tiles; tile++) {
+        lanes half[6][6];
+        _Pragma("unroll") for (int column = 0; column < 6; column++) {
+            lanes x[6], y[6];
+            _Pragma("unroll") for (int row = 0; row < 6; row++)
+                x[row] = load(rows + row * row_stride + (tile * 4 + column) * 16);
+            input_transform(x, y);
+            _Pragma("unroll") for (int row = 0; row < 6; row++) half[row][column] = y[row];
+        }
+        _Pragma("unroll") for (int row = 0; row < 6; row++) {
+            lanes y[6];
+            input_transform(half[row], y);
+            _Pragma("unroll") for (int column = 0; column < 6; column++)
+                store(v + (row * 6 + column) * frequency_stride + tile * 16, y[column]);
+        }
+    }
+}
+
+// A^T x, six numbers to four.
+INLINE void output_transform(const lanes x[6], lanes y[4]) {
+    lanes a = x[1] + x[2], b = x[1] - x[2], c = x[3] + x[4], d = x[3] - x[4];
+    y[0] = x[0] + a + c;
+    y[1] = b + 2 * d;
+    y[2] = a + 4 * c;
+    y[3] = b + 8 * d + x[5];
+}
+
+static void winograd_output(
+    const float *m, size_t frequency_stride, size_t rows, size_t columns, const voxel_finish *finish,
+    float *result, size_t row_stride) {
+    lanes bias = finish->bias ? load(finish->bias) : all(0);
+    run r = {.count = rows * columns};
+    for (size_t left = 0, tile = 0; left < columns; left += 4, tile++) {
+        size_t width = columns - left < 4 ? columns - left : 4;
+        lanes half[4][6];
+        _Pragma("unroll") for (int column = 0; column < 6; column++) {
+            lanes x[6], y[4];
+            _Pragma("unroll") for (int row = 0; row < 6; row++)
+                x[row] = load(m + (row * 6 + column) * frequency_stride + tile * 16);
+            output_transform(x, y);
+            _Pragma("unroll") for (int row = 0; row < 4; row++) half[row][column] = y[row];
+        }
+        _Pragma("unroll") for (size_t row = 0; row < 4; row++) {
+            if (row >= rows) break;
+            lanes y[4];
+            output_transform(half[row], y);
+            size_t begin = row * row_stride + left * 16;
+            _Pragma("unroll") for (size_t column = 0; column < 4; column++) {
+                if (column >= width) break;
+                lanes x = y[column] + bias;
+                if (finish->residual) x += load(finish->residual + begin + column * 16);
+                store(result + begin + column * 16, x);
+                if (row + left + column == 0) r.pivot = x;
+                run_add(&r, x);
+            }
+        }
+    }
+    if (finish->moments) moments_join(finish->moments, &r);
+}
+
+// G x, three numbers to six.
+INLINE void weight_transform(const lanes x[3], lanes y[6]) {
+    lanes even = x[0] + x[2], far = x[0] + 4 * x[2];
+    y[0] = x[0] * (1 / 4.0f);
+    y[1] = (even + x[1]) * (-1 / 6.0f);
+    y[2] = (even - x[1]) * (-1 / 6.0f);
+    y[3] = (far + 2 * x[1]) * (1 / 24.0f);
+    y[4] = (far - 2 * x[1]) * (1 / 24.0f);
+    y[5] = x[2];
+}
+
+static void winograd_weights(const float *kernels, float *u, size_t frequency_stride) {
+    for (int input = 0; input < 16; input++) {
+        const float *kernel = kernels + input * 9 * 16;
+        lanes half[6][3];
+        _Pragma("unroll") for (int column = 0; column < 3; column++) {
+            lanes x[3], y[6];
+            _Pragma("unroll") for (int row = 0; row < 3; row++) x[row] = load(kernel + (row * 3 + column) * 16);
+            weight_transform(x, y);
+            _Pragma("unroll") for (int row = 0; row < 6; row++) half[row][column] = y[row];
+        }
+        _Pragma("unroll") for (int row = 0; row < 6; row++) {
+            lanes y[6];
+            weight_transform(half[row], y);
+            _Pragma("unroll") for (int column = 0; column < 6; column++)
+                store(u + (row * 6 + column) * frequency_stride + input * 16, y[column]);
+        }
+    }
+}
+
+// MARK: - Rows
+
+INLINE float total(lanes x) {
+    float sum = 0;
+    for (int lane = 0; lane < 16; lane++) sum += x[lane];
+    return sum;
+}
+
+static void layer_norm(
+    const float *const *blocks, size_t channels, size_t pixels, const float *weight, const float *bias,
+    float epsilon, float *result, size_t result_stride) {
+    size_t count = (channels + 15) / 16;
+    lanes places = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    integers inLast = places < all((float)(channels - (count - 1) * 16));
+    for (size_t pixel = 0; pixel < pixels; pixel++) {
+        lanes sum = all(0), squares = all(0);
+        for (size_t block = 0; block < count; block++) sum += load(blocks[block] + pixel * 16);
+        lanes mean = all(total(sum) / channels);
+        for (size_t block = 0; block < count; block++) {
+            lanes difference = load(blocks[block] + pixel * 16) - mean;
+            if (block == count - 1) difference = choose(inLast, difference, all(0));
+            squares += difference * difference;
+        }
+        lanes scale = all(1 / sqrtf(total(squares) / channels + epsilon));
+        for (size_t block = 0; block < count; block++) {
+            lanes x = (load(blocks[block] + pixel * 16) - mean) * scale;
+            store(
+                result + block * result_stride + pixel * 16,
+                x * load(weight + block * 16) + load(bias + block * 16));
+        }
+    }
+}
+
+static void softmax(float *scores, size_t stride, size_t rows, size_t columns, float scale) {
+    size_t blocks = (columns + 15) / 16;
+    lanes places = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    integers inLast = places < all((float)(columns - (blocks - 1) * 16));
+    for (size_t row = 0; row < rows; row++) {
+        float *first = scores + row * 16, *last = first + (blocks - 1) * stride;
+        lanes most = choose(inLast, load(last), all(-INFINITY));
+        for (size_t block = 0; block + 1 < blocks; block++) most = greatest(most, load(first + block * stride));
+        float peak = most[0];
+        for (int lane = 1; lane < 16; lane++) peak = peak < most[lane] ? most[lane] : peak;
+        lanes sum = all(0);
+        for (size_t block = 0; block < blocks; block++) {
+            lanes x = exponential((load(first + block * stride) - peak) * scale);
+            if (block == blocks - 1) x = choose(inLast, x, all(0));
+            store(first + block * stride, x);
+            sum += x;
+        }
+        lanes share = all(1 / total(sum));
+        for (size_t block = 0; block < blocks; block++)
+            store(first + block * stride, load(first + block * stride) * share);
+    }
+}
+
+extern const voxel_kernels KERNELS;
+const voxel_kernels KERNELS = {
+    .name = KERNELS_NAME,
+    .multiply = multiply,
+    .finish = finish,
+    .activate = activate,
+    .winograd_input = winograd_input,
+    .winograd_output = winograd_output,
+    .winograd_weights = winograd_weights,
+    .layer_norm = layer_norm,
+    .softmax = softmax,
+    .gelu = gelu_pixels,
+};
