@@ -28,15 +28,22 @@ INLINE lanes choose(integers mask, lanes a, lanes b) {
 }
 INLINE lanes greatest(lanes a, lanes b) { return choose(a > b, a, b); }
 
+INLINE float total(lanes x) {
+    float sum = 0;
+    for (int lane = 0; lane < 16; lane++) sum += x[lane];
+    return sum;
+}
+
 // MARK: - Products
 
 // One panel of C: `rows` rows and `blocks` column blocks, summed in registers over the whole inner dimension.
 INLINE void multiply_panel(
     const int rows, const int blocks, const int stride, size_t inner_blocks, const float *const *a,
-    size_t a_offset, const float *b, size_t b_stride, float *c, size_t c_stride) {
+    size_t a_offset, const float *b, size_t b_stride, float *c, size_t c_stride, bool adding) {
     lanes sum[PANEL_ROWS][PANEL_BLOCKS];
     _Pragma("unroll") for (int row = 0; row < rows; row++)
-        _Pragma("unroll") for (int block = 0; block < blocks; block++) sum[row][block] = all(0);
+        _Pragma("unroll") for (int block = 0; block < blocks; block++)
+            sum[row][block] = adding ? load(c + block * c_stride + row * 16) : all(0);
     for (size_t inner = 0; inner < inner_blocks; inner++) {
         const float *left = a[inner] + a_offset;
         const float *right = b + inner * 16 * 16;
@@ -61,13 +68,13 @@ INLINE void multiply_panel(
         if (count <= PANEL_ROWS)                                                                              \
             multiply_panel(                                                                                   \
                 count <= PANEL_ROWS ? count : 1, blocks, stride, inner_blocks, a, a_offset, b, b_stride, c,   \
-                c_stride);                                                                                    \
+                c_stride, adding);                                                                            \
         break;
 
 // All rows of `blocks` column blocks.
 INLINE void multiply_column(
     const int blocks, const int stride, size_t rows, size_t inner_blocks, const float *const *a,
-    size_t a_offset, const float *b, size_t b_stride, float *c, size_t c_stride) {
+    size_t a_offset, const float *b, size_t b_stride, float *c, size_t c_stride, bool adding) {
     while (rows > 0) {
         // The last two panels share what is left, so that neither is thin.
         size_t count = rows <= PANEL_ROWS ? rows : rows < 2 * PANEL_ROWS ? (rows + 1) / 2 : PANEL_ROWS;
@@ -84,25 +91,25 @@ INLINE void multiply_column(
 
 static void multiply(
     size_t rows, size_t column_blocks, size_t inner_blocks, const float *const *a, size_t a_offset,
-    size_t a_stride, const float *b, size_t b_stride, float *c, size_t c_stride) {
+    size_t a_stride, const float *b, size_t b_stride, float *c, size_t c_stride, bool adding) {
     size_t column = 0;
     for (; column + PANEL_BLOCKS <= column_blocks; column += PANEL_BLOCKS) {
         const float *right = b + column * b_stride;
         float *result = c + column * c_stride;
         if (a_stride == 16)
             multiply_column(
-                PANEL_BLOCKS, 16, rows, inner_blocks, a, a_offset, right, b_stride, result, c_stride);
+                PANEL_BLOCKS, 16, rows, inner_blocks, a, a_offset, right, b_stride, result, c_stride, adding);
         else
             multiply_column(
-                PANEL_BLOCKS, 32, rows, inner_blocks, a, a_offset, right, b_stride, result, c_stride);
+                PANEL_BLOCKS, 32, rows, inner_blocks, a, a_offset, right, b_stride, result, c_stride, adding);
     }
     for (; PANEL_BLOCKS > 1 && column < column_blocks; column++) {
         const float *right = b + column * b_stride;
         float *result = c + column * c_stride;
         if (a_stride == 16)
-            multiply_column(1, 16, rows, inner_blocks, a, a_offset, right, b_stride, result, c_stride);
+            multiply_column(1, 16, rows, inner_blocks, a, a_offset, right, b_stride, result, c_stride, adding);
         else
-            multiply_column(1, 32, rows, inner_blocks, a, a_offset, right, b_stride, result, c_stride);
+            multiply_column(1, 32, rows, inner_blocks, a, a_offset, right, b_stride, result, c_stride, adding);
     }
 }
 
@@ -175,8 +182,9 @@ INLINE lanes exponential(lanes x) {
 
 INLINE lanes silu(lanes x) { return x / (1 + exponential(-x)); }
 
-// x/2 (1 + erf(x / sqrt 2)); erf within 1.5e-7 (Abramowitz and Stegun, 7.1.26).
-INLINE lanes gelu(lanes x) {
+// 1/2 (1 + erf(x / sqrt 2)), the share of a normal distribution below x; erf within 1.5e-7 (Abramowitz and
+// Stegun, 7.1.26).
+INLINE lanes normal_below(lanes x) {
     lanes z = (lanes)((integers)x & 0x7FFFFFFF) * 0.70710678f;
     lanes t = 1 / (1 + z * 0.3275911f);
     lanes p = t * 1.061405429f - 1.453152027f;
@@ -184,12 +192,13 @@ INLINE lanes gelu(lanes x) {
     p = p * t - 0.284496736f;
     p = p * t + 0.254829592f;
     lanes tail = 0.5f * (p * t * exponential(-z * z));
-    return x * choose(x < all(0), tail, 1 - tail);
+    return choose(x < all(0), tail, 1 - tail);
 }
 
 static void gelu_pixels(const float *value, const float *x, size_t pixels, float *result) {
     for (size_t pixel = 0; pixel < pixels; pixel++) {
-        lanes y = gelu(load(x + pixel * 16));
+        lanes at = load(x + pixel * 16);
+        lanes y = at * normal_below(at);
         store(result + pixel * 16, value ? y * load(value + pixel * 16) : y);
     }
 }
@@ -349,13 +358,174 @@ static void winograd_weights(const float *kernels, float *u, size_t frequency_st
     }
 }
 
-// MARK: - Rows
-
-INLINE float total(lanes x) {
-    float sum = 0;
-    for (int lane = 0; lane < 16; lane++) sum += x[lane];
-    return sum;
+// A x, four numbers to six: what A^T's gradient comes back through.
+INLINE void output_adjoint(const lanes x[4], lanes y[6]) {
+    lanes even = x[0] + x[2], odd = x[1] + x[3], far = x[0] + 4 * x[2], farOdd = 2 * x[1] + 8 * x[3];
+    y[0] = x[0];
+    y[1] = even + odd;
+    y[2] = even - odd;
+    y[3] = far + farOdd;
+    y[4] = far - farOdd;
+    y[5] = x[3];
 }
+
+static void winograd_output_adjoint(
+    const float *rows, size_t row_stride, size_t tiles, float *m, size_t frequency_stride) {
+    for (size_t tile = 0; tile < tiles; tile++) {
+        lanes half[6][4];
+        _Pragma("unroll") for (int column = 0; column < 4; column++) {
+            lanes x[4], y[6];
+            _Pragma("unroll") for (int row = 0; row < 4; row++)
+                x[row] = load(rows + row * row_stride + (tile * 4 + column) * 16);
+            output_adjoint(x, y);
+            _Pragma("unroll") for (int row = 0; row < 6; row++) half[row][column] = y[row];
+        }
+        _Pragma("unroll") for (int row = 0; row < 6; row++) {
+            lanes y[6];
+            output_adjoint(half[row], y);
+            _Pragma("unroll") for (int column = 0; column < 6; column++)
+                store(m + (row * 6 + column) * frequency_stride + tile * 16, y[column]);
+        }
+    }
+}
+
+// G^T x, six numbers to three.
+INLINE void weight_adjoint(const lanes x[6], lanes y[3]) {
+    lanes near = (x[1] + x[2]) * (-1 / 6.0f), far = (x[3] + x[4]) * (1 / 24.0f);
+    y[0] = x[0] * (1 / 4.0f) + near + far;
+    y[1] = (x[1] - x[2]) * (-1 / 6.0f) + (x[3] - x[4]) * (1 / 12.0f);
+    y[2] = near + 4 * far + x[5];
+}
+
+static void winograd_weights_adjoint(const float *u, size_t frequency_stride, float *kernels) {
+    lanes half[3][6];
+    _Pragma("unroll") for (int column = 0; column < 6; column++) {
+        lanes x[6], y[3];
+        _Pragma("unroll") for (int row = 0; row < 6; row++) x[row] = load(u + (row * 6 + column) * frequency_stride);
+        weight_adjoint(x, y);
+        _Pragma("unroll") for (int row = 0; row < 3; row++) half[row][column] = y[row];
+    }
+    _Pragma("unroll") for (int row = 0; row < 3; row++) {
+        lanes y[3];
+        weight_adjoint(half[row], y);
+        _Pragma("unroll") for (int column = 0; column < 3; column++) store(kernels + (row * 3 + column) * 16, y[column]);
+    }
+}
+
+// MARK: - Gradients
+
+static void add(float *result, const float *x, const float *factor, size_t pixels) {
+    for (size_t pixel = 0; pixel < pixels; pixel++) {
+        lanes y = load(x + pixel * 16);
+        if (factor) y *= load(factor + pixel * 16);
+        store(result + pixel * 16, load(result + pixel * 16) + y);
+    }
+}
+
+static void blend(
+    const float *x, const float *y, size_t pixels, const float *coefficients, float *result) {
+    lanes p = load(coefficients), q = load(coefficients + 16), s = load(coefficients + 32);
+    for (size_t pixel = 0; pixel < pixels; pixel++)
+        store(result + pixel * 16, p * load(x + pixel * 16) + q * load(y + pixel * 16) + s);
+}
+
+static void correlate(
+    const float *x, const float *y, const float *center, size_t pixels, double *sums, double *products) {
+    lanes middle = load(center);
+    for (size_t begin = 0; begin < pixels; begin += 256) {
+        size_t end = begin + 256 < pixels ? begin + 256 : pixels;
+        lanes sum = all(0), product = all(0);
+        for (size_t pixel = begin; pixel < end; pixel++) {
+            lanes a = load(x + pixel * 16);
+            sum += a;
+            product += a * (load(y + pixel * 16) - middle);
+        }
+        for (int lane = 0; lane < 16; lane++) {
+            sums[lane] += (double)sum[lane];
+            products[lane] += (double)product[lane];
+        }
+    }
+}
+
+static void silu_gradient(const float *x, const float *gradient, size_t pixels, float *result) {
+    for (size_t pixel = 0; pixel < pixels; pixel++) {
+        lanes at = load(x + pixel * 16);
+        lanes sigmoid = 1 / (1 + exponential(-at));
+        store(result + pixel * 16, load(gradient + pixel * 16) * sigmoid * (1 + at * (1 - sigmoid)));
+    }
+}
+
+static void gelu_gradient(const float *x, const float *gradient, size_t pixels, float *result) {
+    for (size_t pixel = 0; pixel < pixels; pixel++) {
+        lanes at = load(x + pixel * 16);
+        lanes slope = normal_below(at) + at * 0.39894228f * exponential(at * at * -0.5f);
+        store(result + pixel * 16, load(gradient + pixel * 16) * slope);
+    }
+}
+
+static void layer_norm_gradient(
+    const float *const *blocks, const float *const *gradients, size_t channels, size_t pixels,
+    const float *weight, float epsilon, float *result, size_t result_stride, float *normalized,
+    size_t normalized_stride) {
+    size_t count = (channels + 15) / 16;
+    lanes places = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    integers inLast = places < all((float)(channels - (count - 1) * 16));
+    for (size_t pixel = 0; pixel < pixels; pixel++) {
+        lanes sum = all(0), squares = all(0), slopes = all(0), products = all(0);
+        for (size_t block = 0; block < count; block++) sum += load(blocks[block] + pixel * 16);
+        lanes mean = all(total(sum) / channels);
+        for (size_t block = 0; block < count; block++) {
+            lanes difference = load(blocks[block] + pixel * 16) - mean;
+            if (block == count - 1) difference = choose(inLast, difference, all(0));
+            squares += difference * difference;
+            lanes slope = load(gradients[block] + pixel * 16) * load(weight + block * 16);
+            slopes += slope;
+            products += slope * difference;
+        }
+        float scale = 1 / sqrtf(total(squares) / channels + epsilon);
+        float slope = total(slopes) / channels, product = total(products) * scale * scale / channels;
+        for (size_t block = 0; block < count; block++) {
+            lanes difference = load(blocks[block] + pixel * 16) - mean;
+            lanes own = load(gradients[block] + pixel * 16) * load(weight + block * 16);
+            lanes x = (own - slope - difference * product) * scale;
+            if (block == count - 1) {
+                x = choose(inLast, x, all(0));
+                difference = choose(inLast, difference, all(0));
+            }
+            store(result + block * result_stride + pixel * 16, x);
+            store(normalized + block * normalized_stride + pixel * 16, difference * scale);
+        }
+    }
+}
+
+static void softmax_gradient(
+    const float *shares, float *gradient, size_t stride, size_t rows, size_t columns, float scale) {
+    size_t blocks = (columns + 15) / 16;
+    for (size_t row = 0; row < rows; row++) {
+        lanes products = all(0);
+        for (size_t block = 0; block < blocks; block++) {
+            size_t place = block * stride + row * 16;
+            products += load(shares + place) * load(gradient + place);
+        }
+        lanes mean = all(total(products));
+        for (size_t block = 0; block < blocks; block++) {
+            size_t place = block * stride + row * 16;
+            store(gradient + place, load(shares + place) * (load(gradient + place) - mean) * scale);
+        }
+    }
+}
+
+static void transpose(const float *from, size_t from_stride, float *to, size_t to_stride) {
+    lanes rows[16];
+    _Pragma("unroll") for (int row = 0; row < 16; row++) rows[row] = load(from + row * from_stride);
+    _Pragma("unroll") for (int column = 0; column < 16; column++) {
+        lanes x;
+        _Pragma("unroll") for (int row = 0; row < 16; row++) x[row] = rows[row][column];
+        store(to + column * to_stride, x);
+    }
+}
+
+// MARK: - Rows
 
 static void layer_norm(
     const float *const *blocks, size_t channels, size_t pixels, const float *weight, const float *bias,
@@ -417,4 +587,14 @@ const voxel_kernels KERNELS = {
     .layer_norm = layer_norm,
     .softmax = softmax,
     .gelu = gelu_pixels,
+    .winograd_output_adjoint = winograd_output_adjoint,
+    .winograd_weights_adjoint = winograd_weights_adjoint,
+    .add = add,
+    .blend = blend,
+    .correlate = correlate,
+    .silu_gradient = silu_gradient,
+    .gelu_gradient = gelu_gradient,
+    .layer_norm_gradient = layer_norm_gradient,
+    .softmax_gradient = softmax_gradient,
+    .transpose = transpose,
 };

@@ -43,7 +43,7 @@ typedef struct {
     /// The instruction set: "avx512", "avx2" or "portable".
     const char *name;
 
-    /// C = A B: for each of `rows` rows and 16 `column_blocks` columns, the sum over 16 `inner_blocks` places.
+    /// C = A B, or C += A B where `adding`: for each of `rows` rows and 16 `column_blocks` columns, the sum over 16 `inner_blocks` places.
     ///
     /// - a: for each inner block where its first row's sixteen numbers lie, once `a_offset` is added; rows are
     ///   `a_stride`, 16 or 32, apart.
@@ -52,7 +52,7 @@ typedef struct {
     void (*multiply)(
         size_t rows, size_t column_blocks, size_t inner_blocks,
         const float *const *a, size_t a_offset, size_t a_stride,
-        const float *b, size_t b_stride, float *c, size_t c_stride);
+        const float *b, size_t b_stride, float *c, size_t c_stride, bool adding);
 
     /// Finishes `pixels` pixels of one block in place.
     void (*finish)(float *block, size_t pixels, const voxel_finish *finish);
@@ -100,6 +100,46 @@ typedef struct {
 
     /// `value x/2 (1 + erf(x / sqrt 2))`, or without `value` where that is NULL; pixel by pixel.
     void (*gelu)(const float *value, const float *x, size_t pixels, float *result);
+
+    // Gradients.
+
+    /// A row of tiles of the gradient of a Winograd convolution's result to its domain: A d A^T of each 4 x 4 tile.
+    ///
+    /// - rows: four rows of 4 tiles pixels, `row_stride` apart. - m: as that of `winograd_output`.
+    void (*winograd_output_adjoint)(
+        const float *rows, size_t row_stride, size_t tiles, float *m, size_t frequency_stride);
+
+    /// G^T u G: the gradient of sixteen 3 x 3 kernels from that of their Winograd form.
+    ///
+    /// - u: 36 vectors, `frequency_stride` apart. - kernels: `[9][16]`.
+    void (*winograd_weights_adjoint)(const float *u, size_t frequency_stride, float *kernels);
+
+    /// result += x, or result += x factor where that is not NULL.
+    void (*add)(float *result, const float *x, const float *factor, size_t pixels);
+
+    /// p x + q y + s; coefficients: `[p, q, s][16]`.
+    void (*blend)(const float *x, const float *y, size_t pixels, const float *coefficients, float *result);
+
+    /// Adds the sums of x and of x (y - center) over the pixels to sixteen `sums` and `products`.
+    void (*correlate)(
+        const float *x, const float *y, const float *center, size_t pixels, double *sums, double *products);
+
+    /// The gradients of x / (1 + e^-x) and of GELU at x, times the gradient of what they give.
+    void (*silu_gradient)(const float *x, const float *gradient, size_t pixels, float *result);
+    void (*gelu_gradient)(const float *x, const float *gradient, size_t pixels, float *result);
+
+    /// The gradient of `layer_norm` at `blocks`, and the normalised numbers before weight and bias.
+    void (*layer_norm_gradient)(
+        const float *const *blocks, const float *const *gradients, size_t channels, size_t pixels,
+        const float *weight, float epsilon, float *result, size_t result_stride, float *normalized,
+        size_t normalized_stride);
+
+    /// The gradient of `softmax` from that of its shares, in place.
+    void (*softmax_gradient)(
+        const float *shares, float *gradient, size_t stride, size_t rows, size_t columns, float scale);
+
+    /// Sixteen rows of sixteen numbers, rows for columns.
+    void (*transpose)(const float *from, size_t from_stride, float *to, size_t to_stride);
 } voxel_kernels;
 
 /// The kernels for the processor that the program runs on.

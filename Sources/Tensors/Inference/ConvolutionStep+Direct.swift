@@ -96,7 +96,7 @@ extension ConvolutionStep {
         kernels.multiply(
             pixels.count, blocks.count, places.count, places, offset, lanes * weights.stride,
             weights.numbers.start + blocks.lowerBound * inner * lanes, inner * lanes,
-            results[blocks.lowerBound] + first, rows * columns * lanes)
+            results[blocks.lowerBound] + first, rows * columns * lanes, false)
         for block in blocks {
             var finish = finish(block, from: pixels.lowerBound, moments: moments[block], in: evaluation)
             kernels.finish(results[block] + first, pixels.count, &finish)

@@ -18,7 +18,7 @@ struct ConvolutionStep: ProgramStep {
     func scratchSize(threads: Int) -> Int {
         let reader = ImageReader.scratchSize(source)
         switch method {
-        case .winograd: return reader + WinogradSizes(self).scratchSize(threads: threads)
+        case .winograd: return reader + winograd.scratchSize(threads: threads)
         case .direct: return reader + DirectSizes(self).scratchSize
         case .pointwise: return reader + pointwiseScratchSize
         }
@@ -28,10 +28,19 @@ struct ConvolutionStep: ProgramStep {
         let reader = ImageReader(source, in: evaluation, scratch: evaluation.scratch)
         let scratch = evaluation.scratch + ImageReader.scratchSize(source)
         switch method {
-        case .winograd: runWinograd(reader, scratch, in: evaluation)
+        case .winograd:
+            let moments = freshMoments(in: evaluation)
+            winograd.run(
+                scratch: scratch, pool: evaluation.pool, into: evaluation.blocks(of: writes),
+                reading: { reader.read(row: $0, of: $1, to: $2) },
+                finishing: { finish($0, from: $1, moments: moments[$0], in: evaluation) })
         case .direct: runDirect(reader, scratch, in: evaluation)
         case .pointwise: runPointwise(reader, scratch, in: evaluation)
         }
+    }
+
+    private var winograd: WinogradConvolution {
+        WinogradConvolution(weights: weights, rows: rows, columns: columns)
     }
 
     private enum Method { case winograd, direct, pointwise }

@@ -27,8 +27,8 @@ struct PackedConvolution: Sendable {
         return pairs * (form == .winograd ? 36 : places) * MemoryLayout<Float>.size
     }
 
-    /// Packs weights of `[outputs, inputs, kernel...]`.
-    init(_ weight: Tensor, bias: Tensor?, stride: Int, form: Form) {
+    /// Packs weights of `[outputs, inputs, kernel...]`, in memory from `pool` if it is given.
+    init(_ weight: Tensor, bias: Tensor?, stride: Int, form: Form, from pool: BufferPool? = nil) {
         (outputs, inputs) = (weight.shape[0], weight.shape[1])
         let places = weight.shape[2...].reduce(1, *)
         kernel = weight.shape.count > 2 ? weight.shape[2] : 1
@@ -36,7 +36,7 @@ struct PackedConvolution: Sendable {
         self.bias = bias.map { FloatBuffer($0.values) }
         let (outputBlocks, inputBlocks) = (Tensors.blocks(outputs), Tensors.blocks(inputs))
         let bytes = Self.byteCount(outputs: outputs, inputs: inputs, places: places, form: form)
-        numbers = FloatBuffer(uninitialized: bytes / MemoryLayout<Float>.size)
+        numbers = FloatBuffer(uninitialized: bytes / MemoryLayout<Float>.size, from: pool)
 
         let inner = inputBlocks * lanes
         let tile = FloatBuffer(uninitialized: lanes * places * lanes)

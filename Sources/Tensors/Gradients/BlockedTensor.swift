@@ -1,0 +1,79 @@
+/// A batch of images in blocks of sixteen channels: `[channels / 16][batch][pixels][16]`.
+///
+/// Every kind of value of a network has this one layout: an image, a run of tokens (pixels in a row), and a vector
+/// (one pixel). Each block is filled up with zeros to a multiple of sixteen pixels, and the last block to sixteen
+/// channels, so that a block can be either side of a matrix product as it lies.
+final class BlockedTensor {
+    let channels, batch, pixels: Int
+    /// From one block to the next, in numbers.
+    let stride: Int
+    let numbers: FloatBuffer
+
+    var blockCount: Int { blocks(channels) }
+    /// Pixels of the whole batch, and those filled up to a multiple of sixteen.
+    var batchPixels: Int { batch * pixels }
+    var paddedPixels: Int { stride / lanes }
+
+    /// Room for a batch, which holds nothing yet but its padding pixels.
+    init(channels: Int, batch: Int, pixels: Int, from pool: BufferPool) {
+        (self.channels, self.batch, self.pixels) = (channels, batch, pixels)
+        stride = (batch * pixels + lanes - 1) / lanes * lanes * lanes
+        numbers = FloatBuffer(uninitialized: blocks(channels) * stride, from: pool)
+        for block in 0..<blockCount {
+            (self.block(block) + batchPixels * lanes).update(repeating: 0, count: stride - batchPixels * lanes)
+        }
+    }
+
+    /// All pixels of a block, `[batch][pixels][16]`.
+    func block(_ block: Int) -> UnsafeMutablePointer<Float> { numbers.start + block * stride }
+
+    /// One image's pixels of a block, `[pixels][16]`.
+    func block(_ block: Int, of item: Int) -> UnsafeMutablePointer<Float> {
+        self.block(block) + item * pixels * lanes
+    }
+
+    /// A batch of zeros, of the same shape.
+    func zeros(from pool: BufferPool) -> BlockedTensor {
+        let result = BlockedTensor(channels: channels, batch: batch, pixels: pixels, from: pool)
+        result.numbers.start.update(repeating: 0, count: result.numbers.count)
+        return result
+    }
+
+    /// The numbers of `[batch, channels, pixels]`, or of `[batch, pixels, channels]` where they are tokens.
+    convenience init(
+        _ values: [Float], channels: Int, batch: Int, pixels: Int, isTokens: Bool, from pool: BufferPool
+    ) {
+        self.init(channels: channels, batch: batch, pixels: pixels, from: pool)
+        let (channelStride, pixelStride) = isTokens ? (1, channels) : (pixels, 1)
+        values.withUnsafeBufferPointer { values in
+            for block in 0..<blockCount {
+                for item in 0..<batch {
+                    let target = self.block(block, of: item)
+                    for lane in 0..<lanes {
+                        let channel = block * lanes + lane
+                        let start = item * channels * pixels + channel * channelStride
+                        for pixel in 0..<pixels {
+                            target[pixel * lanes + lane] =
+                                channel < channels ? values[start + pixel * pixelStride] : 0
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The numbers as `[batch, channels, pixels]`, or as `[batch, pixels, channels]` for tokens.
+    func values(isTokens: Bool) -> [Float] {
+        let (channelStride, pixelStride) = isTokens ? (1, channels) : (pixels, 1)
+        return [Float](unsafeUninitializedCapacity: channels * batchPixels) { values, count in
+            for item in 0..<batch {
+                for channel in 0..<channels {
+                    let source = block(channel / lanes, of: item) + channel % lanes
+                    let start = item * channels * pixels + channel * channelStride
+                    for pixel in 0..<pixels { values[start + pixel * pixelStride] = source[pixel * lanes] }
+                }
+            }
+            count = channels * batchPixels
+        }
+    }
+}

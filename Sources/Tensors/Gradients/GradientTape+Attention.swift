@@ -1,0 +1,201 @@
+import CVoxelKernels
+
+extension GradientTape {
+    func attention(queries: Value, keys: Value, values: Value, heads: Int) -> Value {
+        let attention = AttentionGradient(queries.data, keys.data, values.data, heads: heads)
+        let result = queries.data.zeros(from: memory)
+        attention.forEachHead(workers, memory) { head, scratch in
+            head.copyContext(to: scratch)
+            for rows in head.queryBlocks {
+                head.attend(rows, scratch)
+                write(
+                    scratch.output, rows: rows.count, padded: AttentionGradient.blockRows,
+                    to: head.blocks(of: result), head.channels, from: rows.lowerBound)
+            }
+        }
+        return record(result, shape: queries.shape, isTokens: true, from: [queries, keys, values]) {
+            [self] gradient in
+            let back = [queries.data, keys.data, values.data].map { $0.zeros(from: memory) }
+            attention.forEachHead(workers, memory) { head, scratch in
+                head.copyContext(to: scratch)
+                for rows in head.queryBlocks {
+                    head.attend(rows, scratch)
+                    head.goBack(rows, gradient, scratch, isFirst: rows.lowerBound == 0)
+                    write(
+                        scratch.output, rows: rows.count, padded: AttentionGradient.blockRows,
+                        to: head.blocks(of: back[0]), head.channels, from: rows.lowerBound)
+                }
+                for (sums, data) in [(scratch.keySums, back[1]), (scratch.valueSums, back[2])] {
+                    write(
+                        sums, rows: data.pixels, padded: attention.paddedTokens, to: head.blocks(of: data),
+                        head.channels, from: 0)
+                }
+            }
+            for (value, data) in zip([queries, keys, values], back) { add(data, to: value) }
+        }
+    }
+}
+
+/// Attention of a batch, head by head, forwards and backwards.
+///
+/// With P the shares, O the result and S the scores before scaling: dV = P^T dO, dP = dO V^T,
+/// dS = P (dP - rowsum(P dP)) / sqrt d, dQ = dS K, dK = dS^T Q. Shares are made again rather than kept, so memory
+/// stays linear in the number of tokens.
+private struct AttentionGradient {
+    /// Queries whose shares are held at a time: a multiple of sixteen.
+    static let blockRows = 64
+
+    let queries, keys, values: BlockedTensor
+    let heads, headChannels, headBlocks, contextBlocks: Int
+    let scale: Float
+
+    var paddedTokens: Int { contextBlocks * lanes }
+
+    init(_ queries: BlockedTensor, _ keys: BlockedTensor, _ values: BlockedTensor, heads: Int) {
+        (self.queries, self.keys, self.values, self.heads) = (queries, keys, values, heads)
+        headChannels = queries.channels / heads
+        (headBlocks, contextBlocks) = (blocks(headChannels), blocks(keys.pixels))
+        scale = 1 / Float(headChannels).squareRoot()
+    }
+
+    /// Memory of one thread. `plain`: `[head blocks][tokens][16]`; `turned`: `[token blocks][head channels][16]`.
+    struct Scratch {
+        let keys, turnedKeys, values, turnedValues, keySums, valueSums: UnsafeMutablePointer<Float>
+        let queries, gradient, output: UnsafeMutablePointer<Float>
+        /// `[token blocks][rows][16]`.
+        let shares, slopes: UnsafeMutablePointer<Float>
+        /// `[row blocks][tokens][16]`.
+        let turned: UnsafeMutablePointer<Float>
+    }
+
+    private var contextSize: Int { headBlocks * paddedTokens * lanes }
+    private var rowsSize: Int { headBlocks * Self.blockRows * lanes }
+    private var sharesSize: Int { paddedTokens * Self.blockRows }
+    private var scratchSize: Int { 6 * contextSize + 3 * rowsSize + 3 * sharesSize }
+
+    private func scratch(_ start: UnsafeMutablePointer<Float>) -> Scratch {
+        let rows = start + 6 * contextSize
+        let shares = rows + 3 * rowsSize
+        return Scratch(
+            keys: start, turnedKeys: start + contextSize, values: start + 2 * contextSize,
+            turnedValues: start + 3 * contextSize, keySums: start + 4 * contextSize,
+            valueSums: start + 5 * contextSize, queries: rows, gradient: rows + rowsSize,
+            output: rows + 2 * rowsSize, shares: shares, slopes: shares + sharesSize,
+            turned: shares + 2 * sharesSize)
+    }
+
+    func forEachHead(_ workers: WorkerPool, _ memory: BufferPool, _ body: (Head, Scratch) -> Void) {
+        let numbers = FloatBuffer(uninitialized: workers.threads * scratchSize, from: memory)
+        workers.split(queries.batch * heads) { places, worker in
+            for place in places {
+                let head = Head(attention: self, item: place / heads, index: place % heads)
+                body(head, scratch(numbers.start + worker * scratchSize))
+            }
+        }
+    }
+
+    /// One head of one image.
+    struct Head {
+        let attention: AttentionGradient
+        let item, index: Int
+
+        var channels: Range<Int> {
+            index * attention.headChannels..<(index + 1) * attention.headChannels
+        }
+
+        var queryBlocks: [Range<Int>] {
+            stride(from: 0, to: attention.queries.pixels, by: blockRows).map {
+                $0..<min($0 + blockRows, attention.queries.pixels)
+            }
+        }
+
+        func blocks(of data: BlockedTensor) -> [UnsafeMutablePointer<Float>] {
+            (0..<data.blockCount).map { data.block($0, of: item) }
+        }
+
+        private func reader(_ data: BlockedTensor) -> TokenReader {
+            TokenReader(starts: blocks(of: data).map { UnsafePointer($0) }, tokenStride: lanes)
+        }
+
+        func copyContext(to scratch: Scratch) {
+            for (data, plain, turned) in [
+                (attention.keys, scratch.keys, scratch.turnedKeys),
+                (attention.values, scratch.values, scratch.turnedValues),
+            ] {
+                reader(data).copy(channels, tokens: data.pixels, padded: attention.paddedTokens, to: plain)
+                reader(data).copyTransposed(channels, tokens: data.pixels, to: turned)
+            }
+        }
+
+        /// Shares and output of some queries; rows beyond them are those of queries at 0.
+        func attend(_ rows: Range<Int>, _ scratch: Scratch) {
+            reader(attention.queries).copy(
+                channels, tokens: rows.count, from: rows.lowerBound, padded: blockRows, to: scratch.queries)
+            product(scratch.queries, scratch.turnedKeys, into: scratch.shares)
+            kernels.softmax(
+                scratch.shares, blockRows * lanes, blockRows, attention.keys.pixels, attention.scale)
+            combine(scratch.shares, scratch.values, into: scratch.output)
+        }
+
+        /// From the gradient of some queries' output to theirs, in `output`, and what they add to those of keys
+        /// and values.
+        func goBack(_ rows: Range<Int>, _ gradient: BlockedTensor, _ scratch: Scratch, isFirst: Bool) {
+            reader(gradient).copy(
+                channels, tokens: rows.count, from: rows.lowerBound, padded: blockRows, to: scratch.gradient)
+            product(scratch.gradient, scratch.turnedValues, into: scratch.slopes)
+            addTurned(scratch.shares, scratch.gradient, scratch, to: scratch.valueSums, isFirst: isFirst)
+            kernels.softmax_gradient(
+                scratch.shares, scratch.slopes, blockRows * lanes, blockRows, attention.keys.pixels,
+                attention.scale)
+            addTurned(scratch.slopes, scratch.queries, scratch, to: scratch.keySums, isFirst: isFirst)
+            combine(scratch.slopes, scratch.keys, into: scratch.output)
+        }
+
+        /// Rows times tokens, over the channels of the head: `[token blocks][rows][16]`.
+        private func product(
+            _ rows: UnsafeMutablePointer<Float>, _ turned: UnsafeMutablePointer<Float>,
+            into result: UnsafeMutablePointer<Float>
+        ) {
+            kernels.multiply(
+                blockRows, attention.contextBlocks, attention.headBlocks,
+                places(rows, attention.headBlocks, blockRows), 0, lanes, turned,
+                attention.headBlocks * lanes * lanes, result, blockRows * lanes, false)
+        }
+
+        /// Shares times tokens, over the tokens: `[head blocks][rows][16]`.
+        private func combine(
+            _ shares: UnsafeMutablePointer<Float>, _ tokens: UnsafeMutablePointer<Float>,
+            into result: UnsafeMutablePointer<Float>
+        ) {
+            kernels.multiply(
+                blockRows, attention.headBlocks, attention.contextBlocks,
+                places(shares, attention.contextBlocks, blockRows), 0, lanes, tokens,
+                attention.paddedTokens * lanes, result, blockRows * lanes, false)
+        }
+
+        /// Shares times rows, over the rows, added to `[head blocks][tokens][16]`.
+        private func addTurned(
+            _ shares: UnsafeMutablePointer<Float>, _ rows: UnsafeMutablePointer<Float>, _ scratch: Scratch,
+            to sums: UnsafeMutablePointer<Float>, isFirst: Bool
+        ) {
+            let (tokens, rowBlocks) = (attention.paddedTokens, blockRows / lanes)
+            for block in 0..<attention.contextBlocks {
+                for rowBlock in 0..<rowBlocks {
+                    kernels.transpose(
+                        shares + (block * blockRows + rowBlock * lanes) * lanes, lanes,
+                        scratch.turned + (rowBlock * tokens + block * lanes) * lanes, lanes)
+                }
+            }
+            kernels.multiply(
+                tokens, attention.headBlocks, rowBlocks, places(scratch.turned, rowBlocks, tokens), 0, lanes,
+                rows,
+                blockRows * lanes, sums, tokens * lanes, !isFirst)
+        }
+
+        private func places(
+            _ start: UnsafeMutablePointer<Float>, _ count: Int, _ rows: Int
+        ) -> [UnsafePointer<Float>?] {
+            (0..<count).map { UnsafePointer(start + $0 * rows * lanes) }
+        }
+    }
+}
