@@ -62,7 +62,11 @@ public struct UNetArchitecture: Layer {
     ) -> A.Value {
         let time = embedding(time, with: arithmetic)
         let run = { (block: [UNetLayer], x: A.Value) in
-            block.reduce(x) { $1($0, time: time, key: key, with: arithmetic) }
+            block.reduce(x) { x, layer in
+                arithmetic.segment([x, time] + (key.map { [$0] } ?? [])) {
+                    layer($0[0], time: $0[1], key: $0.count > 2 ? $0[2] : nil, with: arithmetic)
+                }
+            }
         }
         var h = arithmetic.concatenated([x, y], axis: 1)
         var kept: [A.Value] = []

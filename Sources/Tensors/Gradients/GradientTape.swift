@@ -28,9 +28,14 @@ final class GradientTape: LayerArithmetic {
     let parameters: [String: Tensor]
     private(set) var gradients: [String: [Float]] = [:]
     private var steps: [() -> Void] = []
+    private let recomputes: Bool
+    private var isWithinSegment = false
+    private var isRecording = true
 
-    init(parameters: [String: Tensor], memory: BufferPool, workers: WorkerPool) {
+    /// - Parameter recomputes: whether segments are evaluated again rather than remembered.
+    init(parameters: [String: Tensor], memory: BufferPool, workers: WorkerPool, recomputes: Bool = false) {
         (self.parameters, self.memory, self.workers) = (parameters, memory, workers)
+        self.recomputes = recomputes
     }
 
     /// An input: `[batch, channels, ...]`, or `[batch, tokens, channels]`.
@@ -55,7 +60,38 @@ final class GradientTape: LayerArithmetic {
         result.gradient = BlockedTensor(
             gradient.values, channels: data.channels, batch: data.batch, pixels: data.pixels,
             isTokens: result.isTokens, from: memory)
+        goBack()
+    }
+
+    private func goBack() {
         while let step = steps.popLast() { step() }
+    }
+
+    /// A part of the network of which only inputs and result are kept, where that is asked for.
+    func segment(_ inputs: [Value], _ body: @escaping ([Value]) -> Value) -> Value {
+        guard recomputes, !isWithinSegment else { return body(inputs) }
+        isWithinSegment = true
+        isRecording = false
+        let result = body(inputs)
+        isRecording = true
+        isWithinSegment = false
+        return record(
+            result.data, shape: result.shape, isTokens: result.isTokens, isLearned: true, from: inputs
+        ) { [self] gradient in
+            let leaves = inputs.map {
+                Value($0.data, shape: $0.shape, isTokens: $0.isTokens, wantsGradient: $0.wantsGradient)
+            }
+            let others = steps
+            steps = []
+            isWithinSegment = true
+            body(leaves).gradient = gradient
+            goBack()
+            isWithinSegment = false
+            steps = others
+            for (leaf, input) in zip(leaves, inputs) {
+                if let gradient = leaf.gradient { add(gradient, to: input) }
+            }
+        }
     }
 
     func shape(of x: Value) -> [Int] { x.shape }
@@ -91,7 +127,7 @@ final class GradientTape: LayerArithmetic {
     ) -> Value {
         let value = Value(
             data, shape: shape, isTokens: isTokens,
-            wantsGradient: isLearned || operands.contains(where: \.wantsGradient))
+            wantsGradient: isRecording && (isLearned || operands.contains(where: \.wantsGradient)))
         guard value.wantsGradient else { return value }
         steps.append {
             guard let gradient = value.gradient else { return }

@@ -12,13 +12,21 @@
 public final class NetworkGradients: Sendable {
     private let network: any CompilableNetwork
     private let workers: WorkerPool
+    private let recomputes: Bool
     private let memory = BufferPool()
 
     /// - Parameters:
     ///   - network: the network.
     ///   - options: the threads to keep busy.
-    public init(_ network: any CompilableNetwork, options: ComputeOptions = ComputeOptions()) {
+    ///   - recomputesActivations: whether each layer is evaluated a second time on the way back, rather than
+    ///     everything that it computed kept: a third more time, for a fraction of the memory. The gradients are
+    ///     the same to the bit.
+    public init(
+        _ network: any CompilableNetwork, options: ComputeOptions = ComputeOptions(),
+        recomputesActivations: Bool = false
+    ) {
         self.network = network
+        recomputes = recomputesActivations
         workers = WorkerPool(threads: options.threads)
     }
 
@@ -35,7 +43,8 @@ public final class NetworkGradients: Sendable {
         parameters: [String: Tensor], images: [Tensor], shared: [Tensor],
         loss: (_ output: Tensor) -> (value: Double, gradient: Tensor)
     ) -> (loss: Double, gradients: [String: Tensor]) {
-        let tape = GradientTape(parameters: parameters, memory: memory, workers: workers)
+        let tape = GradientTape(
+            parameters: parameters, memory: memory, workers: workers, recomputes: recomputes)
         let output = network(
             images: images.map { tape.input($0, isTokens: false) },
             shared: shared.map { tape.input($0, isTokens: $0.shape.count == 3) }, with: tape)

@@ -62,4 +62,13 @@ public protocol LayerArithmetic {
 
     /// The last two axes exchanged.
     func transposed(_ x: Value) -> Value
+
+    /// A part of a network that may be evaluated again when it is gone back through, so that what it computes on
+    /// the way need not be kept: `body` of the values given. Whatever flows into `body` must be among them.
+    func segment(_ inputs: [Value], _ body: @escaping ([Value]) -> Value) -> Value
+}
+
+extension LayerArithmetic {
+    /// `body` of the inputs.
+    public func segment(_ inputs: [Value], _ body: @escaping ([Value]) -> Value) -> Value { body(inputs) }
 }
