@@ -37,7 +37,7 @@ extension GradientTape {
         let result = room(channels: packed.outputs, like: x)
         // Threads share the images, or each image where there are not enough of them.
         let sharesImages = x.batch >= workers.threads
-        let each = sharesImages ? WorkerPool(threads: 1) : workers
+        let each = sharesImages ? .alone : workers
         let size = convolution.scratchSize(threads: each.threads)
         let scratch = FloatBuffer(uninitialized: size * (sharesImages ? workers.threads : 1), from: memory)
         let body = { (items: Range<Int>, worker: Int) in
@@ -45,6 +45,7 @@ extension GradientTape {
                 convolution.run(
                     scratch: scratch.start + worker * size, pool: each,
                     into: (0..<result.blockCount).map { result.block($0, of: item) },
+                    moments: (0..<result.blockCount).map { _ in nil },
                     reading: { row, block, target in
                         target.update(
                             from: x.block(block, of: item) + row * columns * lanes, count: columns * lanes)

@@ -32,8 +32,9 @@ struct ConvolutionStep: ProgramStep {
             let moments = freshMoments(in: evaluation)
             winograd.run(
                 scratch: scratch, pool: evaluation.pool, into: evaluation.blocks(of: writes),
+                moments: moments,
                 reading: { reader.read(row: $0, of: $1, to: $2) },
-                finishing: { finish($0, from: $1, moments: moments[$0], in: evaluation) })
+                finishing: { finish($0, from: $1, moments: nil, in: evaluation) })
         case .direct: runDirect(reader, scratch, in: evaluation)
         case .pointwise: runPointwise(reader, scratch, in: evaluation)
         }

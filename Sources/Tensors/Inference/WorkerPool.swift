@@ -12,6 +12,12 @@ final class WorkerPool: Sendable {
 
     init(threads: Int) { self.threads = max(1, threads) }
 
+    /// The calling thread.
+    static let alone = WorkerPool(threads: 1)
+
+    /// How many threads an evaluation may use at this moment.
+    var width: Int { max(1, threads / max(1, running.load(ordering: .relaxed))) }
+
     /// Runs an evaluation.
     func withShare<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
         running.wrappingAdd(1, ordering: .relaxed)
@@ -19,12 +25,13 @@ final class WorkerPool: Sendable {
         return try body()
     }
 
-    /// Splits `0..<count`, in whole groups of `group`, into a run for each thread that is free.
+    /// Splits `0..<count`, in whole groups of `group`, into a run for each thread that is free, or for `width`.
     ///
     /// `body` is given its run and which worker it is, from `0..<threads`; no two at a time are the same.
-    func split(_ count: Int, by group: Int = 1, _ body: (Range<Int>, _ worker: Int) -> Void) {
+    func split(_ count: Int, by group: Int = 1, width: Int? = nil, _ body: (Range<Int>, _ worker: Int) -> Void)
+    {
         let groups = (count + group - 1) / group
-        let width = min(groups, max(1, threads / max(1, running.load(ordering: .relaxed))))
+        let width = min(groups, width ?? self.width)
         guard width > 1 else {
             if count > 0 { body(0..<count, 0) }
             return
