@@ -25,14 +25,15 @@ struct WinogradConvolution {
     /// How many threads can have chunks of their own, at least two each.
     private func chunkWorkers(threads: Int) -> Int { min(threads, tiling.chunks.count / 2) }
 
+    /// The numbers of each chunk's moments, which what follows must not be moved out of line by.
     private var momentSize: Int {
-        MemoryLayout<voxel_moments>.stride / MemoryLayout<Float>.stride * outputBlocks * tiling.chunks.count
+        let bytes = MemoryLayout<voxel_moments>.stride * outputBlocks * tiling.chunks.count
+        return blocks(bytes / MemoryLayout<Float>.stride) * lanes
     }
 
     /// The numbers that it needs room for.
     func scratchSize(threads: Int) -> Int {
-        let alone = max(1, chunkWorkers(threads: threads)) * chunkSize
-        return momentSize + max(alone, chunkSize) + threads * tiling.stripSize
+        momentSize + max(1, chunkWorkers(threads: threads)) * chunkSize + threads * tiling.stripSize
     }
 
     /// Convolves.
