@@ -20,35 +20,45 @@ public struct UNet: Sendable {
     private let architecture: UNetArchitecture
     private let arithmetic: TensorArithmetic
 
-    /// Reads a network's weights from a safetensors file.
+    /// Reads a network's weights from a safetensors file or a PyTorch checkpoint.
     ///
-    /// Parameters have the names of published checkpoints, with `denoise_fn.` in front or without.
-    ///
-    /// - Throws: `SafetensorsError`, `UNetConfigurationError`, or `UNetError` where the parameters are not
-    ///   those of the configuration or not finite.
-    public init(weights: URL, configuration: UNetConfiguration = .ct2mri) throws {
-        try configuration.validate()
-        let architecture = UNetArchitecture(configuration)
-        let file = try Safetensors(contentsOf: weights)
-        let names = try architecture.storedNames(in: file, at: weights)
-        var parameters: [String: Tensor] = [:]
-        for (name, stored) in names {
-            let tensor = try file.tensor(stored)
-            guard tensor.values.allSatisfy({ $0.isFinite }) else {
-                throw UNetError.notFinite(file: weights.path, parameter: stored)
-            }
-            parameters[name] = tensor
-        }
-        self.configuration = configuration
-        self.architecture = architecture
-        arithmetic = TensorArithmetic(parameters: parameters)
+    /// - Parameters:
+    ///   - weights: the file; `UNetWeights` says what it must hold.
+    ///   - configuration: nil for the one that the file carries, or that the parameters show.
+    ///   - selection: which weights of a checkpoint: nil for `ema` where the file has it, else `model`.
+    /// - Throws: as `UNetWeights.init(contentsOf:configuration:selection:)` does, and `UNetError.notFinite`.
+    public init(
+        weights: URL, configuration: UNetConfiguration? = nil, selection: UNetWeights.Selection? = nil
+    ) throws {
+        try self.init(
+            UNetWeights(contentsOf: weights, configuration: configuration, selection: selection))
     }
 
-    /// Reads a network's weights from a safetensors file, and its configuration from a JSON file.
+    /// Reads a network's weights, with a configuration from a JSON file, which may leave out what the parameters
+    /// show.
     ///
-    /// - Throws: as `init(weights:configuration:)` does.
-    public init(weights: URL, configuration: URL) throws {
-        try self.init(weights: weights, configuration: UNetConfiguration(contentsOf: configuration))
+    /// - Throws: as `init(weights:configuration:selection:)` does.
+    public init(weights: URL, configuration: URL, selection: UNetWeights.Selection? = nil) throws {
+        try self.init(
+            UNetWeights(contentsOf: weights, configuration: configuration, selection: selection))
+    }
+
+    /// A network of parameters in memory, by their published names, with `denoise_fn.` in front or without.
+    ///
+    /// - Throws: `UNetConfigurationError`, or `UNetError` where the parameters are not those of the configuration or
+    ///   not finite.
+    public init(parameters: [String: Tensor], configuration: UNetConfiguration) throws {
+        try self.init(UNetWeights(parameters: parameters, configuration: configuration))
+    }
+
+    /// A network of weights that have been found, which are read.
+    ///
+    /// - Throws: `UNetError.notFinite`.
+    public init(_ weights: UNetWeights) throws {
+        configuration = weights.configuration
+        architecture = UNetArchitecture(configuration)
+        let parameters = try architecture.parameters.map { ($0.name, try weights.tensor($0.name)) }
+        arithmetic = TensorArithmetic(parameters: Dictionary(uniqueKeysWithValues: parameters))
     }
 
     /// Evaluates the network.
@@ -98,30 +108,5 @@ public struct UNet: Sendable {
                 expected: keyShape.map { "\($0), a style key for each item" }
                     ?? "none: the network takes no key")
         }
-    }
-}
-
-extension UNetArchitecture {
-    /// What published checkpoints put before each parameter's name.
-    private static let prefix = "denoise_fn."
-
-    /// Each parameter's name with the name it has in a file, which is checked to hold them all and no others.
-    ///
-    /// Where any name in the file has the prefix, all must have it.
-    fileprivate func storedNames(in file: Safetensors, at url: URL) throws -> [String: String] {
-        let prefix = file.names.contains { $0.hasPrefix(Self.prefix) } ? Self.prefix : ""
-        let expected = Dictionary(uniqueKeysWithValues: parameters.map { (prefix + $0.name, $0) })
-        let missing = expected.keys.filter { file.shape(of: $0) == nil }
-        let extra = file.names.filter { expected[$0] == nil }
-        let misshapen = expected.compactMap { stored, parameter -> UNetError.Misshapen? in
-            guard let found = file.shape(of: stored), found != parameter.shape else { return nil }
-            return .init(name: stored, found: found, expected: parameter.shape)
-        }
-        guard missing.isEmpty, extra.isEmpty, misshapen.isEmpty else {
-            throw UNetError.parameters(
-                file: url.path, missing: missing.sorted(), extra: extra,
-                misshapen: misshapen.sorted { $0.name < $1.name })
-        }
-        return Dictionary(uniqueKeysWithValues: expected.map { ($1.name, $0) })
     }
 }
