@@ -13,11 +13,11 @@ struct PredictCommand: ParsableCommand {
             the tensor out (batch, 2N+1, rows, columns).
             """)
 
-    @Option(help: "The network's weights (.safetensors).")
+    @Option(help: "The network's weights (.safetensors or .pth).")
     var model: String
 
-    @Option(help: "The network's configuration (.json).")
-    var config: String
+    @OptionGroup
+    var options: WeightsOptions
 
     @Argument(help: "The file that holds x, y, t and key (.safetensors).")
     var input: String
@@ -27,7 +27,7 @@ struct PredictCommand: ParsableCommand {
 
     func run() throws {
         try checkOutput(output, extensions: [".safetensors"], inputs: [input, model])
-        let network = try UNet(weights: URL(filePath: model), configuration: URL(filePath: config))
+        let network = try UNet(options.find(in: model))
         let tensors = try Safetensors(contentsOf: URL(filePath: input))
         let prediction = try network(
             x: tensors.tensor("x"), y: tensors.tensor("y"), timesteps: tensors.tensor("t").values,

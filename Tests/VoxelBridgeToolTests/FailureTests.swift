@@ -73,7 +73,9 @@ struct FailureTests {
         Misuse("\(translate) @brain.nii @out.nii --spacing inf", "--spacing must be above zero"),
         Misuse("\(translate) @brain.nii @out.nii --mode best", "ista", "co-predict", "independent"),
         Misuse("\(translate) @brain.nii @out.nii --plane oblique", "axial", "coronal", "sagittal"),
-        Misuse("\(translate) @brain.nii @out.nii --config @config.json", "--config belongs to a network"),
+        Misuse(
+            "\(translate) @brain.nii @out.nii --config @config.json",
+            "--config and --weights belong to a network"),
         Misuse("\(translate) @brain.nii @out.nii --objective noise", "--objective"),
         Misuse("\(translate) @brain.nii @out.mgz", "out.mgz", "must end in .nii or .nii.gz"),
         Misuse("\(translate) @brain.nii @nowhere/out.nii", "nowhere", "create it first"),
@@ -82,9 +84,6 @@ struct FailureTests {
         Misuse("\(translate) @brain.nii.gz @alias.nii", "would overwrite the input", "brain.nii"),
         Misuse("\(translate) @brain.nii @folder.nii", "folder.nii, is there already and is no file"),
         Misuse("\(translate) @brain.nii @pipe.nii", "pipe.nii, is there already and is no file"),
-        Misuse(
-            "translate @brain.nii @out.nii --style @brain.nii --model @text.safetensors",
-            "text.json", "give the network's configuration with --config"),
         Misuse("key @brain.nii --bins 1", "--bins must be from 2 to 65536, and is 1"),
         Misuse("key @brain.nii --output @key.txt", "must end in .json"),
         Misuse("evaluate @brain.nii @brain.nii --data-range 0", "--data-range must be above zero"),

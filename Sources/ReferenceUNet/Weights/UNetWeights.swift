@@ -62,8 +62,9 @@ public struct UNetWeights: TensorSource {
     ///
     /// - Throws: as `init(contentsOf:configuration:selection:)` does.
     public init(contentsOf url: URL, configuration: URL, selection: Selection? = nil) throws {
-        try self.init(
-            file: WeightsFile(url), given: StatedConfiguration(contentsOf: configuration), selection: selection)
+        // The shorter file first: what is wrong with it is told sooner.
+        let given = try StatedConfiguration(contentsOf: configuration)
+        try self.init(file: WeightsFile(url), given: given, selection: selection)
     }
 
     /// Finds and checks the weights in a file, to tell of them. Where nothing says what `headChannels` is, it is nil

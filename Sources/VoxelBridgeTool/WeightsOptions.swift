@@ -1,0 +1,44 @@
+import ArgumentParser
+import Foundation
+import Tensors
+import VolumeTranslation
+
+/// How a network's weights are read.
+struct WeightsOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The network's configuration, or what the weights do not show of it (.json).",
+            discussion: """
+                Without it: the file beside the weights with the same name and .json, or else what the weights \
+                themselves carry and show.
+                """))
+    var config: String?
+
+    @Option(help: "Which weights of a checkpoint. (default: ema where there are any, else model)")
+    var weights: UNetWeights.Selection?
+
+    /// Finds and checks the weights in a file.
+    func find(in path: String) throws -> UNetWeights {
+        let url = URL(filePath: path)
+        let beside = url.deletingPathExtension().appendingPathExtension("json")
+        let configuration =
+            config.map { URL(filePath: $0) }
+            ?? (FileManager.default.fileExists(atPath: beside.path) ? beside : nil)
+        do {
+            guard let configuration else { return try UNetWeights(contentsOf: url, selection: weights) }
+            return try UNetWeights(contentsOf: url, configuration: configuration, selection: weights)
+        } catch UNetError.unknownHeadChannels {
+            throw FileFailure(
+                path: path,
+                reason: """
+                    the weights show all of the network's configuration but num_head_channels; give it with --config \
+                    FILE.json, where FILE.json holds {"num_head_channels": 64} if it is 64
+                    """)
+        }
+    }
+}
+
+extension UNetWeights.Selection: ExpressibleByArgument {}
+
+/// What the names of weights files end in.
+let weightsExtensions = [".safetensors", ".pth", ".pt", ".ckpt"]
