@@ -28,7 +28,7 @@ func isUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
         default: return false
         }
         guard place + count <= bytes.count, second.contains(bytes[place + 1]),
-            bytes[place + 2 - (count == 2 ? 1 : 0)..<place + count].allSatisfy({ $0 & 0xC0 == 0x80 })
+            count < 3 || bytes[place + 2] & 0xC0 == 0x80, count < 4 || bytes[place + 3] & 0xC0 == 0x80
         else { return false }
         place += count
     }

@@ -125,7 +125,9 @@ struct JSONScanner {
 extension JSONScanner {
     /// What a string says.
     func string(_ text: Text) -> String {
-        guard !text.isPlain else { return String(decoding: json[text.bytes], as: UTF8.self) }
+        guard !text.isPlain else {
+            return String(decoding: UnsafeRawBufferPointer(rebasing: json[text.bytes]), as: UTF8.self)
+        }
         return String(unsafeUninitializedCapacity: text.bytes.count) { buffer in
             var (place, count) = (text.bytes.lowerBound, 0)
             while place < text.bytes.upperBound {
@@ -191,8 +193,13 @@ extension JSONScanner {
         guard place + 6 <= json.count, json[place] == UInt8(ascii: "\\"), json[place + 1] == UInt8(ascii: "u")
         else { return nil }
         var unit: UInt16 = 0
-        for byte in json[place + 2..<place + 6] {
-            guard let digit = Character(Unicode.Scalar(byte)).hexDigitValue else { return nil }
+        for index in place + 2..<place + 6 {
+            let digit: UInt8
+            switch json[index] {
+            case let byte where (0x30...0x39).contains(byte): digit = byte - 0x30
+            case let byte where (0x41...0x46).contains(byte & 0xDF): digit = byte & 0xDF - 0x37
+            default: return nil
+            }
             unit = unit << 4 | UInt16(digit)
         }
         return unit

@@ -14,7 +14,7 @@ import Foundation
 ///
 /// Format: an unsigned 64-bit little-endian length, that many bytes of JSON, and the numbers, little-endian
 /// with the last axis fastest (github.com/huggingface/safetensors, "Format"). Beyond the format, no more than
-/// 32 axes, 2^20 tensors and 2^16 fields of metadata are read, so that no file takes long to refuse.
+/// 32 axes, 2^19 tensors and 2^16 fields of metadata are read, so that no file takes long to refuse.
 public struct Safetensors: TensorSource {
     private let path: String
     private let file: MappedFile

@@ -8,7 +8,7 @@ struct SafetensorsHeader: Sendable {
     static let longest = 100_000_000
 
     /// The most tensors and the most fields of metadata that are read: a hundred times what networks have.
-    static let mostTensors = 1 << 20
+    static let mostTensors = 1 << 19
     static let mostMetadata = 1 << 16
 
     /// The most axes that a tensor may have, as in other software.
