@@ -14,9 +14,9 @@ struct ImportCommand: ParsableCommand {
             are taken unless --weights says otherwise.
 
               voxelbridge import ct2mri.pth ct2mri.safetensors --config ct2mri.json
-              voxelbridge translate ct.nii.gz mri.nii.gz --model ct2mri.safetensors --style t1.json
+              voxelbridge import ct2mri.pth half.safetensors --config ct2mri.json --type f16
 
-            The configuration goes into the new file, which then needs no other. The weights show all of it but \
+            The configuration goes into the new file, which is then all that 'translate' needs as a model. The weights show all of it but \
             num_head_channels: a --config with that alone, {"num_head_channels": 64}, is enough.
             """)
 

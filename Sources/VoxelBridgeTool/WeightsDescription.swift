@@ -11,9 +11,7 @@ struct WeightsDescription: Encodable {
     let tensors: Int
     let parameters: Int
     let storedAs: [String]
-    let configuration: UNetConfiguration
-    /// Whether the file says it, or `configuration` has a wrong one.
-    let knowsHeadChannels: Bool
+    let configuration: ShownConfiguration
 
     init(of url: URL) throws {
         let (found, headChannels) = try UNetWeights.describing(contentsOf: url)
@@ -23,8 +21,23 @@ struct WeightsDescription: Encodable {
         tensors = found.names.count
         parameters = found.names.reduce(0) { $0 + (found.shape(of: $1) ?? []).reduce(1, *) }
         storedAs = Set(found.names.compactMap { found.type(of: $0)?.rawValue }).sorted()
-        configuration = found.configuration
-        knowsHeadChannels = headChannels != nil
+        configuration = ShownConfiguration(fields: found.configuration, headChannels: headChannels)
+    }
+
+    /// A configuration of which the heads may not be known.
+    struct ShownConfiguration: Encodable {
+        let fields: UNetConfiguration
+        let headChannels: Int?
+
+        func encode(to encoder: any Encoder) throws {
+            try fields.encode(to: encoder)
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(headChannels, forKey: .headChannels)
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case headChannels = "num_head_channels"
+        }
     }
 
     /// A line for each fact.
@@ -40,6 +53,7 @@ struct WeightsDescription: Encodable {
 
     /// The configuration's fields as they would stand in a file.
     private var configurationFacts: [(String, String)] {
+        let (heads, configuration) = (configuration.headChannels, configuration.fields)
         func list(_ numbers: [Int]) -> String { "[\(numbers.map(String.init).joined(separator: ", "))]" }
         return [
             ("in_channels", "\(configuration.inputChannels)"),
@@ -50,7 +64,7 @@ struct WeightsDescription: Encodable {
             ("attention_resolutions", list(configuration.attentionResolutions)),
             (
                 "num_head_channels",
-                knowsHeadChannels ? "\(configuration.headChannels)" : "not in the file: give it with --config"
+                heads.map(String.init) ?? "not in the file: give it with --config"
             ),
             ("use_scale_shift_norm", "\(configuration.usesScaleShiftNorm)"),
             ("resblock_updown", "\(configuration.usesResidualResampling)"),
