@@ -34,8 +34,8 @@ public struct UNet: Sendable {
             UNetWeights(contentsOf: weights, configuration: configuration, selection: selection))
     }
 
-    /// Reads a network's weights, with a configuration from a JSON file, which may leave out what the parameters
-    /// show.
+    /// Reads a network's weights, with a configuration from a JSON file, which may leave out what the
+    /// parameters show.
     ///
     /// - Throws: as `init(weights:configuration:selection:)` does.
     public init(weights: URL, configuration: URL, selection: UNetWeights.Selection? = nil) throws {
@@ -45,8 +45,8 @@ public struct UNet: Sendable {
 
     /// A network of parameters in memory, by their published names, with `denoise_fn.` in front or without.
     ///
-    /// - Throws: `UNetConfigurationError`, or `UNetError` where the parameters are not those of the configuration or
-    ///   not finite.
+    /// - Throws: `UNetConfigurationError`, or `UNetError` where the parameters are not those of the
+    ///   configuration or not finite.
     public init(parameters: [String: Tensor], configuration: UNetConfiguration) throws {
         try self.init(UNetWeights(parameters: parameters, configuration: configuration))
     }

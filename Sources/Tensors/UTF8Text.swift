@@ -14,8 +14,8 @@ func isUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
             continue
         }
         let count: Int
-        // The byte after the lead is held to less than 80...BF where a character would be written longer than it
-        // need be, be half of a pair, or lie beyond the last one.
+        // The byte after the lead is held to less than 80...BF where a character would be written longer than
+        // it need be, be half of a pair, or lie beyond the last one.
         var second: ClosedRange<UInt8> = 0x80...0xBF
         switch lead {
         case 0xC2...0xDF: count = 2

@@ -16,8 +16,9 @@ struct ImportCommand: ParsableCommand {
               voxelbridge import ct2mri.pth ct2mri.safetensors --config ct2mri.json
               voxelbridge import ct2mri.pth half.safetensors --config ct2mri.json --type f16
 
-            The configuration goes into the new file, which is then all that 'translate' needs as a model. The weights show all of it but \
-            num_head_channels: a --config with that alone, {"num_head_channels": 64}, is enough.
+            The configuration goes into the new file, which is then all that 'translate' needs as a model. The \
+            weights show all of it but num_head_channels: a --config with that alone, \
+            {"num_head_channels": 64}, is enough.
             """)
 
     @Argument(help: "The checkpoint (.pth), or weights in another file (.safetensors).")

@@ -21,9 +21,13 @@ public indirect enum CheckpointValue: Sendable {
 
 /// A tensor in a checkpoint that is made by hand: a view of a storage.
 public struct CheckpointTensor: Sendable {
+    /// The number of its storage in the checkpoint.
     public var storage: Int
+    /// The first number, counted from the beginning of the storage.
     public var offset = 0
+    /// The extent of each axis.
     public var shape: [Int]
+    /// How many numbers lie between neighbours along each axis.
     public var strides: [Int]
 
     /// A view whose numbers lie side by side.
@@ -38,11 +42,13 @@ public struct CheckpointBytes: Sendable {
     /// The type of each storage, such as `FloatStorage`, how many numbers it is said to have, and its bytes.
     public var storages: [(type: String, count: Int, bytes: [UInt8])] = []
 
+    /// What the checkpoint as a whole is.
     public var root = CheckpointValue.none
 
     /// What `byteorder` says.
     public var byteOrder = "little"
 
+    /// A checkpoint of nothing.
     public init() {}
 
     /// Adds a storage of floats and returns a tensor of them.
@@ -135,8 +141,10 @@ public struct ZipBytes: Sendable {
     public var body: [UInt8] = []
     /// What the directory says of each entry.
     public var directory: [UInt8] = []
+    /// How many entries there are.
     public var count = 0
 
+    /// An archive without entries.
     public init() {}
 
     /// Adds an entry that is stored as it is.

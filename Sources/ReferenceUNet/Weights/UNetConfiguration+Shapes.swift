@@ -3,9 +3,9 @@ import Tensors
 extension UNetConfiguration {
     /// The configuration that the names and shapes of a network's parameters show.
     ///
-    /// They show all of it but the heads of attention, `headChannels`, and, of a network of one level, how levels
-    /// would be joined. Whether the parameters are those of the configuration, all of them and no others, remains
-    /// to be checked, and so does its validity.
+    /// They show all of it but the heads of attention, `headChannels`, and, of a network of one level, how
+    /// levels would be joined. Whether the parameters are those of the configuration, all of them and no
+    /// others, remains to be checked, and so does its validity.
     ///
     /// - Parameters:
     ///   - shape: the shape of a parameter by its name without prefix, or nil where there is none.

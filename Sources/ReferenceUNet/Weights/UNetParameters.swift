@@ -13,8 +13,8 @@ struct UNetParameters {
 
     /// Takes all tensors of a source for parameters, but for arrays of one axis whose names have no dot.
     ///
-    /// Published checkpoints keep the schedule so, beside the network (`m_t`, `variance_t`, `betas`, ...). Every
-    /// parameter's name has a dot, behind the layer it belongs to.
+    /// Published checkpoints keep the schedule so, beside the network (`m_t`, `variance_t`, `betas`, ...).
+    /// Every parameter's name has a dot, behind the layer it belongs to.
     init(_ source: any TensorSource) {
         self.source = source
         let names = source.names

@@ -9,10 +9,11 @@ import Tensors
 /// let network = try UNet(weights: URL(filePath: "ct2mri.safetensors"))    // one file is a whole model
 /// ```
 ///
-/// The file is a safetensors file, or a PyTorch checkpoint: a dictionary of tensors, or of such dictionaries under
-/// the names `model` and `ema`. It must hold all parameters of the network and no others, under their published
-/// names, with `denoise_fn.` in front of all or of none, as floating-point numbers. Arrays of one axis whose names
-/// have no dot are passed over: published checkpoints keep the schedule so (`m_t`, `variance_t`, ...).
+/// The file is a safetensors file, or a PyTorch checkpoint: a dictionary of tensors, or of such dictionaries
+/// under the names `model` and `ema`. It must hold all parameters of the network and no others, under their
+/// published names, with `denoise_fn.` in front of all or of none, as floating-point numbers. Arrays of one
+/// axis whose names have no dot are passed over: published checkpoints keep the schedule so (`m_t`,
+/// `variance_t`, ...).
 ///
 /// The configuration shows in the names and shapes of the parameters, but for `num_head_channels`, which a file
 /// that was written with `metadata` carries, and which must be given for others.
@@ -47,9 +48,9 @@ public struct UNetWeights: TensorSource {
     ///   - url: a safetensors file or a PyTorch checkpoint.
     ///   - configuration: nil for the one that the file carries, or that the parameters show.
     ///   - selection: nil for `ema` where the file has it, else `model`.
-    /// - Throws: `SafetensorsError` or `PyTorchError` where the file is not whole; `UNetError` where it holds no such
-    ///   weights, or not those of one network; `UNetConfigurationError` naming the field, where a configuration is
-    ///   not valid or is not that of the weights.
+    /// - Throws: `SafetensorsError` or `PyTorchError` where the file is not whole; `UNetError` where it holds
+    ///   no such weights, or not those of one network; `UNetConfigurationError` naming the field, where a
+    ///   configuration is not valid or is not that of the weights.
     public init(
         contentsOf url: URL, configuration: UNetConfiguration? = nil, selection: Selection? = nil
     ) throws {
@@ -57,8 +58,8 @@ public struct UNetWeights: TensorSource {
             file: WeightsFile(url), given: configuration.map { StatedConfiguration($0) }, selection: selection)
     }
 
-    /// Finds and checks the weights in a file, with a configuration from a JSON file, which may leave out what the
-    /// parameters show: `{"num_head_channels": 64}` is enough.
+    /// Finds and checks the weights in a file, with a configuration from a JSON file, which may leave out what
+    /// the parameters show: `{"num_head_channels": 64}` is enough.
     ///
     /// - Throws: as `init(contentsOf:configuration:selection:)` does.
     public init(contentsOf url: URL, configuration: URL, selection: Selection? = nil) throws {
@@ -67,8 +68,8 @@ public struct UNetWeights: TensorSource {
         try self.init(file: WeightsFile(url), given: given, selection: selection)
     }
 
-    /// Finds and checks the weights in a file, to tell of them. Where nothing says what `headChannels` is, it is nil
-    /// and the configuration has 1 for it, which no network is to be evaluated with.
+    /// Finds and checks the weights in a file, to tell of them. Where nothing says what `headChannels` is, it
+    /// is nil and the configuration has 1 for it, which no network is to be evaluated with.
     package static func describing(
         contentsOf url: URL, selection: Selection? = nil
     ) throws -> (weights: UNetWeights, headChannels: Int?) {
@@ -113,7 +114,8 @@ public struct UNetWeights: TensorSource {
         }
     }
 
-    /// What a safetensors file says of itself to be a whole model: the configuration and which weights it holds.
+    /// What a safetensors file says of itself to be a whole model: the configuration and which weights it
+    /// holds.
     public var metadata: [String: String] {
         get throws {
             let encoder = JSONEncoder()
@@ -142,8 +144,8 @@ extension UNetWeights {
 
     /// Reads a parameter.
     ///
-    /// - Throws: `UNetError.notFinite` where it holds NaN or an infinity; `MissingTensor` where the network has none
-    ///   of that name.
+    /// - Throws: `UNetError.notFinite` where it holds NaN or an infinity; `MissingTensor` where the network has
+    ///   none of that name.
     public func tensor(_ name: String) throws -> Tensor {
         guard expected[name] != nil else { throw MissingTensor(name: name) }
         let stored = parameters.storedName(name)

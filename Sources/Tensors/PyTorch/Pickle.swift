@@ -1,7 +1,7 @@
 /// What a pickle holds, as far as PyTorch writes it: plain data, and tensors that lie elsewhere.
 ///
-/// Values refer to each other by number, and nothing here follows them: however deep or circular they are, making
-/// and dropping them is no deeper than a loop.
+/// Values refer to each other by number, and nothing here follows them: however deep or circular they are,
+/// making and dropping them is no deeper than a loop.
 struct Pickle {
     /// A value. Text is a place in the pickle; what holds other values is a number in one of the lists below.
     enum Value {

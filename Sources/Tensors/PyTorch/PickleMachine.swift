@@ -1,12 +1,12 @@
 /// Reads a pickle as `torch.save` writes it, executing nothing.
 ///
-/// A pickle is a program for a machine with a stack, a memo and a few operations (Python's documentation, "pickle",
-/// and its module `pickletools`, which lists them). PyTorch writes protocol 2. The operations of later protocols
-/// that make plain data are read too; all others are refused, and so is every name but those of `Pickle.Function`
-/// and of the types of storage.
+/// A pickle is a program for a machine with a stack, a memo and a few operations (Python's documentation,
+/// "pickle", and its module `pickletools`, which lists them). PyTorch writes protocol 2. The operations of
+/// later protocols that make plain data are read too; all others are refused, and so is every name but those of
+/// `Pickle.Function` and of the types of storage.
 ///
-/// What the machine holds is counted while it grows, and its stack is bounded. A step takes a time that depends on
-/// the bytes it reads alone.
+/// What the machine holds is counted while it grows, and its stack is bounded. A step takes a time that depends
+/// on the bytes it reads alone.
 struct PickleMachine {
     /// The longest pickle, the highest stack and the most open brackets that are read: a thousand times what
     /// networks have.
@@ -313,7 +313,8 @@ extension PickleMachine {
         try push(.tensor(pickle.tensors.count - 1))
     }
 
-    /// What a dictionary has beside its items (`_metadata`, the versions of a network's modules) is passed over.
+    /// What a dictionary has beside its items (`_metadata`, the versions of a network's modules) is passed
+    /// over.
     private mutating func build() throws {
         _ = try pop()
         guard case .dictionary = try top() else { throw failure("the state of what is no dictionary") }

@@ -10,11 +10,11 @@ import Foundation
 /// }
 /// ```
 ///
-/// Such a file is a zip archive of a pickle, which is a program, and of the tensors' numbers. Of the program only
-/// what makes tensors, numbers, text, dictionaries, lists and tuples is followed, and anything else is refused by
-/// its name. The file is mapped: opening it costs its pickle and its directory, and tensors are made when they are
-/// asked for. Everything is checked on opening, so a checkpoint that opens holds every tensor it names. The file must not
-/// be changed in place while it is open.
+/// Such a file is a zip archive of a pickle, which is a program, and of the tensors' numbers. Of the program
+/// only what makes tensors, numbers, text, dictionaries, lists and tuples is followed, and anything else is
+/// refused by its name. The file is mapped: opening it costs its pickle and its directory, and tensors are made
+/// when they are asked for. Everything is checked on opening, so a checkpoint that opens holds every tensor it
+/// names. The file must not be changed in place while it is open.
 public struct PyTorchCheckpoint: Sendable {
     /// What a checkpoint holds at a place.
     public enum Value: Equatable, Sendable {
@@ -59,8 +59,8 @@ public struct PyTorchCheckpoint: Sendable {
     /// What lies at a path of names through dictionaries, or nil where nothing does. Without names, the whole.
     public func value(at path: String...) -> Value? { contents.value(at: path) }
 
-    /// The tensors that lie in a dictionary side by side, or nil where there is no dictionary. Without names, the
-    /// outermost one.
+    /// The tensors that lie in a dictionary side by side, or nil where there is no dictionary. Without names,
+    /// the outermost one.
     ///
     /// What is no tensor is left out, and so are dictionaries within the dictionary.
     public func tensors(at path: String...) -> PyTorchTensors? { PyTorchTensors(contents, at: path) }

@@ -1,8 +1,8 @@
 /// Finds the entries of a zip archive that are stored as they are, as PyTorch writes them.
 ///
 /// PKWARE: *.ZIP File Format Specification* (APPNOTE.TXT) 6.3.10, sections 4.3 and 4.5.3. Entries that are
-/// compressed or encrypted, lie on each other, or are named twice are refused, so that no byte of the file means
-/// two things. Checksums are not compared: PyTorch can leave them out.
+/// compressed or encrypted, lie on each other, or are named twice are refused, so that no byte of the file
+/// means two things. Checksums are not compared: PyTorch can leave them out.
 struct ZipArchive {
     /// The most entries that are read, and the most bytes of a name: far more than networks have.
     static let mostEntries = 1 << 18

@@ -3,15 +3,15 @@ import Foundation
 extension Safetensors {
     /// Writes tensors under their names, sorted, so that equal tensors give equal files.
     ///
-    /// Tensors are asked for one at a time. The file appears under its name when it is whole and on the disk, and
-    /// not before: it is written beside, flushed and renamed. Where that fails nothing new is left.
+    /// Tensors are asked for one at a time. The file appears under its name when it is whole and on the disk,
+    /// and not before: it is written beside, flushed and renamed. Where that fails nothing new is left.
     ///
     /// - Parameters:
     ///   - tensors: a dictionary, or a file that is read piece by piece.
     ///   - metadata: text that the file is to carry.
     ///   - type: F32, or F16 or BF16, to which numbers are rounded: to nearest, ties to even.
-    /// - Throws: `SafetensorsError` where the file cannot be written, a tensor is named `__metadata__`, or a number
-    ///   is too large for the type; what `tensors` throws where one cannot be read.
+    /// - Throws: `SafetensorsError` where the file cannot be written, a tensor is named `__metadata__`, or a
+    ///   number is too large for the type; what `tensors` throws where one cannot be read.
     public static func write(
         _ tensors: some TensorSource, metadata: [String: String] = [:], as type: TensorType = .f32, to url: URL
     ) throws {

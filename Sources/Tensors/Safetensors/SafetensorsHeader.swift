@@ -2,7 +2,8 @@ import Foundation
 
 /// The checked header of a safetensors file.
 ///
-/// Of each tensor forty bytes are kept; its name and shape are read again from the file when they are asked for.
+/// Of each tensor forty bytes are kept; its name and shape are read again from the file when they are asked
+/// for.
 struct SafetensorsHeader: Sendable {
     /// The format's own limit on the length of the JSON.
     static let longest = 100_000_000
