@@ -9,6 +9,9 @@
 /// For each name in `names`, and for no other, there is a shape and a type, and `tensor` gives a tensor of that
 /// shape. A source never changes.
 public protocol TensorSource: Sendable {
+    /// How many tensors there are. O(1).
+    var count: Int { get }
+
     /// The names of the tensors, sorted.
     var names: [String] { get }
 

@@ -177,6 +177,14 @@ struct UNetWeightsTests {
         }
     }
 
+    @Test func farTooManyTensorsAreNoNetwork() {
+        let tensors = (0..<70_000).map { ("layer.\($0)", Tensor(shape: [0])) }
+        let error = #expect(throws: UNetError.self) {
+            try UNet(parameters: Dictionary(uniqueKeysWithValues: tensors), configuration: .small)
+        }
+        #expect(error?.description.contains("there are 70000 tensors") == true)
+    }
+
     private func weights(_ configuration: UNetConfiguration, json: String) throws -> UNetWeights {
         try withTemporaryFolder { folder in
             let (weights, file) = (folder.appending(path: "w.safetensors"), folder.appending(path: "c.json"))

@@ -106,6 +106,12 @@ struct PyTorchCheckpointTests {
         bytes.root = .dictionary([("x", .tensor(bytes.tensor([3], [1, 2, 3])))])
         let read = try #require(try open(bytes.archive().data(isLarge: true)).tensors())
         #expect(try read.tensor("x").values == [1, 2, 3])
+
+        var zip = ZipBytes()
+        zip.addLarge("archive/data.pkl", bytes.pickle)
+        zip.addLarge("archive/data/0", bytes.storages[0].bytes)
+        let large = try #require(try open(zip.data(isLarge: true)).tensors())
+        #expect(try large.tensor("x").values == [1, 2, 3])
     }
 
     @Test(.enabled(if: Fixtures.hasReference, Fixtures.missingReference))

@@ -168,6 +168,21 @@ public struct ZipBytes: Sendable {
         count += 1
     }
 
+    /// Adds an entry whose size and place are given in 64 bits.
+    public mutating func addLarge(_ name: String, _ bytes: [UInt8]) {
+        let (start, size) = (littleEndian(UInt64(body.count)), littleEndian(UInt64(bytes.count)))
+        let common = [UInt8](repeating: 0, count: 12) + [UInt8](repeating: 0xFF, count: 8)
+        let nameLength = littleEndian(UInt16(name.utf8.count))
+        // A field of another kind, which is to be passed over, and then the one that counts.
+        let other: [UInt8] = [0x99, 0x99, 2, 0, 7, 7]
+        body += [0x50, 0x4B, 3, 4, 45, 0] + common + nameLength + [26, 0] + [UInt8](name.utf8)
+        body += other + [1, 0, 16, 0] + size + size + bytes
+        directory += [0x50, 0x4B, 1, 2, 45, 0, 45, 0] + common + nameLength + [34, 0]
+        directory += [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF, 0xFF, 0xFF] + [UInt8](name.utf8)
+        directory += other + [1, 0, 24, 0] + size + size + start
+        count += 1
+    }
+
     /// The whole file.
     ///
     /// - Parameters:

@@ -89,6 +89,10 @@ public struct UNetWeights: TensorSource {
     ) throws {
         (available, self.file) = (file.available, file.path)
         (self.selection, source) = try file.tensors(selection)
+        // Far more than the largest configuration has; to list them as not expected would take long.
+        guard source.count <= 1 << 16 else {
+            throw UNetError.noNetwork(file: file.path, reason: "there are \(source.count) tensors")
+        }
         parameters = UNetParameters(source)
         configuration = try parameters.configuration(
             given: given, carried: file.carried, unknownHeadChannels: unknownHeadChannels, file: file.path)
@@ -131,6 +135,9 @@ public struct UNetWeights: TensorSource {
 
 /// The parameters, by their names without prefix.
 extension UNetWeights {
+    /// How many parameters there are. O(1).
+    public var count: Int { expected.count }
+
     /// The names of the parameters, sorted.
     public var names: [String] { expected.keys.sorted() }
 

@@ -92,6 +92,9 @@ public struct PyTorchTensors: TensorSource {
         }
     }
 
+    /// How many tensors there are. O(1).
+    public var count: Int { indices.count }
+
     /// The names of the tensors, sorted.
     public var names: [String] { indices.keys.sorted() }
 

@@ -38,6 +38,9 @@ public struct Safetensors: TensorSource {
     /// The file's own text, from its `__metadata__` field.
     public var metadata: [String: String] { header.metadata }
 
+    /// How many tensors there are. O(1).
+    public var count: Int { header.count }
+
     /// The names of the tensors, sorted. O(n log n).
     public var names: [String] { header.names }
 

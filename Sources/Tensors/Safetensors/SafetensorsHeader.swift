@@ -126,6 +126,9 @@ struct SafetensorsHeader: Sendable {
 }
 
 extension SafetensorsHeader {
+    /// How many tensors there are.
+    var count: Int { entries.count }
+
     /// The names of the tensors, sorted. O(n log n).
     var names: [String] {
         withScanner { scanner in entries.map { scanner.string(at: $0.name) }.sorted() }
