@@ -20,40 +20,62 @@ public struct UNet: Sendable {
     private let architecture: UNetArchitecture
     private let compiled: CompiledNetwork
 
-    /// Reads a network's weights from a safetensors file.
+    /// Reads a network's weights from a safetensors file or a PyTorch checkpoint.
     ///
-    /// Parameters have the names of published checkpoints, with `denoise_fn.` in front or without.
-    ///
-    /// - Throws: `SafetensorsError`, `UNetConfigurationError`, or `UNetError` where the parameters are not
-    ///   those of the configuration or not finite.
+    /// - Parameters:
+    ///   - weights: the file; `UNetWeights` says what it must hold.
+    ///   - configuration: nil for the one that the file carries, or that the parameters show.
+    ///   - selection: which weights of a checkpoint: nil for `ema` where the file has it, else `model`.
+    ///   - options: how much of the machine the network may take.
+    /// - Throws: as `UNetWeights.init(contentsOf:configuration:selection:)` does, and `UNetError.notFinite`.
     public init(
-        weights: URL, configuration: UNetConfiguration = .ct2mri, options: ComputeOptions = ComputeOptions()
+        weights: URL, configuration: UNetConfiguration? = nil, selection: UNetWeights.Selection? = nil,
+        options: ComputeOptions = ComputeOptions()
     ) throws {
-        try configuration.validate()
-        let architecture = UNetArchitecture(configuration)
-        let file = try Safetensors(contentsOf: weights)
-        let names = try architecture.storedNames(in: file, at: weights)
-        self.configuration = configuration
-        self.architecture = architecture
+        try self.init(
+            UNetWeights(contentsOf: weights, configuration: configuration, selection: selection),
+            options: options)
+    }
+
+    /// Reads a network's weights, with a configuration from a JSON file, which may leave out what the
+    /// parameters show.
+    ///
+    /// - Throws: as `init(weights:configuration:selection:options:)` does.
+    public init(
+        weights: URL, configuration: URL, selection: UNetWeights.Selection? = nil,
+        options: ComputeOptions = ComputeOptions()
+    ) throws {
+        try self.init(
+            UNetWeights(contentsOf: weights, configuration: configuration, selection: selection),
+            options: options)
+    }
+
+    /// A network of parameters in memory, by their published names, with `denoise_fn.` in front or without.
+    ///
+    /// - Throws: `UNetConfigurationError`, or `UNetError` where the parameters are not those of the
+    ///   configuration or not finite.
+    public init(
+        parameters: [String: Tensor], configuration: UNetConfiguration,
+        options: ComputeOptions = ComputeOptions()
+    ) throws {
+        try self.init(UNetWeights(parameters: parameters, configuration: configuration), options: options)
+    }
+
+    /// A network of weights that have been found, which are read and packed.
+    ///
+    /// - Throws: `UNetError.notFinite`.
+    public init(_ weights: UNetWeights, options: ComputeOptions = ComputeOptions()) throws {
+        configuration = weights.configuration
+        architecture = UNetArchitecture(configuration)
         let multiple = configuration.sizeMultiple
-        let size = max(1, 160 / multiple) * multiple
-        compiled = try CompiledNetwork(architecture, planned: (size, size), options: options) { parameter in
-            guard let stored = names[parameter.name] else { preconditionFailure("no \(parameter.name)") }
-            let tensor = try file.tensor(stored)
-            guard tensor.values.allSatisfy({ $0.isFinite }) else {
-                throw UNetError.notFinite(file: weights.path, parameter: stored)
-            }
-            return tensor
+        let size = max(1, Self.plannedSize / multiple) * multiple
+        compiled = try CompiledNetwork(architecture, planned: (size, size), options: options) {
+            try weights.tensor($0.name)
         }
     }
 
-    /// Reads a network's weights from a safetensors file, and its configuration from a JSON file.
-    ///
-    /// - Throws: as `init(weights:configuration:)` does.
-    public init(weights: URL, configuration: URL, options: ComputeOptions = ComputeOptions()) throws {
-        try self.init(
-            weights: weights, configuration: UNetConfiguration(contentsOf: configuration), options: options)
-    }
+    /// Rows and columns that memory is planned for: those of the published network's slices.
+    private static let plannedSize = 160
 
     /// Evaluates the network.
     ///
@@ -128,30 +150,5 @@ public struct UNet: Sendable {
                 expected: shape.map { "\($0), a style key for each item" }
                     ?? "none: the network takes no key")
         }
-    }
-}
-
-extension UNetArchitecture {
-    /// What published checkpoints put before each parameter's name.
-    private static let prefix = "denoise_fn."
-
-    /// Each parameter's name with the name it has in a file, which is checked to hold them all and no others.
-    ///
-    /// Where any name in the file has the prefix, all must have it.
-    fileprivate func storedNames(in file: Safetensors, at url: URL) throws -> [String: String] {
-        let prefix = file.names.contains { $0.hasPrefix(Self.prefix) } ? Self.prefix : ""
-        let expected = Dictionary(uniqueKeysWithValues: parameters.map { (prefix + $0.name, $0) })
-        let missing = expected.keys.filter { file.shape(of: $0) == nil }
-        let extra = file.names.filter { expected[$0] == nil }
-        let misshapen = expected.compactMap { stored, parameter -> UNetError.Misshapen? in
-            guard let found = file.shape(of: stored), found != parameter.shape else { return nil }
-            return .init(name: stored, found: found, expected: parameter.shape)
-        }
-        guard missing.isEmpty, extra.isEmpty, misshapen.isEmpty else {
-            throw UNetError.parameters(
-                file: url.path, missing: missing.sorted(), extra: extra,
-                misshapen: misshapen.sorted { $0.name < $1.name })
-        }
-        return Dictionary(uniqueKeysWithValues: expected.map { ($1.name, $0) })
     }
 }

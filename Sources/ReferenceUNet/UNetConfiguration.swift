@@ -35,7 +35,7 @@ public struct UNetConfiguration: Codable, Equatable, Sendable {
     /// Numbers in one token of the style key (its histogram bins); nil without a spatial transformer.
     public var contextWidth: Int? = 128
 
-    enum CodingKeys: String, CodingKey {
+    enum CodingKeys: String, CodingKey, CaseIterable {
         case inputChannels = "in_channels"
         case outputChannels = "out_channels"
         case modelChannels = "model_channels"

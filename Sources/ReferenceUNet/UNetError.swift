@@ -4,6 +4,18 @@ public enum UNetError: Error, Equatable, CustomStringConvertible {
     case parameters(file: String, missing: [String], extra: [String], misshapen: [Misshapen])
     /// A parameter holds NaN or an infinity.
     case notFinite(file: String, parameter: String)
+    /// A file has no weights of the kind that is wanted.
+    case noSelection(file: String, wanted: String, found: [String])
+    /// A file holds no U-Net's weights.
+    case noNetwork(file: String, reason: String)
+    /// The sizes of a network cannot be told for want of a parameter.
+    case unknownNetwork(file: String, missing: String)
+    /// Nothing says how many channels a head of attention has, which no parameter shows.
+    case unknownHeadChannels(file: String)
+    /// A parameter is not stored as floating-point numbers.
+    case parameterType(file: String, parameter: String, found: String)
+    /// Parameters share their numbers: together they are larger than the file.
+    case sharedNumbers(file: String, size: Int, fileSize: Int)
     /// An input does not fit the network or the other inputs.
     case input(name: String, found: String, expected: String)
 
@@ -29,6 +41,25 @@ public enum UNetError: Error, Equatable, CustomStringConvertible {
                 + lists.joined()
         case .notFinite(let file, let parameter):
             return "\(file): parameter \(parameter) holds NaN or an infinity; expected finite numbers"
+        case .noSelection(let file, let wanted, let found):
+            return
+                "\(file): there are no '\(wanted)' weights; there are '\(found.joined(separator: "' and '"))'"
+        case .noNetwork(let file, let reason):
+            return "\(file): these are not the weights of a U-Net: \(reason)"
+        case .unknownNetwork(let file, let missing):
+            return
+                "\(file): there is no parameter \(missing), without which the network's sizes do not show; are "
+                + "these the weights of a U-Net?"
+        case .unknownHeadChannels(let file):
+            return
+                "\(file): the parameters show all of the network's configuration but num_head_channels; give it in "
+                + "a configuration file, for which {\"num_head_channels\": 64} is enough if it is 64"
+        case .parameterType(let file, let parameter, let found):
+            return "\(file): parameter \(parameter) is stored as \(found); expected floating-point numbers"
+        case .sharedNumbers(let file, let size, let fileSize):
+            return
+                "\(file): the parameters take \(size) bytes and the file has \(fileSize), so that some share their "
+                + "numbers; expected each to have its own"
         case .input(let name, let found, let expected):
             return "\(name): found \(found); expected \(expected)"
         }

@@ -4,18 +4,31 @@ import VolumeTranslation
 
 struct InfoCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "info", abstract: "Tell what a NIfTI file holds: shape, spacing, orientation, intensities."
-    )
+        commandName: "info", abstract: "Tell what a file holds: a volume, or a network's weights.",
+        discussion: """
+            Of a volume: shape, spacing, orientation, intensities. Of weights: which ones there are, how many \
+            parameters, and the network's configuration.
+            """)
 
-    @Argument(help: "The file (.nii or .nii.gz).")
+    @Argument(help: "The file (.nii or .nii.gz; .safetensors or .pth).")
     var file: String
 
     @Flag(help: "Print a JSON object.")
     var json = false
 
     func run() throws {
-        let description = try FileDescription(of: URL(filePath: file))
-        if json { try printJSON(description) } else { print(description.lines.joined(separator: "\n")) }
+        let url = URL(filePath: file)
+        if weightsExtensions.contains(where: { file.lowercased().hasSuffix($0) }) {
+            let description = try WeightsDescription(of: url)
+            try show(description, description.lines)
+        } else {
+            let description = try FileDescription(of: url)
+            try show(description, description.lines)
+        }
+    }
+
+    private func show(_ description: some Encodable, _ lines: [String]) throws {
+        if json { try printJSON(description) } else { print(lines.joined(separator: "\n")) }
     }
 }
 

@@ -13,11 +13,17 @@ struct PredictCommand: ParsableCommand {
             the tensor out (batch, 2N+1, rows, columns).
             """)
 
-    @Option(help: "The network's weights (.safetensors).")
+    @Option(help: "The network's weights (.safetensors or .pth).")
     var model: String
 
-    @Option(help: "The network's configuration (.json).")
-    var config: String
+    @OptionGroup
+    var options: WeightsOptions
+
+    @OptionGroup
+    var network: NetworkOptions
+
+    @Option(help: "Threads to use. The result does not depend on it. (default: one a core)")
+    var threads: Int?
 
     @Argument(help: "The file that holds x, y, t and key (.safetensors).")
     var input: String
@@ -25,9 +31,15 @@ struct PredictCommand: ParsableCommand {
     @Argument(help: "The file to write (.safetensors).")
     var output: String
 
+    func validate() throws {
+        if let threads, !(1...1024).contains(threads) {
+            throw ValidationError("--threads must be from 1 to 1024, and is \(threads)")
+        }
+    }
+
     func run() throws {
         try checkOutput(output, extensions: [".safetensors"], inputs: [input, model])
-        let network = try UNet(weights: URL(filePath: model), configuration: URL(filePath: config))
+        let network = try UNet(options.find(in: model), options: network.compute(threads: threads))
         let tensors = try Safetensors(contentsOf: URL(filePath: input))
         let prediction = try network(
             x: tensors.tensor("x"), y: tensors.tensor("y"), timesteps: tensors.tensor("t").values,

@@ -13,7 +13,7 @@ struct TranslateCommand: AsyncParsableCommand {
 
             With a network (99 evaluations of each window):
               voxelbridge translate ct.nii.gz mri.nii.gz --model ct2mri.safetensors \\
-                  --config ct2mri.json --style t1.json
+                  --style t1.json
 
             Without one, to bring one scanner's T1 to the grey values of another's:
               voxelbridge translate t1.nii.gz harmonised.nii.gz --model histogram --style other.nii.gz
@@ -29,11 +29,14 @@ struct TranslateCommand: AsyncParsableCommand {
     @Argument(help: "The file to write (.nii or .nii.gz).")
     var output: String
 
-    @Option(help: "'histogram', which needs no network, or a network's weights (.safetensors).")
+    @Option(help: "'histogram', which needs no network, or a network's weights (.safetensors or .pth).")
     var model: String
 
-    @Option(help: "The network's configuration (.json). (default: the model's name with .json)")
-    var config: String?
+    @OptionGroup
+    var options: WeightsOptions
+
+    @OptionGroup
+    var network: NetworkOptions
 
     @Option(help: "The style: a volume of the target modality, or a key made by 'voxelbridge key' (.json).")
     var style: String
@@ -61,8 +64,8 @@ struct TranslateCommand: AsyncParsableCommand {
     func validate() throws {
         guard spacing > 0, spacing.isFinite else { throw ValidationError("--spacing must be above zero") }
         if model == "histogram" {
-            if config != nil {
-                throw ValidationError("--config belongs to a network, not to --model histogram")
+            if options.config != nil || options.weights != nil {
+                throw ValidationError("--config and --weights belong to a network, not to --model histogram")
             }
             if let objective, objective != .sample {
                 throw ValidationError("--model histogram predicts the sample; leave --objective out")
@@ -77,8 +80,12 @@ struct TranslateCommand: AsyncParsableCommand {
             let radius = max(1, Int((3 / spacing).rounded()))
             try await translate(with: HistogramMatchingDenoiser(radius: radius), styleBins: 128)
         } else {
+            guard FileManager.default.fileExists(atPath: model) else {
+                throw FileFailure(
+                    path: model, reason: "there is no such file; give a network's weights, or 'histogram'")
+            }
             let network = try UNet(
-                weights: URL(filePath: model), configuration: try configurationFile())
+                options.find(in: model), options: network.compute(threads: sampling.threads))
             try await translate(
                 with: UNetDenoiser(network, parameterization: objective ?? .gradient),
                 styleBins: network.configuration.contextWidth ?? 128)
@@ -136,19 +143,6 @@ struct TranslateCommand: AsyncParsableCommand {
             logger.warning(
                 "\(source): the intensities go from \(range.lowerBound) to \(range.upperBound), beyond [-1, 1]")
         }
-    }
-
-    private func configurationFile() throws -> URL {
-        if let config { return URL(filePath: config) }
-        guard FileManager.default.fileExists(atPath: model) else {
-            throw FileFailure(
-                path: model, reason: "there is no such file; give a network's weights, or 'histogram'")
-        }
-        let beside = URL(filePath: model).deletingPathExtension().appendingPathExtension("json")
-        guard FileManager.default.fileExists(atPath: beside.path) else {
-            throw ValidationError("there is no \(beside.path); give the network's configuration with --config")
-        }
-        return beside
     }
 
     private func readStyle(bins: Int) throws -> StyleKey {

@@ -12,8 +12,7 @@ struct VoxelBridge: AsyncParsableCommand {
 
               voxelbridge info ct.nii.gz
               voxelbridge key t1-a.nii.gz t1-b.nii.gz --output t1.json
-              voxelbridge translate ct.nii.gz mri.nii.gz --model ct2mri.safetensors \\
-                  --config ct2mri.json --style t1.json
+              voxelbridge translate ct.nii.gz mri.nii.gz --model ct2mri.safetensors --style t1.json
               voxelbridge evaluate mri.nii.gz truth.nii.gz
 
             Volumes are NIfTI-1 or NIfTI-2 files, .nii or .nii.gz. Results go to standard output, messages and \
@@ -23,7 +22,7 @@ struct VoxelBridge: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             TranslateCommand.self, PredictCommand.self, EvaluateCommand.self, KeyCommand.self,
-            PreprocessCommand.self, InfoCommand.self, MontageCommand.self,
+            PreprocessCommand.self, InfoCommand.self, MontageCommand.self, ImportCommand.self,
         ])
 }
 

@@ -22,9 +22,34 @@ struct ReferenceOutputTests {
 
     @Test func weightsOfAnotherNetworkAreRefused() throws {
         let configuration = try UNetConfiguration(contentsOf: Fixtures.reference("unet_b.json"))
-        #expect(throws: UNetError.self) {
+        let error = #expect(throws: UNetConfigurationError.self) {
             try UNet(weights: Fixtures.reference("unet_a.safetensors"), configuration: configuration)
         }
+        #expect(error?.field == "num_res_blocks" && error?.found == "1")
+        #expect(error?.expected.hasPrefix("2, as the parameters in") == true)
+    }
+
+    /// A training checkpoint's averaged weights, read directly and from the file that they are imported to.
+    @Test func aCheckpointsOutputAgrees() throws {
+        let inputs = try ReferenceNetwork("a")
+        let expected = try Safetensors(contentsOf: Fixtures.reference("checkpoint_a_ema_out.safetensors"))
+        let checkpoint = Fixtures.reference("checkpoint_a.pth")
+        let weights = try UNetWeights(contentsOf: checkpoint, configuration: Fixtures.reference("unet_a.json"))
+        let output = try inputs.evaluate(UNet(weights))
+        let error = relativeL2(output.values, try expected.tensor("out").values)
+        print("checkpoint a: relative L2 \(error)")
+        #expect(error < 4e-6)
+        #expect(weights.selection == .ema && weights.available == [.model, .ema])
+
+        try withTemporaryFolder { folder in
+            let imported = folder.appending(path: "imported.safetensors")
+            try Safetensors.write(weights, metadata: weights.metadata, to: imported)
+            let network = try UNet(weights: imported)
+            #expect(network.configuration == weights.configuration)
+            #expect(try inputs.evaluate(network) == output)
+        }
+        let model = try UNet(weights: checkpoint, configuration: weights.configuration, selection: .model)
+        #expect(try inputs.evaluate(model) != output)
     }
 }
 
@@ -47,5 +72,7 @@ struct ReferenceNetwork {
         key = network.configuration.contextWidth == nil ? nil : try file.tensor("key")
     }
 
-    func evaluate() throws -> Tensor { try network(x: x, y: y, timesteps: timesteps, key: key) }
+    func evaluate(_ other: UNet? = nil) throws -> Tensor {
+        try (other ?? network)(x: x, y: y, timesteps: timesteps, key: key)
+    }
 }

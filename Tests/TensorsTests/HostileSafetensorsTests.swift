@@ -134,56 +134,6 @@ struct HostileSafetensorsTests {
         }
     }
 
-    /// Bits flipped, bytes cut off, numbers in the header made long: each file opens and gives every tensor it
-    /// names, or is refused.
-    @Test func mutatedFilesOpenOrAreRefused() async throws {
-        var generator = SeededGenerator(seed: 11)
-        let tensors = Dictionary(
-            uniqueKeysWithValues: (0..<4).map { ("block.\($0).weight", randomTensor([$0, 3], &generator)) })
-        let original = try withTemporaryFolder { folder in
-            let url = folder.appending(path: "file.safetensors")
-            try Safetensors.write(tensors, metadata: ["format": "pt"], to: url)
-            return try Data(contentsOf: url)
-        }
-        let folder = FileManager.default.temporaryDirectory.appending(path: "voxelbridge-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let url = folder.appending(path: "mutated.safetensors")
-        let header = original.count - tensors.values.reduce(0) { $0 + $1.count * 4 }
-
-        await checkLaw(cases: 6000) { generator in
-            var bytes = original
-            for _ in 0..<Int.random(in: 1...3, using: &generator) {
-                guard !bytes.isEmpty else { break }
-                let place = Int.random(in: 0..<min(header, bytes.count), using: &generator)
-                switch Int.random(in: 0..<5, using: &generator) {
-                case 0: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
-                case 1: bytes[place] = UInt8.random(in: .min ... .max, using: &generator)
-                case 2: bytes = bytes.prefix(Int.random(in: 0...bytes.count, using: &generator))
-                case 3: bytes[min(7, place)] = UInt8.random(in: .min ... .max, using: &generator)
-                default: bytes.replaceSubrange(place..<place + 1, with: Data("9999999999".utf8))
-                }
-            }
-            try writeWithoutFlushing(bytes, to: url)
-            do {
-                let file = try Safetensors(contentsOf: url)
-                for name in file.names {
-                    try #require(try file.tensor(name).shape == file.shape(of: name))
-                }
-            } catch is SafetensorsError {}
-        }
-    }
-
-    /// Foundation flushes each file that it writes, which for thousands takes most of a minute.
-    private func writeWithoutFlushing(_ bytes: Data, to url: URL) throws {
-        unlink(url.path)
-        let file = try #require(fopen(url.path, "wb"))
-        defer { fclose(file) }
-        let array = [UInt8](bytes)
-        let written = fwrite(array, 1, array.count, file)
-        try #require(written == array.count)
-    }
-
     private func problemOfOpening(_ bytes: Data) throws -> Problem? {
         try withTemporaryFolder { folder in
             let url = folder.appending(path: "file.safetensors")

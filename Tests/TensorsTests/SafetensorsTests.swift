@@ -43,6 +43,7 @@ struct SafetensorsTests {
             ("F64", [0, 0, 0, 0, 0, 0, 0xF0, 0x3F, 0, 0, 0, 0, 0, 0, 0x24, 0xC0], [1, -10]),
             ("I64", [1, 0, 0, 0, 0, 0, 0, 0, 0xF6, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], [1, -10]),
             ("I32", [1, 0, 0, 0, 0xF6, 0xFF, 0xFF, 0xFF], [1, -10]),
+            ("I16", [1, 0, 0xF6, 0xFF], [1, -10]), ("I8", [1, 0xF6], [1, -10]),
             ("U8", [1, 0, 200], [1, 0, 200]),
             ("BOOL", [1, 0, 1], [1, 0, 1]),
         ]
@@ -72,6 +73,60 @@ struct SafetensorsTests {
                 }
             let expected = Float(bits >> 15 == 0 ? magnitude : -magnitude)
             #expect(value.bitPattern == expected.bitPattern || value.isNaN && expected.isNaN)
+        }
+    }
+
+    /// Numbers of every size, the bounds between two, and what is no number.
+    @Test func numbersAreRoundedToTheNearest() async {
+        await checkLaw(cases: 20) { generator in
+            var bits = (0..<4000).map { _ in UInt32.random(in: 0...(.max), using: &generator) }
+            // Of the size that binary16 has, and halfway between two of its numbers or next to that.
+            bits += (0..<4000).map { _ in UInt32.random(in: 0x3300_0000...0x477F_0000, using: &generator) }
+            bits += (0..<4000).map { _ in
+                let half = UInt32.random(in: 0x3300_0000 >> 12...0x477F_0000 >> 12, using: &generator) << 12
+                return half &+ [0, 1, .max].randomElement(using: &generator)!
+            }
+            let numbers = bits.map(Float.init(bitPattern:))
+            func written(_ type: TensorType, _ numbers: [Float]) throws -> [Float] {
+                try withTemporaryFolder { folder in
+                    let url = folder.appending(path: "x.safetensors")
+                    try Safetensors.write(
+                        ["x": Tensor(shape: [numbers.count], values: numbers)], as: type, to: url)
+                    let file = try Safetensors(contentsOf: url)
+                    try #require(file.type(of: "x") == type)
+                    return try file.tensor("x").values
+                }
+            }
+            let small = numbers.filter { !($0.magnitude >= 65520 && $0.isFinite) }
+            #if !(os(macOS) && arch(x86_64))
+                for (number, found) in zip(small, try written(.f16, small)) {
+                    let expected = Float(Float16(number))
+                    try #require(found.bitPattern == expected.bitPattern || found.isNaN && number.isNaN)
+                }
+            #endif
+            for (number, found) in zip(small, try written(.bf16, small)) where !number.isNaN {
+                let below = Float(bitPattern: number.bitPattern & 0xFFFF_0000)
+                let above = Float(bitPattern: (number.bitPattern & 0xFFFF_0000) &+ 0x1_0000)
+                let (down, up) = (abs(Double(number) - Double(below)), abs(Double(above) - Double(number)))
+                let isEven = number.bitPattern & 0x1_0000 == 0
+                let expected = number.isInfinite || down < up || down == up && isEven ? below : above
+                try #require(found == expected, "\(number)")
+            }
+            try #require(try written(.bf16, small).enumerated().allSatisfy { $1.isNaN == small[$0].isNaN })
+        }
+    }
+
+    @Test(arguments: [(TensorType.f16, Float(65520)), (.f16, -1e9), (.bf16, .greatestFiniteMagnitude)])
+    func numbersThatAreTooLargeAreRefused(type: TensorType, number: Float) throws {
+        try withTemporaryFolder { folder in
+            let url = folder.appending(path: "x.safetensors")
+            let tensors = ["x": Tensor(shape: [2], values: [1, number])]
+            let error = #expect(throws: SafetensorsError.self) {
+                try Safetensors.write(tensors, as: type, to: url)
+            }
+            #expect(error?.problem == .tooLarge(tensor: "x", type: type.rawValue))
+            let left = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+            #expect(left.isEmpty)
         }
     }
 

@@ -4,15 +4,16 @@ import Testing
 /// What the command says of itself.
 struct HelpTests {
     @Test(arguments: [
-        ([], "translate predict evaluate key preprocess info montage --version"),
+        ([], "translate predict evaluate key preprocess info montage import --version"),
         (
             ["translate"],
             """
-            --model --config --style --steps --mode --corrections --step-size --scaling --step-rule --schedule \
+            --model --config --weights --style --steps --mode --corrections --step-size --scaling --step-rule --schedule \
             --plane --batch --threads --spacing --objective --raw --verbose --quiet
             """
         ),
-        (["predict"], "--model --config"),
+        (["predict"], "--model --config --weights"),
+        (["import"], "--config --weights --type --verbose --quiet"),
         (["evaluate"], "--mask --data-range --plane --json --verbose --quiet"),
         (["key"], "--bins --output --verbose --quiet"),
         (["preprocess"], "--spacing --multiple --plane --verbose --quiet"),

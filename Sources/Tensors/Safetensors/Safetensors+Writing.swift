@@ -1,21 +1,49 @@
 import Foundation
 
 extension Safetensors {
-    /// Writes tensors as F32 under their names, sorted, so that equal tensors give equal files.
+    /// Writes tensors under their names, sorted, so that equal tensors give equal files.
     ///
-    /// The file appears under its name when it is whole and on the disk, and not before: it is written beside,
-    /// flushed and renamed. Where that fails nothing new is left.
+    /// Tensors are asked for one at a time. The file appears under its name when it is whole and on the disk,
+    /// and not before: it is written beside, flushed and renamed. Where that fails nothing new is left.
     ///
-    /// - Throws: `SafetensorsError` where the file cannot be written, or a tensor is named `__metadata__`.
+    /// - Parameters:
+    ///   - tensors: a dictionary, or a file that is read piece by piece.
+    ///   - metadata: text that the file is to carry.
+    ///   - type: F32, or F16 or BF16, to which numbers are rounded: to nearest, ties to even.
+    /// - Throws: `SafetensorsError` where the file cannot be written, a tensor is named `__metadata__`, or a
+    ///   number is too large for the type; what `tensors` throws where one cannot be read.
     public static func write(
-        _ tensors: [String: Tensor], metadata: [String: String] = [:], to url: URL
+        _ tensors: some TensorSource, metadata: [String: String] = [:], as type: TensorType = .f32, to url: URL
     ) throws {
+        precondition([.f32, .f16, .bf16].contains(type), "\(type.rawValue) is not written")
+        func failure(_ problem: SafetensorsError.Problem) -> SafetensorsError {
+            SafetensorsError(file: url.path, problem: problem)
+        }
+        let names = tensors.names
         let header: Data
         do throws(SafetensorsError.Problem) {
-            header = try encodedHeader(of: tensors, metadata: metadata)
-        } catch {
-            throw SafetensorsError(file: url.path, problem: error)
+            header = try encodedHeader(of: tensors, names, metadata: metadata, type)
+        } catch { throw failure(error) }
+        try replacing(url) { file in
+            try file.write(contentsOf: header)
+            for name in names {
+                let tensor: Tensor
+                do { tensor = try tensors.tensor(name) } catch { throw Unread(error: error) }
+                guard let bytes = type.encode(tensor.values) else {
+                    throw failure(.tooLarge(tensor: name, type: type.rawValue))
+                }
+                try file.write(contentsOf: bytes)
+            }
         }
+    }
+
+    /// An error that is no matter of writing.
+    private struct Unread: Error {
+        let error: any Error
+    }
+
+    /// Writes a file beside another and puts it in its place.
+    private static func replacing(_ url: URL, write: (FileHandle) throws -> Void) throws {
         let partial = url.deletingLastPathComponent()
             .appending(path: ".\(url.lastPathComponent).\(UUID().uuidString).partial")
         do {
@@ -23,33 +51,30 @@ extension Safetensors {
             try Data().write(to: partial, options: .withoutOverwriting)
             let file = try FileHandle(forWritingTo: partial)
             defer { try? file.close() }
-            try file.write(contentsOf: header)
-            for (_, tensor) in inOrder(tensors) { try file.write(contentsOf: littleEndianBytes(of: tensor)) }
+            try write(file)
             try file.synchronize()
             guard rename(partial.path, url.path) == 0 else {
                 throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
             }
+        } catch let error as SafetensorsError { throw error } catch let error as Unread {
+            throw error.error
         } catch {
             throw SafetensorsError(file: url.path, problem: .unwritable(reason: error.localizedDescription))
         }
     }
 
-    private static func inOrder(_ tensors: [String: Tensor]) -> [(key: String, value: Tensor)] {
-        tensors.sorted { $0.key < $1.key }
-    }
-
     /// The length and the JSON, filled up with spaces so that the numbers begin at a multiple of eight bytes.
     private static func encodedHeader(
-        of tensors: [String: Tensor], metadata: [String: String]
+        of tensors: some TensorSource, _ names: [String], metadata: [String: String], _ type: TensorType
     ) throws(SafetensorsError.Problem) -> Data {
         var fields = HeaderFields(tensors: [:], metadata: metadata)
         var end = 0
-        for (name, tensor) in inOrder(tensors) {
+        for name in names {
             guard name != SafetensorsHeader.metadataField else { throw .reservedName(name) }
-            let start = end
-            end += tensor.count * SafetensorsType.f32.size
+            let (start, shape) = (end, tensors.shape(of: name) ?? [])
+            end += shape.reduce(type.size, *)
             fields.tensors[name] = HeaderFields.Tensor(
-                dtype: SafetensorsType.f32.rawValue, shape: tensor.shape, dataOffsets: [start, end])
+                dtype: type.rawValue, shape: shape, dataOffsets: [start, end])
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -60,8 +85,35 @@ extension Safetensors {
         }
         return withUnsafeBytes(of: UInt64(json.count).littleEndian) { Data($0) } + json
     }
+}
 
-    private static func littleEndianBytes(of tensor: Tensor) -> Data {
-        tensor.values.map { $0.bitPattern.littleEndian }.withUnsafeBytes { Data($0) }
+/// A header as it is written.
+private struct HeaderFields: Encodable {
+    struct Tensor: Encodable {
+        let dtype: String
+        let shape: [Int]
+        let dataOffsets: [Int]
+
+        enum CodingKeys: String, CodingKey {
+            case dtype, shape
+            case dataOffsets = "data_offsets"
+        }
+    }
+
+    var tensors: [String: Tensor]
+    var metadata: [String: String]
+
+    func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: Name.self)
+        if !metadata.isEmpty { try fields.encode(metadata, forKey: Name(SafetensorsHeader.metadataField)) }
+        for (name, tensor) in tensors { try fields.encode(tensor, forKey: Name(name)) }
+    }
+
+    private struct Name: CodingKey {
+        let stringValue: String
+        var intValue: Int? { nil }
+        init(_ name: String) { stringValue = name }
+        init?(stringValue: String) { self.init(stringValue) }
+        init?(intValue: Int) { nil }
     }
 }

@@ -13,36 +13,42 @@ import Foundation
 /// not be changed in place while it is open; `write` never does that, it puts a new file in its place.
 ///
 /// Format: an unsigned 64-bit little-endian length, that many bytes of JSON, and the numbers, little-endian
-/// with the last axis fastest (github.com/huggingface/safetensors, "Format").
-public struct Safetensors: Sendable {
-    /// The file's own text, from its `__metadata__` field.
-    public let metadata: [String: String]
-
-    private let file: String
-    private let entries: [String: SafetensorsHeader.Entry]
-    private let data: Data
+/// with the last axis fastest (github.com/huggingface/safetensors, "Format"). Beyond the format, no more than
+/// 32 axes, 2^19 tensors and 2^16 fields of metadata are read, so that no file takes long to refuse.
+public struct Safetensors: TensorSource {
+    private let path: String
+    private let file: MappedFile
+    private let header: SafetensorsHeader
 
     /// Opens a file and checks its header.
     ///
     /// - Throws: `SafetensorsError` where the file cannot be read, or breaks the format.
     public init(contentsOf url: URL) throws {
-        file = url.path
-        // Foundation reads the whole file for `mappedIfSafe` on some platforms.
-        do { data = try Data(contentsOf: url, options: .alwaysMapped) } catch {
-            throw SafetensorsError(file: file, problem: .unreadable(reason: error.localizedDescription))
+        path = url.path
+        do {
+            file = try MappedFile(contentsOf: url)
+            header = try SafetensorsHeader(of: file)
+        } catch let failure as MappedFile.Failure {
+            throw SafetensorsError(file: path, problem: .unreadable(reason: failure.reason))
+        } catch let problem as SafetensorsError.Problem {
+            throw SafetensorsError(file: path, problem: problem)
         }
-        let header: SafetensorsHeader
-        do throws(SafetensorsError.Problem) { header = try SafetensorsHeader(of: data) } catch {
-            throw SafetensorsError(file: file, problem: error)
-        }
-        (entries, metadata) = (header.entries, header.metadata)
     }
 
-    /// The names of the tensors, sorted.
-    public var names: [String] { entries.keys.sorted() }
+    /// The file's own text, from its `__metadata__` field.
+    public var metadata: [String: String] { header.metadata }
 
-    /// The shape of a tensor, or nil where the file has none of that name. O(1).
-    public func shape(of name: String) -> [Int]? { entries[name]?.shape }
+    /// How many tensors there are. O(1).
+    public var count: Int { header.count }
+
+    /// The names of the tensors, sorted. O(n log n).
+    public var names: [String] { header.names }
+
+    /// The shape of a tensor, or nil where the file has none of that name. O(log n).
+    public func shape(of name: String) -> [Int]? { header.tensor(name)?.shape }
+
+    /// The type as which a tensor is stored, or nil where the file has none of that name. O(log n).
+    public func type(of name: String) -> TensorType? { header.tensor(name)?.type }
 
     /// A tensor, converted to `Float` where it is stored as something else. O(n).
     ///
@@ -50,12 +56,9 @@ public struct Safetensors: Sendable {
     ///
     /// - Throws: `SafetensorsError` where the file has no tensor of that name.
     public func tensor(_ name: String) throws -> Tensor {
-        guard let entry = entries[name] else {
-            throw SafetensorsError(file: file, problem: .missingTensor(name: name))
+        guard let tensor = header.tensor(name) else {
+            throw SafetensorsError(file: path, problem: .missingTensor(name: name))
         }
-        return data.withUnsafeBytes { bytes in
-            let source = UnsafeRawBufferPointer(rebasing: bytes[entry.bytes])
-            return Tensor(shape: entry.shape) { entry.type.decode(source, into: $0) }
-        }
+        return tensor.read(from: file)
     }
 }

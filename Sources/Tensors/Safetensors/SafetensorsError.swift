@@ -32,6 +32,8 @@ public struct SafetensorsError: Error, Equatable, CustomStringConvertible {
         case bytesLeftOver(Int)
         /// No tensor has this name.
         case missingTensor(name: String)
+        /// A finite number of a tensor is beyond the range of the type as which it is to be written.
+        case tooLarge(tensor: String, type: String)
         /// A tensor cannot be written under this name, which the format keeps for itself.
         case reservedName(String)
     }
@@ -52,7 +54,7 @@ extension SafetensorsError.Problem {
         case .duplicateName(let name): "the header has two fields named '\(name)'"
         case .unsupportedType(let tensor, let type):
             "tensor '\(tensor)' is of type \(type); "
-                + "expected one of \(SafetensorsType.allCases.map(\.rawValue).joined(separator: ", "))"
+                + "expected one of \(TensorType.allCases.map(\.rawValue).joined(separator: ", "))"
         case .shape(let tensor, let found):
             "tensor '\(tensor)' has shape \(found); expected extents of 0 or more whose product can be counted"
         case .offsets(let tensor, let found, let dataLength):
@@ -66,6 +68,8 @@ extension SafetensorsError.Problem {
         case .bytesLeftOver(let count):
             "\(count) bytes follow the last tensor; expected none: the file was not written whole"
         case .missingTensor(let name): "there is no tensor '\(name)'"
+        case .tooLarge(let tensor, let type):
+            "tensor '\(tensor)' holds a number that is too large for \(type); write it as F32"
         case .reservedName(let name): "no tensor can be named '\(name)': the format keeps that name for itself"
         }
     }

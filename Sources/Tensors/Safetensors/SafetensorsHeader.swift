@@ -1,118 +1,94 @@
 import Foundation
 
 /// The checked header of a safetensors file.
-struct SafetensorsHeader {
+///
+/// Of each tensor forty bytes are kept; its name and shape are read again from the file when they are asked
+/// for.
+struct SafetensorsHeader: Sendable {
     /// The format's own limit on the length of the JSON.
     static let longest = 100_000_000
+
+    /// The most tensors and the most fields of metadata that are read: a hundred times what networks have.
+    static let mostTensors = 1 << 19
+    static let mostMetadata = 1 << 16
+
+    /// The most axes that a tensor may have, as in other software.
+    static let mostAxes = 32
 
     /// The field that holds text rather than a tensor.
     static let metadataField = "__metadata__"
 
-    /// Where one tensor lies and what it holds.
-    struct Entry {
-        let type: SafetensorsType
-        let shape: [Int]
-        /// Its bytes, counted from the start of the file.
-        let bytes: Range<Int>
-    }
-
-    let entries: [String: Entry]
     let metadata: [String: String]
 
+    private let file: MappedFile
+    private let json: Range<Int>
+    /// Sorted by hash.
+    private let entries: [Entry]
+
+    /// Where one tensor lies.
+    private struct Entry {
+        /// The hash of its name.
+        let hash: Int
+        /// Where its name and its shape begin in the JSON.
+        let name, shape: UInt32
+        let type: TensorType
+        /// Its bytes, counted from the end of the header.
+        let start, end: Int
+    }
+
     /// Reads the header of a whole file and checks it against the file's length.
-    init(of file: Data) throws(SafetensorsError.Problem) {
-        let found = file.count < 8 ? 0 : file.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+    ///
+    /// - Throws: `SafetensorsError.Problem`.
+    init(of file: MappedFile) throws {
+        let json = try Self.place(in: file)
+        defer { file.release(json) }
+        let dataLength = file.count - json.upperBound
+        var (entries, metadata) = ([Entry](), [String: String]())
+        try file.withBytes { bytes in
+            var parser = try HeaderParser(json: UnsafeRawBufferPointer(rebasing: bytes[json]))
+            while let tensor = try parser.next() {
+                entries.append(try Self.check(tensor, dataLength: dataLength, names: parser.scanner))
+            }
+            metadata = parser.metadata
+            try Self.checkLayout(&entries, dataLength: dataLength, names: parser.scanner)
+            entries.sort { ($0.hash, $0.name) < ($1.hash, $1.name) }
+            try Self.checkNames(entries, names: parser.scanner)
+        }
+        (self.file, self.json, self.entries, self.metadata) = (file, json, entries, metadata)
+    }
+
+    private static func place(in file: MappedFile) throws(SafetensorsError.Problem) -> Range<Int> {
+        let found = file.count < 8 ? 0 : file.withBytes { $0.loadUnaligned(as: UInt64.self) }
         let length = UInt64(littleEndian: found)
-        let limit = max(0, min(Self.longest, file.count - 8))
+        let limit = max(0, min(longest, file.count - 8))
         guard file.count >= 8, length <= UInt64(limit) else {
             throw .headerLength(found: length, limit: limit)
         }
-        let dataStart = 8 + Int(length)
-        let json = file[8..<dataStart]
-        let fields = try Self.parse(json)
-        metadata = fields.metadata
-        entries = try Self.check(fields.tensors, dataStart: dataStart, dataLength: file.count - dataStart)
-    }
-
-    private static func parse(_ json: Data) throws(SafetensorsError.Problem) -> HeaderFields {
-        guard json.first == UInt8(ascii: "{") else { throw .header(reason: "it does not begin with '{'") }
-        guard !json.contains(0), String(data: json, encoding: .utf8) != nil else {
-            throw .header(reason: "it is not text in UTF-8")
-        }
-        let fields: HeaderFields
-        do { fields = try JSONDecoder().decode(HeaderFields.self, from: json) } catch {
-            throw .header(reason: explain(error))
-        }
-        if let name = firstDuplicateName(inJSON: [UInt8](json)) { throw .duplicateName(name) }
-        return fields
-    }
-
-    private static func explain(_ error: any Error) -> String {
-        guard let error = error as? DecodingError else { return error.localizedDescription }
-        let context: DecodingError.Context
-        switch error {
-        case .keyNotFound(let key, let found):
-            return "\(place(found)) has no field '\(key.stringValue)'"
-        case .dataCorrupted(let found), .typeMismatch(_, let found), .valueNotFound(_, let found):
-            context = found
-        @unknown default: return error.localizedDescription
-        }
-        return "\(place(context)): \(context.debugDescription)"
-    }
-
-    private static func place(_ context: DecodingError.Context) -> String {
-        let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? "'\($0.stringValue)'" }
-        return path.isEmpty ? "the JSON" : path.joined(separator: " ")
-    }
-
-    /// Checks each tensor, then that together they fill the data without overlap, as the format demands.
-    private static func check(
-        _ tensors: [String: HeaderFields.Tensor], dataStart: Int, dataLength: Int
-    ) throws(SafetensorsError.Problem) -> [String: Entry] {
-        var entries: [String: Entry] = [:]
-        for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
-            entries[name] = try check(tensor, named: name, dataStart: dataStart, dataLength: dataLength)
-        }
-        var end = dataStart
-        for (name, entry) in entries.sorted(by: inFileOrder) {
-            guard entry.bytes.lowerBound == end else {
-                throw .layout(
-                    tensor: name, begins: entry.bytes.lowerBound - dataStart, expected: end - dataStart)
-            }
-            end = entry.bytes.upperBound
-        }
-        guard end == dataStart + dataLength else { throw .bytesLeftOver(dataStart + dataLength - end) }
-        return entries
-    }
-
-    private static func inFileOrder(_ a: (key: String, value: Entry), _ b: (key: String, value: Entry)) -> Bool
-    {
-        let (first, second) = (a.value.bytes, b.value.bytes)
-        return (first.lowerBound, first.upperBound, a.key) < (second.lowerBound, second.upperBound, b.key)
+        return 8..<8 + Int(length)
     }
 
     private static func check(
-        _ tensor: HeaderFields.Tensor, named name: String, dataStart: Int, dataLength: Int
+        _ tensor: HeaderParser.Tensor, dataLength: Int, names: JSONScanner
     ) throws(SafetensorsError.Problem) -> Entry {
-        guard let type = SafetensorsType(rawValue: tensor.dtype) else {
-            throw .unsupportedType(tensor: name, type: tensor.dtype)
-        }
-        let offsets = tensor.dataOffsets
+        let offsets = tensor.offsets
         guard offsets.count == 2, 0 <= offsets[0], offsets[0] <= offsets[1], offsets[1] <= dataLength else {
-            throw .offsets(tensor: name, found: offsets, dataLength: dataLength)
+            throw .offsets(tensor: names.string(tensor.name), found: offsets, dataLength: dataLength)
         }
-        guard let size = byteCount(of: tensor.shape, type) else {
-            throw .shape(tensor: name, found: tensor.shape)
+        guard let size = byteCount(of: tensor.shape, tensor.type) else {
+            throw .shape(tensor: names.string(tensor.name), found: tensor.shape)
         }
         guard size == offsets[1] - offsets[0] else {
-            throw .byteCount(tensor: name, found: offsets[1] - offsets[0], expected: size)
+            throw .byteCount(
+                tensor: names.string(tensor.name), found: offsets[1] - offsets[0], expected: size)
         }
-        return Entry(type: type, shape: tensor.shape, bytes: dataStart + offsets[0]..<dataStart + offsets[1])
+        return Entry(
+            hash: names.hash(tensor.name), name: UInt32(tensor.name.bytes.lowerBound - 1),
+            shape: UInt32(tensor.shapePlace), type: tensor.type, start: offsets[0], end: offsets[1])
     }
 
     /// The bytes that a shape needs, or nil where it has a negative extent or too many to count. Extents are
     /// multiplied without regard to zeros, so that no order of them overflows later.
-    private static func byteCount(of shape: [Int], _ type: SafetensorsType) -> Int? {
+    private static func byteCount(of shape: [Int], _ type: TensorType) -> Int? {
         var product = type.size
         for extent in shape {
             guard extent >= 0 else { return nil }
@@ -122,63 +98,79 @@ struct SafetensorsHeader {
         }
         return shape.contains(0) ? 0 : product
     }
+
+    /// Checks that the tensors fill the data without overlaps and holes, as the format demands.
+    private static func checkLayout(
+        _ entries: inout [Entry], dataLength: Int, names: JSONScanner
+    ) throws(SafetensorsError.Problem) {
+        entries.sort { ($0.start, $0.end, $0.name) < ($1.start, $1.end, $1.name) }
+        var end = 0
+        for entry in entries {
+            guard entry.start == end else {
+                throw .layout(tensor: names.string(at: entry.name), begins: entry.start, expected: end)
+            }
+            end = entry.end
+        }
+        guard end == dataLength else { throw .bytesLeftOver(dataLength - end) }
+    }
+
+    /// Checks that no two names are equal, of entries sorted by the names' hashes.
+    private static func checkNames(
+        _ entries: [Entry], names: JSONScanner
+    ) throws(SafetensorsError.Problem) {
+        for (entry, next) in zip(entries, entries.dropFirst()) where entry.hash == next.hash {
+            let name = names.string(at: entry.name)
+            guard !names.isEqual(at: next.name, to: name) else { throw .duplicateName(name) }
+        }
+    }
 }
 
-/// The header's JSON, as it stands.
-struct HeaderFields: Codable {
-    /// What the header says of one tensor.
-    struct Tensor: Codable {
-        let dtype: String
-        let shape: [Int]
-        let dataOffsets: [Int]
+extension SafetensorsHeader {
+    /// How many tensors there are.
+    var count: Int { entries.count }
 
-        enum CodingKeys: String, CodingKey {
-            case dtype, shape
-            case dataOffsets = "data_offsets"
-        }
-
-        init(dtype: String, shape: [Int], dataOffsets: [Int]) {
-            (self.dtype, self.shape, self.dataOffsets) = (dtype, shape, dataOffsets)
-        }
-
-        init(from decoder: any Decoder) throws {
-            let fields = try decoder.container(keyedBy: CodingKeys.self)
-            dtype = try fields.decodeField(.dtype)
-            shape = try fields.decodeField(.shape)
-            dataOffsets = try fields.decodeField(.dataOffsets)
-        }
+    /// The names of the tensors, sorted. O(n log n).
+    var names: [String] {
+        withScanner { scanner in entries.map { scanner.string(at: $0.name) }.sorted() }
     }
 
-    var tensors: [String: Tensor]
-    var metadata: [String: String]
-
-    init(tensors: [String: Tensor], metadata: [String: String]) {
-        (self.tensors, self.metadata) = (tensors, metadata)
-    }
-
-    init(from decoder: any Decoder) throws {
-        let fields = try decoder.container(keyedBy: Name.self)
-        (tensors, metadata) = ([:], [:])
-        for name in fields.allKeys {
-            if name.stringValue == SafetensorsHeader.metadataField {
-                metadata = try fields.decode([String: String].self, forKey: name)
-            } else {
-                tensors[name.stringValue] = try fields.decode(Tensor.self, forKey: name)
+    /// Where the numbers of a tensor lie, or nil where there is none of that name. O(log n).
+    func tensor(_ name: String) -> StoredTensor? {
+        let hash = JSONScanner.hash(name)
+        var (low, high) = (0, entries.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if entries[middle].hash < hash { low = middle + 1 } else { high = middle }
+        }
+        return withScanner { scanner in
+            let entry = entries[low...].prefix { $0.hash == hash }
+                .first { scanner.isEqual(at: $0.name, to: name) }
+            return entry.map {
+                StoredTensor(
+                    type: $0.type, shape: scanner.integers(at: $0.shape), offset: json.upperBound + $0.start)
             }
         }
     }
 
-    func encode(to encoder: any Encoder) throws {
-        var fields = encoder.container(keyedBy: Name.self)
-        if !metadata.isEmpty { try fields.encode(metadata, forKey: Name(SafetensorsHeader.metadataField)) }
-        for (name, tensor) in tensors { try fields.encode(tensor, forKey: Name(name)) }
+    private func withScanner<Result>(_ body: (JSONScanner) -> Result) -> Result {
+        file.withBytes { body(JSONScanner(UnsafeRawBufferPointer(rebasing: $0[json]))) }
+    }
+}
+
+/// What is read again of a text that has been checked.
+extension JSONScanner {
+    fileprivate func string(at place: UInt32) -> String {
+        var scanner = self.moved(to: Int(place))
+        return (try? scanner.text()).map(string) ?? ""
     }
 
-    private struct Name: CodingKey {
-        let stringValue: String
-        var intValue: Int? { nil }
-        init(_ name: String) { stringValue = name }
-        init?(stringValue: String) { self.init(stringValue) }
-        init?(intValue: Int) { nil }
+    fileprivate func isEqual(at place: UInt32, to other: String) -> Bool {
+        var scanner = self.moved(to: Int(place))
+        return (try? scanner.text()).map { isEqual($0, to: other) } ?? false
+    }
+
+    fileprivate func integers(at place: UInt32) -> [Int] {
+        var scanner = self.moved(to: Int(place))
+        return (try? scanner.integers(atMost: SafetensorsHeader.mostAxes)) ?? []
     }
 }

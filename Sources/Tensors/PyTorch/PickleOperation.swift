@@ -1,0 +1,44 @@
+/// The operations of pickles that are followed, by their codes.
+enum PickleOperation: UInt8 {
+    case `protocol` = 0x80
+    case frame = 0x95
+    case stop = 0x2E
+    case mark = 0x28
+    case pop = 0x30
+    case popMark = 0x31
+    case duplicate = 0x32
+    case null = 0x4E
+    case `true` = 0x88
+    case `false` = 0x89
+    case integer1 = 0x4B
+    case integer2 = 0x4D
+    case integer4 = 0x4A
+    case long = 0x8A
+    case number = 0x47
+    case text1 = 0x8C
+    case text4 = 0x58
+    case text8 = 0x8D
+    case emptyTuple = 0x29
+    case tuple1 = 0x85
+    case tuple2 = 0x86
+    case tuple3 = 0x87
+    case tuple = 0x74
+    case emptyList = 0x5D
+    case list = 0x6C
+    case append = 0x61
+    case appends = 0x65
+    case emptyDictionary = 0x7D
+    case dictionary = 0x64
+    case insert = 0x73
+    case inserts = 0x75
+    case global = 0x63
+    case stackGlobal = 0x93
+    case reduce = 0x52
+    case build = 0x62
+    case persistent = 0x51
+    case remember1 = 0x71
+    case remember4 = 0x72
+    case rememberNext = 0x94
+    case recall1 = 0x68
+    case recall4 = 0x6A
+}

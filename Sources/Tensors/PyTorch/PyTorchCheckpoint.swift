@@ -1,0 +1,235 @@
+import Foundation
+
+/// A checkpoint as `torch.save` writes it (`.pth`, `.pt`), read without executing anything.
+///
+/// ```swift
+/// let checkpoint = try PyTorchCheckpoint(contentsOf: URL(filePath: "ct2mri.pth"))
+/// print(checkpoint.value() ?? .none)                      // dictionary(["ema", "epoch", "model", "step"])
+/// if let weights = checkpoint.tensors(at: "ema") {
+///     let bias = try weights.tensor("denoise_fn.out.2.bias")
+/// }
+/// ```
+///
+/// Such a file is a zip archive of a pickle, which is a program, and of the tensors' numbers. Of the program
+/// only what makes tensors, numbers, text, dictionaries, lists and tuples is followed, and anything else is
+/// refused by its name. The file is mapped: opening it costs its pickle and its directory, and tensors are made
+/// when they are asked for. Everything is checked on opening, so a checkpoint that opens holds every tensor it
+/// names. The file must not be changed in place while it is open.
+public struct PyTorchCheckpoint: Sendable {
+    /// What a checkpoint holds at a place.
+    public enum Value: Equatable, Sendable {
+        /// `None`.
+        case none
+        /// `True` or `False`.
+        case bool(Bool)
+        /// A whole number.
+        case integer(Int)
+        /// A floating-point number.
+        case number(Double)
+        /// Text.
+        case text(String)
+        /// A list or tuple of so many values.
+        case list(count: Int)
+        /// A dictionary with these names, sorted. Keys that are not text are left out.
+        case dictionary(names: [String])
+        /// A tensor.
+        case tensor(shape: [Int])
+        /// A function or type that a tensor is made by, and that stands where no value should.
+        case other
+    }
+
+    private let contents: Contents
+
+    /// Opens a checkpoint.
+    ///
+    /// - Throws: `PyTorchError` where the file cannot be read, is none of PyTorch's, or holds what is not read.
+    public init(contentsOf url: URL) throws {
+        do {
+            let file = try MappedFile(contentsOf: url)
+            // Directory and pickle have been read; the tensors' pages have not been looked at.
+            defer { file.release(0..<file.count) }
+            contents = try Contents(of: file, at: url.path)
+        } catch let failure as MappedFile.Failure {
+            throw PyTorchError(file: url.path, problem: .unreadable(reason: failure.reason))
+        } catch let problem as PyTorchError.Problem {
+            throw PyTorchError(file: url.path, problem: problem)
+        }
+    }
+
+    /// What lies at a path of names through dictionaries, or nil where nothing does. Without names, the whole.
+    public func value(at path: String...) -> Value? { contents.value(at: path) }
+
+    /// The tensors that lie in a dictionary side by side, or nil where there is no dictionary. Without names,
+    /// the outermost one.
+    ///
+    /// What is no tensor is left out, and so are dictionaries within the dictionary.
+    public func tensors(at path: String...) -> PyTorchTensors? { PyTorchTensors(contents, at: path) }
+
+    /// Whether a file begins as PyTorch's files do, of whichever version.
+    public static func canRead(_ url: URL) -> Bool {
+        guard let file = try? MappedFile(contentsOf: url) else { return false }
+        return file.withBytes { $0.starts(with: zipMark) || $0.starts(with: legacyMark) }
+    }
+
+    fileprivate static let zipMark = [UInt8]("PK".utf8)
+
+    /// A pickle of the number that marked files before version 1.6, in protocol 2.
+    fileprivate static let legacyMark: [UInt8] = [
+        0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19,
+    ]
+}
+
+/// The tensors of one dictionary of a PyTorch checkpoint.
+public struct PyTorchTensors: TensorSource {
+    private let contents: Contents
+    private let indices: [String: Int]
+
+    fileprivate init?(_ contents: Contents, at path: [String]) {
+        guard case .dictionary(let dictionary) = contents.find(path) else { return nil }
+        self.contents = contents
+        indices = contents.pickle.dictionaries[dictionary].compactMapValues {
+            if case .tensor(let index) = $0 { index } else { nil }
+        }
+    }
+
+    /// How many tensors there are. O(1).
+    public var count: Int { indices.count }
+
+    /// The names of the tensors, sorted.
+    public var names: [String] { indices.keys.sorted() }
+
+    /// The shape of a tensor, or nil where there is none of that name. O(1).
+    public func shape(of name: String) -> [Int]? { indices[name].map { contents.tensors[$0].shape } }
+
+    /// The type as which a tensor is stored, or nil where there is none of that name. O(1).
+    public func type(of name: String) -> TensorType? { indices[name].map { contents.tensors[$0].type } }
+
+    /// A tensor, converted to `Float` where it is stored as something else. O(n).
+    ///
+    /// - Throws: `PyTorchError` where there is none of that name.
+    public func tensor(_ name: String) throws -> Tensor {
+        guard let index = indices[name] else {
+            throw PyTorchError(file: contents.path, problem: .missingTensor(name: name))
+        }
+        return contents.tensors[index].read(from: contents.file)
+    }
+}
+
+/// What a checkpoint's file holds, checked.
+private final class Contents: Sendable {
+    let path: String
+    let file: MappedFile
+    let pickle: Pickle
+    let tensors: [StoredTensor]
+    /// Where the pickle lies in the file.
+    private let pickleBytes: Range<Int>
+
+    init(of file: MappedFile, at path: String) throws {
+        (self.file, self.path) = (file, path)
+        (pickleBytes, pickle, tensors) = try file.withBytes { bytes in
+            guard !bytes.starts(with: PyTorchCheckpoint.legacyMark) else { throw PyTorchError.Problem.legacy }
+            let entries = try ZipArchive(bytes).entries
+            let archive = try ArchiveFolder(entries, bytes)
+            let pickle = try PickleMachine.read(
+                UnsafeRawBufferPointer(rebasing: bytes[archive.pickle]), fileLength: bytes.count)
+            return (archive.pickle, pickle, try archive.tensors(of: pickle))
+        }
+    }
+
+    func find(_ path: [String]) -> Pickle.Value? {
+        path.reduce(pickle.root) { value, name in
+            guard case .dictionary(let index) = value else { return nil }
+            return pickle.dictionaries[index][name]
+        }
+    }
+
+    func value(at path: [String]) -> PyTorchCheckpoint.Value? {
+        switch find(path) {
+        case nil: nil
+        case .none?: PyTorchCheckpoint.Value.none
+        case .bool(let value)?: .bool(value)
+        case .integer(let value)?: .integer(value)
+        case .number(let value)?: .number(value)
+        case .text(let start, let count)?:
+            file.withBytes { bytes in
+                let start = pickleBytes.lowerBound + Int(start)
+                return .text(String(decoding: bytes[start..<start + Int(count)], as: UTF8.self))
+            }
+        case .sequence(let index)?: .list(count: pickle.sequences[index].count)
+        case .dictionary(let index)?: .dictionary(names: pickle.dictionaries[index].keys.sorted())
+        case .tensor(let index)?: .tensor(shape: tensors[index].shape)
+        case .function?, .storageType?, .storage?: .other
+        }
+    }
+}
+
+/// The folder of a checkpoint's archive, which has the name that the file had when it was written.
+private struct ArchiveFolder {
+    let pickle: Range<Int>
+    private let entries: [String: Range<Int>]
+    private let folder: String
+
+    init(_ entries: [String: Range<Int>], _ bytes: UnsafeRawBufferPointer) throws {
+        let pickles = entries.filter { $0.key.hasSuffix("/data.pkl") }
+        guard pickles.count == 1, let (name, place) = pickles.first else {
+            throw PyTorchError.Problem.archive(reason: "it has \(pickles.count) entries data.pkl; expected one")
+        }
+        (pickle, self.entries, folder) = (place, entries, String(name.dropLast("data.pkl".count)))
+        // Files from before version 2 do not say, and are those of little-endian machines.
+        if let place = entries["\(folder)byteorder"], !bytes[place].elementsEqual("little".utf8) {
+            throw PyTorchError.Problem.entry(
+                name: "\(folder)byteorder", reason: "the numbers are not little-endian; save the file again")
+        }
+    }
+
+    /// Where the numbers of each tensor lie.
+    func tensors(of pickle: Pickle) throws -> [StoredTensor] {
+        let storages = try pickle.storages.map { storage in
+            let name = "\(folder)data/\(storage.key)"
+            guard let place = entries[name] else {
+                throw PyTorchError.Problem.entry(name: name, reason: "it is missing, and tensors need it")
+            }
+            let (size, overflow) = storage.count.multipliedReportingOverflow(by: storage.type.size)
+            guard !overflow, size == place.count else {
+                throw PyTorchError.Problem.entry(
+                    name: name,
+                    reason: "it has \(place.count) bytes; expected \(storage.count) numbers of "
+                        + "\(storage.type.size) bytes")
+            }
+            return place
+        }
+        return try pickle.tensors.map { tensor in
+            let storage = pickle.storages[tensor.storage]
+            guard tensor.fits(in: storage.count) else {
+                throw PyTorchError.Problem.tensor(
+                    name: "\(folder)data/\(storage.key)",
+                    reason:
+                        "shape \(tensor.shape), strides \(tensor.strides) and offset \(tensor.offset) do not fit "
+                        + "in its storage of \(storage.count) numbers; expanded tensors must be saved contiguous"
+                )
+            }
+            return StoredTensor(
+                type: storage.type, shape: tensor.shape, strides: tensor.strides,
+                offset: storages[tensor.storage].lowerBound + tensor.offset * storage.type.size)
+        }
+    }
+}
+
+extension Pickle.Tensor {
+    /// Whether every number lies within a storage of `count`, and there are no more of them than that: a tensor
+    /// that repeats its numbers could be of any size.
+    fileprivate func fits(in count: Int) -> Bool {
+        guard offset >= 0, shape.allSatisfy({ $0 >= 0 }), strides.allSatisfy({ $0 >= 0 }) else { return false }
+        var (numbers, last, isEmpty) = (1, offset, false)
+        for (extent, stride) in zip(shape, strides) {
+            // Empty axes count as one number: that no order of the extents overflows later.
+            isEmpty = isEmpty || extent == 0
+            let (product, tooMany) = numbers.multipliedReportingOverflow(by: max(1, extent))
+            let (reach, tooLong) = (max(1, extent) - 1).multipliedReportingOverflow(by: stride)
+            let (sum, tooFar) = last.addingReportingOverflow(reach)
+            guard !tooMany, !tooLong, !tooFar else { return false }
+            (numbers, last) = (product, sum)
+        }
+        return isEmpty ? offset <= count : last < count && numbers <= count
+    }
+}
