@@ -8,11 +8,11 @@ struct HelpTests {
         (
             ["translate"],
             """
-            --model --config --weights --style --steps --mode --corrections --step-size --scaling --step-rule --schedule \
-            --plane --batch --threads --spacing --objective --raw --verbose --quiet
+            --model --config --weights --winograd-memory --style --steps --mode --corrections --step-size --scaling \
+            --step-rule --schedule --plane --batch --threads --spacing --objective --raw --verbose --quiet
             """
         ),
-        (["predict"], "--model --config --weights"),
+        (["predict"], "--model --config --weights --winograd-memory --threads"),
         (["import"], "--config --weights --type --verbose --quiet"),
         (["evaluate"], "--mask --data-range --plane --json --verbose --quiet"),
         (["key"], "--bins --output --verbose --quiet"),
