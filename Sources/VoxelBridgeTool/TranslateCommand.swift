@@ -84,6 +84,7 @@ struct TranslateCommand: AsyncParsableCommand {
                 throw FileFailure(
                     path: model, reason: "there is no such file; give a network's weights, or 'histogram'")
             }
+            logger.info("Reading \(model)")
             let network = try UNet(
                 options.find(in: model), options: network.compute(threads: sampling.threads))
             try await translate(
