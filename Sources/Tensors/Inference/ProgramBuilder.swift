@@ -156,7 +156,7 @@ struct ProgramBuilder {
         let x = x.awaitsGELU || (weights.kernel == 1 && x.expression.resampling != .same) ? plain(x) : x
         let size = x.expression.size
         let extent = { (n: Int) in (n + 2 * weights.padding - weights.kernel) / weights.stride + 1 }
-        let (rows, columns) = weights.kernel == 1 ? size : (extent(size.rows), extent(size.columns))
+        let (rows, columns) = (extent(size.rows), extent(size.columns))
         let new = newImage(channels: weights.outputs, rows: rows, columns: columns)
         steps.append(
             ConvolutionStep(
