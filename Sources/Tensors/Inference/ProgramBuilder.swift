@@ -46,6 +46,14 @@ struct ProgramBuilder {
         self.weights = weights
         var uses = [Int](repeating: 0, count: nodes.count)
         for operand in nodes.flatMap(\.operands) { uses[operand] += 1 }
+        // Whoever looks at an image in another way shares it with all who use the image.
+        for (index, node) in nodes.enumerated() {
+            switch node.operation {
+            case .reshaped, .transposed, .slice, .concatenated:
+                uses[index] = node.operands.reduce(uses[index]) { max($0, uses[$1]) }
+            default: break
+            }
+        }
         self.uses = uses
     }
 
