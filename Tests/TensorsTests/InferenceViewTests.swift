@@ -32,3 +32,30 @@ struct InferenceViewTests {
         #expect(try trace.compiled(trace.concatenated([convolved, sum], axis: 1)).error < 1e-6)
     }
 }
+
+/// The result is what a network returns, whatever it records after that.
+struct InferenceResultTests {
+    @Test func aResultNeedNotComeLast() throws {
+        let image = Tensor(shape: [1, 2, 1, 2], values: [1, 2, 3, 4])
+        for count in 1...2 {
+            let network = Distracted(imageChannels: [Int](repeating: 2, count: count))
+            let compiled = try CompiledNetwork(network, planned: (1, 2)) { Tensor(shape: $0.shape) }
+            let others = [Tensor](repeating: image + image, count: count - 1)
+            #expect(try compiled(images: [image] + others, shared: [Tensor(shape: [3])]) == image)
+        }
+    }
+}
+
+/// Returns its first image, and computes something for nothing.
+private struct Distracted: CompilableNetwork {
+    let imageChannels: [Int]
+    let sharedShapes = [[3]]
+    let parameters: [Parameter] = []
+
+    func callAsFunction<A: LayerArithmetic>(
+        images: [A.Value], shared: [A.Value], with arithmetic: A
+    ) -> A.Value {
+        _ = arithmetic.silu(images[images.count - 1])
+        return images[0]
+    }
+}

@@ -29,6 +29,7 @@ struct ProgramBuilder {
     ) throws(CompilationError) -> Program {
         var builder = ProgramBuilder(nodes, weights: weights)
         for index in nodes.indices where nodes[index].dependence.contains(.window) {
+            try builder.checkLayout(nodes[index])
             builder.values[index] = try builder.value(of: nodes[index])
         }
         guard let last = builder.values[nodes.count - 1] else {
@@ -100,6 +101,25 @@ struct ProgramBuilder {
             return x
         case .shared: throw unsupported(node, "a shared input is no image")
         }
+    }
+
+    /// Checks that images lie as an operation reads them, which their shapes alone need not show.
+    private func checkLayout(_ node: NetworkRecorder.Node) throws(CompilationError) {
+        let places = node.operands.filter { values[$0] != nil }
+        let (tokens, rank) = (
+            places.map { values[$0]?.isTokens == true }, places.first.map { nodes[$0].shape.count }
+        )
+        let fits =
+            switch node.operation {
+            case .linear, .layerNorm, .attention: !tokens.contains(false) && rank == 3
+            case .convolution(let layer): !tokens.contains(true) && layer.stride <= 2
+            case .groupNorm, .shifted, .modulated: !tokens.contains(true)
+            case .averagePooled, .upsampled: !tokens.contains(true) && rank == 4
+            case .concatenated: Set(tokens).count <= 1 && (tokens.first != true || rank == 3)
+            case .sum, .product: Set(tokens).count <= 1
+            default: true
+            }
+        guard fits else { throw unsupported(node, "no kernel reads images that lie in this way") }
     }
 
     // MARK: Operands
