@@ -93,7 +93,8 @@ struct InferenceAttentionTests {
             let perHead = a.reshaped(all, [1, pixels, heads, 3 * headChannels])
             let thirds = (0..<3).map {
                 a.reshaped(
-                    a.slice(perHead, axis: 3, $0 * headChannels..<($0 + 1) * headChannels), [1, pixels, channels])
+                    a.slice(perHead, axis: 3, $0 * headChannels..<($0 + 1) * headChannels),
+                    [1, pixels, channels])
             }
             let attended = a.attention(queries: thirds[0], keys: thirds[1], values: thirds[2], heads: heads)
             let y = Convolution("o", inputs: channels, outputs: 5, kernel: [1])(a.transposed(attended), with: a)

@@ -32,7 +32,8 @@ struct InferenceLayerTests {
     @Test(arguments: [[1], [3]], [1, 2])
     func convolutionsOfLargePlanes(kernel: [Int], stride: Int) async {
         await agrees(cases: 3) { a, generator in
-            let x = a.image(generator.size(in: 1...20), generator.size(in: 50...70), generator.size(in: 50...99))
+            let x = a.image(
+                generator.size(in: 1...20), generator.size(in: 50...70), generator.size(in: 50...99))
             _ = Convolution("c", inputs: x.shape[1], outputs: 18, kernel: kernel + kernel, stride: stride)(
                 x, with: a)
         }

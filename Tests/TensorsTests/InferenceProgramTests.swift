@@ -46,7 +46,8 @@ struct RandomNetwork {
     /// Adds an operation; every result is an image with as many channels and pixels as the first.
     mutating func grow(_ generator: inout SeededGenerator) {
         // Mostly the last ones, so that there are chains.
-        let x = values.suffix([2, 2, 2, .max].randomElement(using: &generator)!).randomElement(using: &generator)!
+        let x = values.suffix([2, 2, 2, .max].randomElement(using: &generator)!).randomElement(
+            using: &generator)!
         let other = values.randomElement(using: &generator)!
         layers += 1
         let name = "\(layers)"
