@@ -1,27 +1,27 @@
-public import Tensors
-public import TestSupport
+import Tensors
+import TestSupport
 
 /// Computes layers plainly, on random inputs and parameters, and writes down what it does.
 ///
 /// Whatever is computed with it can then be compiled and compared: the result of the whole, and every result on
 /// the way to it.
-public final class PlainTrace: LayerArithmetic {
+package final class PlainTrace: LayerArithmetic {
     /// A result: its place in the trace, and the numbers that plain arithmetic gives.
-    public struct Value {
+    package struct Value {
         let place: Int
-        public let tensor: Tensor
+        package let tensor: Tensor
         /// Whether channels are the last axes, as in `[1, pixels, channels]`.
-        public var isTokens = false
-        public var shape: [Int] { tensor.shape }
+        package var isTokens = false
+        package var shape: [Int] { tensor.shape }
     }
 
     /// Every parameter that was used, by its name.
-    public private(set) var parameters: [String: Tensor] = [:]
+    package private(set) var parameters: [String: Tensor] = [:]
     /// The images and the shared inputs.
-    public private(set) var images: [Tensor] = []
-    public private(set) var shared: [Tensor] = []
+    package private(set) var images: [Tensor] = []
+    package private(set) var shared: [Tensor] = []
     /// The results that depend on images, in order: those that a compiled network computes for every window.
-    public private(set) var windowValues: [Value] = []
+    package private(set) var windowValues: [Value] = []
 
     private var generator: SeededGenerator
     private(set) var entries: [Entry] = []
@@ -42,19 +42,19 @@ public final class PlainTrace: LayerArithmetic {
     }
 
     /// A trace of nothing yet, whose random numbers follow from the generator's.
-    public init(_ generator: inout SeededGenerator) {
+    package init(_ generator: inout SeededGenerator) {
         self.generator = SeededGenerator(seed: generator.next())
     }
 
     /// A random image of the window, `[1, channels, rows, columns]`.
-    public func image(_ channels: Int, _ rows: Int, _ columns: Int) -> Value {
+    package func image(_ channels: Int, _ rows: Int, _ columns: Int) -> Value {
         let shape = [1, channels, rows, columns]
         images.append(Tensor(shape: shape, values: generator.floats(shape.reduce(1, *))))
         return note(.image(images.count - 1), [], images[images.count - 1])
     }
 
     /// A random shared input.
-    public func shared(_ shape: [Int]) -> Value {
+    package func shared(_ shape: [Int]) -> Value {
         shared.append(Tensor(shape: shape, values: generator.floats(shape.reduce(1, *))))
         return note(.shared(shared.count - 1), [], shared[shared.count - 1])
     }
@@ -96,59 +96,59 @@ public final class PlainTrace: LayerArithmetic {
         return image(transposed(flat))
     }
 
-    public func shape(of x: Value) -> [Int] { x.shape }
+    package func shape(of x: Value) -> [Int] { x.shape }
 
-    public func apply(_ layer: Linear, to x: Value) -> Value {
+    package func apply(_ layer: Linear, to x: Value) -> Value {
         note(.linear(layer), [x], makeParameters(layer).apply(layer, to: x.tensor))
     }
 
-    public func apply(_ layer: Convolution, to x: Value) -> Value {
+    package func apply(_ layer: Convolution, to x: Value) -> Value {
         note(.convolution(layer), [x], makeParameters(layer).apply(layer, to: x.tensor))
     }
 
-    public func apply(_ layer: GroupNorm, to x: Value) -> Value {
+    package func apply(_ layer: GroupNorm, to x: Value) -> Value {
         note(.groupNorm(layer), [x], makeParameters(layer).apply(layer, to: x.tensor))
     }
 
-    public func apply(_ layer: LayerNorm, to x: Value) -> Value {
+    package func apply(_ layer: LayerNorm, to x: Value) -> Value {
         note(.layerNorm(layer), [x], makeParameters(layer).apply(layer, to: x.tensor))
     }
 
-    public func silu(_ x: Value) -> Value { note(.silu, [x], x.tensor.silu()) }
-    public func gelu(_ x: Value) -> Value { note(.gelu, [x], x.tensor.gelu()) }
+    package func silu(_ x: Value) -> Value { note(.silu, [x], x.tensor.silu()) }
+    package func gelu(_ x: Value) -> Value { note(.gelu, [x], x.tensor.gelu()) }
 
-    public func attention(queries: Value, keys: Value, values: Value, heads: Int) -> Value {
+    package func attention(queries: Value, keys: Value, values: Value, heads: Int) -> Value {
         note(
             .attention(heads: heads), [queries, keys, values],
             .attention(queries: queries.tensor, keys: keys.tensor, values: values.tensor, heads: heads))
     }
 
-    public func averagePooled(_ x: Value) -> Value { note(.averagePooled, [x], x.tensor.averagePooled()) }
-    public func upsampled(_ x: Value) -> Value { note(.upsampled, [x], x.tensor.upsampled()) }
-    public func sum(_ a: Value, _ b: Value) -> Value { note(.sum, [a, b], a.tensor + b.tensor) }
-    public func product(_ a: Value, _ b: Value) -> Value { note(.product, [a, b], a.tensor * b.tensor) }
+    package func averagePooled(_ x: Value) -> Value { note(.averagePooled, [x], x.tensor.averagePooled()) }
+    package func upsampled(_ x: Value) -> Value { note(.upsampled, [x], x.tensor.upsampled()) }
+    package func sum(_ a: Value, _ b: Value) -> Value { note(.sum, [a, b], a.tensor + b.tensor) }
+    package func product(_ a: Value, _ b: Value) -> Value { note(.product, [a, b], a.tensor * b.tensor) }
 
-    public func shifted(_ x: Value, by shift: Value) -> Value {
+    package func shifted(_ x: Value, by shift: Value) -> Value {
         note(.shifted, [x, shift], x.tensor.shifted(by: shift.tensor))
     }
 
-    public func modulated(_ x: Value, scale: Value, shift: Value) -> Value {
+    package func modulated(_ x: Value, scale: Value, shift: Value) -> Value {
         note(.modulated, [x, scale, shift], x.tensor.modulated(scale: scale.tensor, shift: shift.tensor))
     }
 
-    public func concatenated(_ parts: [Value], axis: Int) -> Value {
+    package func concatenated(_ parts: [Value], axis: Int) -> Value {
         note(.concatenated(axis: axis), parts, .concatenated(parts.map(\.tensor), axis: axis))
     }
 
-    public func slice(_ x: Value, axis: Int, _ range: Range<Int>) -> Value {
+    package func slice(_ x: Value, axis: Int, _ range: Range<Int>) -> Value {
         note(.slice(axis: axis, range), [x], x.tensor.slice(axis: axis, range))
     }
 
-    public func reshaped(_ x: Value, _ shape: [Int]) -> Value {
+    package func reshaped(_ x: Value, _ shape: [Int]) -> Value {
         note(.reshaped(shape), [x], x.tensor.reshaped(shape))
     }
 
-    public func transposed(_ x: Value) -> Value { note(.transposed, [x], x.tensor.transposed()) }
+    package func transposed(_ x: Value) -> Value { note(.transposed, [x], x.tensor.transposed()) }
 }
 
 extension ClosedRange<Float> {

@@ -1,17 +1,17 @@
-public import Tensors
+import Tensors
 import TestSupport
 
 /// What a trace computes on the way to one of its results, as a network to compile.
-public struct TracedNetwork: CompilableNetwork {
-    public let imageChannels: [Int]
-    public let sharedShapes: [[Int]]
-    public let parameters: [Parameter]
+package struct TracedNetwork: CompilableNetwork {
+    package let imageChannels: [Int]
+    package let sharedShapes: [[Int]]
+    package let parameters: [Parameter]
     private let entries: [PlainTrace.Entry]
     /// The places that the result needs, in order; the last is the result.
     private let places: [Int]
 
     /// The network that ends in `value`, without anything that it does not need.
-    public init(_ trace: PlainTrace, endingIn value: PlainTrace.Value) {
+    package init(_ trace: PlainTrace, endingIn value: PlainTrace.Value) {
         imageChannels = trace.images.map { $0.shape[1] }
         sharedShapes = trace.shared.map(\.shape)
         parameters = trace.parameters.map { Parameter($0, $1.shape) }
@@ -24,7 +24,7 @@ public struct TracedNetwork: CompilableNetwork {
         places = needed.sorted()
     }
 
-    public func callAsFunction<A: LayerArithmetic>(
+    package func callAsFunction<A: LayerArithmetic>(
         images: [A.Value], shared: [A.Value], with arithmetic: A
     ) -> A.Value {
         var values: [Int: A.Value] = [:]
@@ -61,7 +61,7 @@ public struct TracedNetwork: CompilableNetwork {
 
 extension PlainTrace {
     /// What the compiled network that ends in `value` gives.
-    public func compiled(
+    package func compiled(
         _ value: Value, options: ComputeOptions = ComputeOptions(threads: 1)
     ) throws -> (tensor: Tensor, error: Double) {
         let (value, parameters) = (image(value), parameters)
@@ -75,7 +75,7 @@ extension PlainTrace {
 
     /// The greatest error of all results that `isCut` names, each compiled as the end of a network of its own,
     /// and what gives it.
-    public func worst(
+    package func worst(
         options: ComputeOptions = ComputeOptions(threads: 1), where isCut: (String) -> Bool = { _ in true }
     ) throws -> (error: Double, place: String) {
         var worst = (error: 0.0, place: "")
