@@ -60,7 +60,8 @@ let package = Package(
         // Tests: one folder a module.
         .target(name: "TestSupport", dependencies: ["Volumes", "BridgeDiffusion"], path: "Tests/TestSupport"),
         .target(
-            name: "TensorTestSupport", dependencies: ["Tensors", "TestSupport"], path: "Tests/TensorTestSupport"),
+            name: "TensorTestSupport", dependencies: ["Tensors", "TestSupport"], path: "Tests/TensorTestSupport"
+        ),
         .testTarget(name: "VolumesTests", dependencies: ["Volumes", "TestSupport"]),
         .testTarget(name: "VolumeIOTests", dependencies: ["VolumeIO", "CNIfTI", "TestSupport"]),
         .testTarget(name: "PreprocessingTests", dependencies: ["Preprocessing", "VolumeIO", "TestSupport"]),
@@ -70,7 +71,8 @@ let package = Package(
         .testTarget(name: "VolumeMetricsTests", dependencies: ["VolumeMetrics", "VolumeIO", "TestSupport"]),
         .testTarget(name: "VolumeFiguresTests", dependencies: ["VolumeFigures", "CPNG", "TestSupport"]),
         .testTarget(
-            name: "TensorsTests", dependencies: ["Tensors", "CVoxelKernels", "TensorTestSupport", "TestSupport"]),
+            name: "TensorsTests",
+            dependencies: ["Tensors", "CVoxelKernels", "TensorTestSupport", "TestSupport"]),
         .testTarget(
             name: "ReferenceUNetTests",
             dependencies: ["ReferenceUNet", "Tensors", "TensorTestSupport", "TestSupport"]),

@@ -66,9 +66,16 @@ struct InferenceErrorTests {
         }
     }
 
-    @Test func stridesThatNoKernelHas() {
+    @Test func convolutionsThatNoKernelDoes() {
         refuses("convolution") { a in
             Convolution("c", inputs: 4, outputs: 4, kernel: [3, 3], stride: 3)(a.image(4, 6, 6), with: a)
+        }
+        for (kernel, stride) in [(3, 1), (1, 2)] {
+            let network = FlatConvolution(kernel: kernel, stride: stride)
+            let error = #expect(throws: CompilationError.self) {
+                try CompiledNetwork(network, planned: (2, 2)) { Tensor(shape: $0.shape) }
+            }
+            #expect(error?.operation.hasPrefix("convolution") == true)
         }
     }
 
@@ -137,4 +144,20 @@ private struct SelfModulated: CompilableNetwork {
             ? arithmetic.modulated(images[0], scale: images[0], shift: images[0])
             : arithmetic.shifted(images[0], by: images[0])
     }
+}
+
+/// A convolution of pixels in one row, which plain arithmetic refuses too.
+private struct FlatConvolution: CompilableNetwork {
+    let layer: Convolution
+    let imageChannels = [4]
+    let sharedShapes: [[Int]] = []
+    var parameters: [Parameter] { layer.parameters }
+
+    init(kernel: Int, stride: Int) {
+        layer = Convolution("c", inputs: 4, outputs: 4, kernel: [kernel], stride: stride)
+    }
+
+    func callAsFunction<A: LayerArithmetic>(
+        images: [A.Value], shared: [A.Value], with arithmetic: A
+    ) -> A.Value { layer(arithmetic.reshaped(images[0], [1, 4, 4]), with: arithmetic) }
 }

@@ -112,7 +112,9 @@ struct ProgramBuilder {
         let fits =
             switch node.operation {
             case .linear, .layerNorm, .attention: !tokens.contains(false) && rank == 3
-            case .convolution(let layer): !tokens.contains(true) && layer.stride <= 2
+            case .convolution(let layer):
+                !tokens.contains(true) && layer.stride <= (rank == 4 ? 2 : 1)
+                    && (rank == 4 || layer.padding == 0)
             case .groupNorm, .shifted, .modulated: !tokens.contains(true)
             case .averagePooled, .upsampled: !tokens.contains(true) && rank == 4
             case .concatenated: Set(tokens).count <= 1 && (tokens.first != true || rank == 3)
