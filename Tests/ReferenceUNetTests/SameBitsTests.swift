@@ -16,8 +16,8 @@ struct SameBitsTests {
             let parameters = configuration.randomParameters(&generator)
             let multiple = configuration.sizeMultiple
             let inputs = Inputs(
-                configuration, batch: 3, rows: multiple * Int.random(in: 1...6, using: &generator),
-                columns: multiple * Int.random(in: 1...6, using: &generator), &generator)
+                configuration, batch: 3, rows: multiple * Int.random(in: 3...9, using: &generator),
+                columns: multiple * Int.random(in: 3...9, using: &generator), &generator)
             var expected: Tensor?
             for threads in [1, 2, 3, 5] {
                 let network = try network(

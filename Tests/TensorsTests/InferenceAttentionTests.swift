@@ -46,6 +46,8 @@ struct InferenceAttentionTests {
             let heads = width / headChannels
             let attended = a.attention(queries: maps[0], keys: maps[1], values: maps[2], heads: heads)
             _ = Linear("o", inputs: width, outputs: width)(attended, with: a)
+            // Finds what is left in places beyond the last channel.
+            _ = LayerNorm("n", width: width)(attended, with: a)
             _ = a.attention(queries: x, keys: x, values: x, heads: heads)
         }
     }
