@@ -59,6 +59,9 @@ let package = Package(
 
         // Tests: one folder a module.
         .target(name: "TestSupport", dependencies: ["Volumes", "BridgeDiffusion"], path: "Tests/TestSupport"),
+        .target(
+            name: "TensorTestSupport", dependencies: ["Tensors", "TestSupport"], path: "Tests/TensorTestSupport"
+        ),
         .testTarget(name: "VolumesTests", dependencies: ["Volumes", "TestSupport"]),
         .testTarget(name: "VolumeIOTests", dependencies: ["VolumeIO", "CNIfTI", "TestSupport"]),
         .testTarget(name: "PreprocessingTests", dependencies: ["Preprocessing", "VolumeIO", "TestSupport"]),
@@ -67,8 +70,12 @@ let package = Package(
         .testTarget(name: "SliceSamplingTests", dependencies: ["SliceSampling", "TestSupport"]),
         .testTarget(name: "VolumeMetricsTests", dependencies: ["VolumeMetrics", "VolumeIO", "TestSupport"]),
         .testTarget(name: "VolumeFiguresTests", dependencies: ["VolumeFigures", "CPNG", "TestSupport"]),
-        .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
-        .testTarget(name: "ReferenceUNetTests", dependencies: ["ReferenceUNet", "Tensors", "TestSupport"]),
+        .testTarget(
+            name: "TensorsTests",
+            dependencies: ["Tensors", "CVoxelKernels", "TensorTestSupport", "TestSupport"]),
+        .testTarget(
+            name: "ReferenceUNetTests",
+            dependencies: ["ReferenceUNet", "Tensors", "TensorTestSupport", "TestSupport"]),
         .testTarget(
             name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "Tensors", "TestSupport"]),
         .testTarget(

@@ -160,13 +160,13 @@ static void finish(float *block, size_t pixels, const voxel_finish *finish) {
 
 // MARK: - Functions of one number
 
-// e^x for x from -87 to 88, within 2e-7 relatively; what lies outside is taken for the nearer end.
+// e^x for x from -87 to 88, within 2e-7 relatively; what lies outside is taken for the nearer end. NaN stays NaN.
 //
 // x = k ln 2 + r with |r| <= ln 2 / 2, so e^x = 2^k e^r; ln 2 is taken off in two parts, the first so short that
 // its product with k is exact (Cody and Waite), and e^r is its Taylor polynomial to r^7.
 INLINE lanes exponential(lanes x) {
-    x = greatest(x, all(-87));
-    x = choose(x < all(88), x, all(88));
+    x = choose(x < all(-87), all(-87), x);
+    x = choose(x > all(88), all(88), x);
     const float shifter = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number in the low bits
     lanes shifted = x * 1.44269504f + shifter;
     lanes k = shifted - shifter;

@@ -28,13 +28,14 @@ extension UNetConfiguration {
 
 /// Writes parameters to a file, and makes a network of it.
 func network(
-    _ configuration: UNetConfiguration = .small, of parameters: [String: Tensor], prefix: String = ""
+    _ configuration: UNetConfiguration = .small, of parameters: [String: Tensor], prefix: String = "",
+    options: ComputeOptions = ComputeOptions()
 ) throws -> UNet {
     try withTemporaryFolder { folder in
         let url = folder.appending(path: "weights.safetensors")
         let named = Dictionary(uniqueKeysWithValues: parameters.map { (prefix + $0, $1) })
         try Safetensors.write(named, to: url)
-        return try UNet(weights: url, configuration: configuration)
+        return try UNet(weights: url, configuration: configuration, options: options)
     }
 }
 

@@ -146,8 +146,8 @@ public final class CompiledNetwork: Sendable {
             recorder.image(index, shape: [1, channels, rows, columns])
         }
         let shared = network.sharedShapes.enumerated().map { recorder.shared($0, shape: $1) }
-        _ = network(images: images, shared: shared, with: recorder)
-        return recorder.nodes
+        let result = network(images: images, shared: shared, with: recorder)
+        return Array(recorder.nodes[...result.index])
     }
 }
 

@@ -18,13 +18,18 @@ struct LayerWeights: Sendable {
         _ nodes: [NetworkRecorder.Node], options: ComputeOptions,
         read: @Sendable (Parameter) throws -> Tensor
     ) throws {
+        @Sendable func tensor(_ parameter: Parameter) throws -> Tensor {
+            let tensor = try read(parameter)
+            precondition(tensor.shape == parameter.shape, "\(parameter) was read as \(tensor.shape)")
+            return tensor
+        }
         let layers = nodes.compactMap { PackedLayer($0) }
         let forms = Self.forms(of: layers, winogradMemory: options.winogradMemory)
         let jobs = layers.enumerated().map { ($0.element, forms[$0.offset]) }
             .sorted { $0.0.weight.count > $1.0.weight.count }
         let results = try concurrentMap(jobs, threads: options.threads) { layer, form in
             PackedConvolution(
-                try read(layer.weight), bias: try layer.bias.map(read), stride: layer.stride, form: form)
+                try tensor(layer.weight), bias: try layer.bias.map(tensor), stride: layer.stride, form: form)
         }
         convolutions = Dictionary(zip(jobs.map(\.0.weight.name), results)) { first, _ in first }
 
@@ -33,10 +38,10 @@ struct LayerWeights: Sendable {
         for node in nodes {
             let parameters = node.operation.parameters
             if !node.dependence.contains(.window) {
-                for parameter in parameters { shared[parameter.name] = try read(parameter) }
+                for parameter in parameters { shared[parameter.name] = try tensor(parameter) }
             } else if PackedLayer(node) == nil {
                 for parameter in parameters {
-                    vectors[parameter.name] = FloatBuffer(try read(parameter).values)
+                    vectors[parameter.name] = FloatBuffer(try tensor(parameter).values)
                 }
             }
         }

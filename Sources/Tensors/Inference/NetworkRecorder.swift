@@ -61,40 +61,75 @@ final class NetworkRecorder: LayerArithmetic {
 
     func shape(of x: Value) -> [Int] { x.shape }
 
+    // Kernels trust shapes: what does not fit would be read from beyond its end.
+
     func apply(_ layer: Linear, to x: Value) -> Value {
-        record(.linear(layer), x, shape: x.shape.dropLast() + [layer.weight.shape[0]])
+        precondition(x.shape.last == layer.weight.shape[1], "\(layer) does not fit \(x.shape)")
+        return record(.linear(layer), x, shape: x.shape.dropLast() + [layer.weight.shape[0]])
     }
 
     func apply(_ layer: Convolution, to x: Value) -> Value {
+        precondition(
+            layer.weight.shape.count == x.shape.count && layer.weight.shape[1] == x.shape[1],
+            "\(layer) does not fit \(x.shape)")
         let spatial = zip(x.shape[2...], layer.weight.shape[2...]).map { extent, kernel in
             (extent + 2 * layer.padding - kernel) / layer.stride + 1
         }
         return record(.convolution(layer), x, shape: [x.shape[0], layer.weight.shape[0]] + spatial)
     }
 
-    func apply(_ layer: GroupNorm, to x: Value) -> Value { record(.groupNorm(layer), x, shape: x.shape) }
-    func apply(_ layer: LayerNorm, to x: Value) -> Value { record(.layerNorm(layer), x, shape: x.shape) }
+    func apply(_ layer: GroupNorm, to x: Value) -> Value {
+        precondition(
+            layer.weight.shape == [x.shape[1]] && x.shape[1] % GroupNorm.groups == 0,
+            "\(layer) does not fit \(x.shape)")
+        return record(.groupNorm(layer), x, shape: x.shape)
+    }
+
+    func apply(_ layer: LayerNorm, to x: Value) -> Value {
+        precondition(layer.weight.shape == [x.shape[x.shape.count - 1]], "\(layer) does not fit \(x.shape)")
+        return record(.layerNorm(layer), x, shape: x.shape)
+    }
+
     func silu(_ x: Value) -> Value { record(.silu, x, shape: x.shape) }
     func gelu(_ x: Value) -> Value { record(.gelu, x, shape: x.shape) }
 
     func attention(queries: Value, keys: Value, values: Value, heads: Int) -> Value {
-        record(.attention(heads: heads), queries, keys, values, shape: queries.shape)
+        precondition(
+            keys.shape == values.shape && queries.shape.last == keys.shape.last
+                && keys.shape[keys.shape.count - 1] % heads == 0,
+            "queries \(queries.shape), keys \(keys.shape) and values \(values.shape) do not fit \(heads) heads")
+        return record(.attention(heads: heads), queries, keys, values, shape: queries.shape)
     }
 
     func averagePooled(_ x: Value) -> Value {
-        record(.averagePooled, x, shape: x.shape[..<2] + x.shape[2...].map { $0 / 2 })
+        precondition(x.shape[2...].allSatisfy { $0 % 2 == 0 }, "\(x.shape) has no whole number of pairs")
+        return record(.averagePooled, x, shape: x.shape[..<2] + x.shape[2...].map { $0 / 2 })
     }
 
     func upsampled(_ x: Value) -> Value {
         record(.upsampled, x, shape: x.shape[..<2] + x.shape[2...].map { $0 * 2 })
     }
 
-    func sum(_ a: Value, _ b: Value) -> Value { record(.sum, a, b, shape: a.shape) }
-    func product(_ a: Value, _ b: Value) -> Value { record(.product, a, b, shape: a.shape) }
-    func shifted(_ x: Value, by shift: Value) -> Value { record(.shifted, x, shift, shape: x.shape) }
+    func sum(_ a: Value, _ b: Value) -> Value {
+        precondition(a.shape == b.shape, "\(a.shape) and \(b.shape) cannot be added")
+        return record(.sum, a, b, shape: a.shape)
+    }
+
+    func product(_ a: Value, _ b: Value) -> Value {
+        precondition(a.shape == b.shape, "\(a.shape) and \(b.shape) cannot be multiplied")
+        return record(.product, a, b, shape: a.shape)
+    }
+
+    func shifted(_ x: Value, by shift: Value) -> Value {
+        precondition(shift.shape[..<2] == x.shape[..<2], "a shift \(shift.shape) does not fit \(x.shape)")
+        return record(.shifted, x, shift, shape: x.shape)
+    }
 
     func modulated(_ x: Value, scale: Value, shift: Value) -> Value {
-        record(.modulated, x, scale, shift, shape: x.shape)
+        precondition(
+            scale.shape[..<2] == x.shape[..<2] && shift.shape[..<2] == x.shape[..<2],
+            "a scale \(scale.shape) and a shift \(shift.shape) do not fit \(x.shape)")
+        return record(.modulated, x, scale, shift, shape: x.shape)
     }
 
     func concatenated(_ parts: [Value], axis: Int) -> Value {

@@ -29,6 +29,7 @@ struct ProgramBuilder {
     ) throws(CompilationError) -> Program {
         var builder = ProgramBuilder(nodes, weights: weights)
         for index in nodes.indices where nodes[index].dependence.contains(.window) {
+            try builder.checkLayout(nodes[index])
             builder.values[index] = try builder.value(of: nodes[index])
         }
         guard let last = builder.values[nodes.count - 1] else {
@@ -46,6 +47,14 @@ struct ProgramBuilder {
         self.weights = weights
         var uses = [Int](repeating: 0, count: nodes.count)
         for operand in nodes.flatMap(\.operands) { uses[operand] += 1 }
+        // Whoever looks at an image in another way shares it with all who use the image.
+        for (index, node) in nodes.enumerated() {
+            switch node.operation {
+            case .reshaped, .transposed, .slice, .concatenated:
+                uses[index] = node.operands.reduce(uses[index]) { max($0, uses[$1]) }
+            default: break
+            }
+        }
         self.uses = uses
     }
 
@@ -92,6 +101,27 @@ struct ProgramBuilder {
             return x
         case .shared: throw unsupported(node, "a shared input is no image")
         }
+    }
+
+    /// Checks that images lie as an operation reads them, which their shapes alone need not show.
+    private func checkLayout(_ node: NetworkRecorder.Node) throws(CompilationError) {
+        let places = node.operands.filter { values[$0] != nil }
+        let (tokens, rank) = (
+            places.map { values[$0]?.isTokens == true }, places.first.map { nodes[$0].shape.count }
+        )
+        let fits =
+            switch node.operation {
+            case .linear, .layerNorm, .attention: !tokens.contains(false) && rank == 3
+            case .convolution(let layer):
+                !tokens.contains(true) && layer.stride <= (rank == 4 ? 2 : 1)
+                    && (rank == 4 || layer.padding == 0)
+            case .groupNorm, .shifted, .modulated: !tokens.contains(true)
+            case .averagePooled, .upsampled: !tokens.contains(true) && rank == 4
+            case .concatenated: Set(tokens).count <= 1 && (tokens.first != true || rank == 3)
+            case .sum, .product: Set(tokens).count <= 1
+            default: true
+            }
+        guard fits else { throw unsupported(node, "no kernel reads images that lie in this way") }
     }
 
     // MARK: Operands
@@ -156,7 +186,7 @@ struct ProgramBuilder {
         let x = x.awaitsGELU || (weights.kernel == 1 && x.expression.resampling != .same) ? plain(x) : x
         let size = x.expression.size
         let extent = { (n: Int) in (n + 2 * weights.padding - weights.kernel) / weights.stride + 1 }
-        let (rows, columns) = weights.kernel == 1 ? size : (extent(size.rows), extent(size.columns))
+        let (rows, columns) = (extent(size.rows), extent(size.columns))
         let new = newImage(channels: weights.outputs, rows: rows, columns: columns)
         steps.append(
             ConvolutionStep(
