@@ -9,7 +9,7 @@ struct UNetWeightsTests {
     /// Names and shapes show every configuration, but for the heads and for what has no effect.
     @Test func theConfigurationShows() async {
         await checkLaw(cases: 100) { generator in
-            let given = generator.configuration()
+            let given = generator.describableConfiguration()
             try given.validate()
             var expected = given
             expected.attentionResolutions = given.channelMultipliers.indices.map { 1 << $0 }
@@ -234,8 +234,8 @@ private func writeHole(_ configuration: UNetConfiguration, to url: URL) throws {
 }
 
 extension SeededGenerator {
-    /// A valid configuration of a network of modest size.
-    fileprivate mutating func configuration() -> UNetConfiguration {
+    /// A valid configuration of a network of any size; its weights are never made.
+    fileprivate mutating func describableConfiguration() -> UNetConfiguration {
         var configuration = UNetConfiguration()
         configuration.outputChannels = 2 * size(in: 0...3) + 1
         configuration.inputChannels = 2 * configuration.outputChannels

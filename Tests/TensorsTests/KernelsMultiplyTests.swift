@@ -27,11 +27,14 @@ struct KernelsMultiplyTests {
         var rightStride: Int { innerBlocks * lanes * lanes + gap }
         var resultStride: Int { rows * lanes + gap }
 
-        func result(_ kernels: voxel_kernels) -> [Float] {
+        /// The product, or with `times` above 1 its multiple: later products are added to the first.
+        func result(_ kernels: voxel_kernels, times: Int = 1) -> [Float] {
             let result = Numbers(unwritten: columnBlocks * resultStride - gap)
-            kernels.multiply(
-                rows, columnBlocks, innerBlocks, a.map { UnsafePointer<Float>?($0.start) }, offset, stride,
-                b.start, rightStride, result.start, resultStride)
+            for time in 0..<times {
+                kernels.multiply(
+                    rows, columnBlocks, innerBlocks, a.map { UnsafePointer<Float>?($0.start) }, offset, stride,
+                    b.start, rightStride, result.start, resultStride, time > 0)
+            }
             return (0..<columnBlocks).flatMap { block in
                 (0..<rows * lanes).map { result[block * resultStride + $0] }
             }
@@ -76,6 +79,9 @@ struct KernelsMultiplyTests {
                     try requireClose(
                         product.result(kernels), product.expected, tolerance: 6e-6,
                         "a product of \(columnBlocks) column and \(innerBlocks) inner blocks")
+                    try requireClose(
+                        product.result(kernels, times: 3), product.expected.map { 3 * $0 }, tolerance: 2e-5,
+                        "three times that product")
                 }
             }
         }
@@ -94,7 +100,8 @@ struct KernelsMultiplyTests {
                     let alone = Numbers(unwritten: lanes)
                     kernels.multiply(
                         1, 1, 3, starts, product.offset + row * 16, 16,
-                        product.b.start + block * product.rightStride, product.rightStride, alone.start, 16)
+                        product.b.start + block * product.rightStride, product.rightStride, alone.start, 16,
+                        false)
                     let place = (block * product.rows + row) * lanes
                     try #require(alone.values == Array(whole[place..<place + lanes]))
                 }

@@ -25,8 +25,7 @@ struct KernelsWinogradTests {
                 kernels.multiply(
                     tiles, 1, 1, [UnsafePointer(input.start)], frequency * stride, lanes,
                     transformed.start + frequency * lanes * lanes, lanes * lanes,
-                    output.start + frequency * stride,
-                    tiles * lanes)
+                    output.start + frequency * stride, tiles * lanes, false)
             }
             var moments = voxel_moments()
             let adds = Bool.random(using: &generator)
