@@ -13,8 +13,15 @@ struct AllCommand: ParsableCommand {
     @Option(help: "A Python with PyTorch.") var python = "python3"
 
     func run() throws {
-        print(table(try networks("published", size: 160) + networks("small", size: 96) + translation()))
-        print("\n" + (try layers()))
+        show(table(try networks("published", size: 160, repeats: 2) + networks("small", size: 96, repeats: 10)))
+        show(try layers())
+        show(table(try translation()))
+    }
+
+    /// Prints a table at once, for the next one may be long in coming.
+    private func show(_ table: String) {
+        print(table + "\n")
+        fflush(nil)
     }
 
     private typealias Row = (own: Measurement, peer: Double?)
@@ -22,10 +29,12 @@ struct AllCommand: ParsableCommand {
     private func table(_ rows: [Row]) -> String { rows.map(\.own).table(peer: rows.map(\.peer)) }
 
     /// A network with Winograd's form and without; the peer with the batch that suits it better.
-    private func networks(_ config: String, size: Int) throws -> [Row] {
+    private func networks(_ config: String, size: Int, repeats: Int) throws -> [Row] {
         let own = ["network", "--config", config, "--size", "\(size)"]
-        let peers = [1, threads].map { ["unet", "--config", config, "--size", "\(size)", "--batch", "\($0)"] }
-        return try inTurn(own: [own, own + ["--winograd-memory", "0"]], peers: peers)
+        let peers = Set([1, threads]).sorted().map {
+            ["unet", "--config", config, "--size", "\(size)", "--batch", "\($0)"]
+        }
+        return try inTurn(own: [own, own + ["--winograd-memory", "0"]], peers: peers, repeats: repeats)
     }
 
     private func translation() throws -> [Row] {
@@ -36,7 +45,7 @@ struct AllCommand: ParsableCommand {
 
     /// Makes our measurements and the peer's one after the other, and keeps each one's shortest.
     private func inTurn(
-        own: [[String]], peers: [[String]], repeats: Int = 2
+        own: [[String]], peers: [[String]], repeats: Int
     ) throws -> [Row] {
         let options = ["--threads", "\(threads)", "--repeat", "\(repeats)"]
         var (best, bestPeer): ([Measurement], Double?) = ([], nil)
@@ -65,7 +74,7 @@ struct AllCommand: ParsableCommand {
     }
 
     private func layers() throws -> String {
-        let options = ["--threads", "\(threads)", "--repeat", "5"]
+        let options = ["--threads", "\(threads)", "--repeat", "7"]
         let script = URL(filePath: #filePath).deletingLastPathComponent()
             .appending(path: "../../peer_layers.py").standardizedFileURL.path
         var best: LayerTimes?

@@ -3,28 +3,33 @@ struct LayerTimes: Codable {
     /// One layer.
     struct Layer: Codable {
         let layer: LayerCase
-        var seconds: Double
+        /// Of one.
         let work: Work
+        /// Seconds of the shortest runs of chains of three and of one.
+        let three, one: Double
+
+        var seconds: Double { (three - one) / 2 }
+
+        /// With the shorter of two measurements' runs.
+        func merged(with other: Layer) -> Layer {
+            Layer(layer: layer, work: work, three: min(three, other.three), one: min(one, other.one))
+        }
     }
 
-    var layers: [Layer]
+    let layers: [Layer]
     /// A product and little else.
-    var product: Layer
+    let product: Layer
     /// Bytes that are read in a second.
-    var bandwidth: Double
+    let bandwidth: Double
 
     /// Operations a second of a product.
     var peak: Double { product.work.operations / product.seconds }
 
     /// The better of two measurements of the same layers.
     func merged(with other: LayerTimes) -> LayerTimes {
-        var result = self
-        for (index, layer) in other.layers.enumerated() {
-            result.layers[index].seconds = min(layers[index].seconds, layer.seconds)
-        }
-        result.product.seconds = min(product.seconds, other.product.seconds)
-        result.bandwidth = max(bandwidth, other.bandwidth)
-        return result
+        LayerTimes(
+            layers: zip(layers, other.layers).map { $0.merged(with: $1) },
+            product: product.merged(with: other.product), bandwidth: max(bandwidth, other.bandwidth))
     }
 
     /// The layers as a table, with the peer's seconds by specification where they are known.
