@@ -1,3 +1,5 @@
+import ReferenceUNet
+
 /// How long layers take, and what the machine could do at most.
 struct LayerTimes: Codable {
     /// One layer.
@@ -47,8 +49,11 @@ struct LayerTimes: Codable {
         let header = [
             "layer", "ms", "PyTorch", "ratio", "GFLOP/s", "products, ms", "memory, ms", "of the floor",
         ]
+        let network = OperationCount.work(of: UNetArchitecture(.ct2mri), size: 160)
         return """
-            Products: \(text(peak / 1e9)) GFLOP/s. Memory: \(text(bandwidth / 1e9)) GB/s.
+            Products: \(text(peak / 1e9)) GFLOP/s. Memory: \(text(bandwidth / 1e9)) GB/s. The published network takes \
+            \(text(network.operations / 1e9)) GFLOP for a window of 160 x 160, \(text(network.products / 1e9)) \
+            of them left by Winograd's form: at least \(text(network.products / peak)) s.
 
             \(markdown(header, rows))
             """

@@ -21,17 +21,15 @@ enum NamedConfiguration: String, CaseIterable, ExpressibleByArgument {
         return configuration
     }
 
-    /// Calls `body` with a network of random weights, read from a file as a user's are.
+    /// A network of random weights, read from a file as a user's are.
     ///
     /// Another process writes the file, so that this one's peak of memory is that of reading and evaluating.
-    func withNetwork<Result>(
-        options: ComputeOptions, _ body: (UNet) async throws -> Result
-    ) async throws -> Result {
+    func network(options: ComputeOptions) throws -> UNet {
         let weights = FileManager.default.temporaryDirectory
             .appending(path: "benchmarks-\(UUID().uuidString).safetensors")
         defer { try? FileManager.default.removeItem(at: weights) }
         _ = try ChildProcess.ourselves(["write-weights", rawValue, weights.path])
-        return try await body(UNet(weights: weights, configuration: configuration, options: options))
+        return try UNet(weights: weights, configuration: configuration, options: options)
     }
 }
 

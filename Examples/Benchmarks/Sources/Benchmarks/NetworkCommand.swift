@@ -22,25 +22,24 @@ struct NetworkCommand: AsyncParsableCommand {
 
     private func measure() async throws -> [Measurement] {
         let compute = ComputeOptions(threads: options.threads, winogradMemory: winogradMemory)
-        return try await config.withNetwork(options: compute) { network in
-            let window = Window(size: size)
-            // Alone first: side by side takes more memory.
-            return [
-                try await measurement("one window at a time") {
-                    try await shortest(of: options.repeats) { _ = try window.evaluated(by: network) }
-                },
-                try await measurement("one window a thread") {
-                    try await shortest(of: options.repeats) {
-                        try await withThrowingTaskGroup { group in
-                            for _ in 0..<options.threads {
-                                group.addTask { _ = try window.evaluated(by: network) }
-                            }
-                            try await group.waitForAll()
+        let network = try config.network(options: compute)
+        let window = Window(size: size)
+        // Alone first: side by side takes more memory.
+        return [
+            try await measurement("one window at a time") {
+                try await shortest(of: options.repeats) { _ = try window.evaluated(by: network) }
+            },
+            try await measurement("one window a thread") {
+                try await shortest(of: options.repeats) {
+                    try await withThrowingTaskGroup { group in
+                        for _ in 0..<options.threads {
+                            group.addTask { _ = try window.evaluated(by: network) }
                         }
-                    } / Double(options.threads)
-                },
-            ]
-        }
+                        try await group.waitForAll()
+                    }
+                } / Double(options.threads)
+            },
+        ]
     }
 
     private func measurement(_ how: String, seconds: () async throws -> Double) async throws -> Measurement {

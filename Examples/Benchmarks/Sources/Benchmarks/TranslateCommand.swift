@@ -25,19 +25,18 @@ struct TranslateCommand: AsyncParsableCommand {
         let voxels = Tensor(shape: [slices, size, size], randomFrom: "source")
         let source = Volume(grid: VoxelGrid(shape: [size, size, slices]), voxels: voxels.values)
         let style = try StyleKey(of: source)
-        return try await config.withNetwork(options: ComputeOptions(threads: options.threads)) { network in
-            let sampler = SliceSampler(
-                scheduler: BrownianBridge(steps: steps), denoiser: UNetDenoiser(network),
-                corrector: ScoreCorrector(steps: 1, stepSize: 0.5), batchesInFlight: options.threads)
-            let seconds = try await shortest(of: options.repeats) {
-                _ = try await sampler.sample(from: source, conditioning: style)
-            }
-            let evaluations = slices * (2 * sampler.scheduler.timesteps.count - 1)
-            let window = OperationCount.work(of: UNetArchitecture(config.configuration), size: size)
-            return Measurement(
-                what: "translation, \(config), \(slices) slices of \(size) x \(size), \(steps) steps, ISTA",
-                threads: options.threads, seconds: seconds, operations: window.operations * Double(evaluations),
-                peakMemory: peakMemory())
+        let network = try config.network(options: ComputeOptions(threads: options.threads))
+        let sampler = SliceSampler(
+            scheduler: BrownianBridge(steps: steps), denoiser: UNetDenoiser(network),
+            corrector: ScoreCorrector(steps: 1, stepSize: 0.5), batchesInFlight: options.threads)
+        let seconds = try await shortest(of: options.repeats) {
+            _ = try await sampler.sample(from: source, conditioning: style)
         }
+        let evaluations = slices * (2 * sampler.scheduler.timesteps.count - 1)
+        let window = OperationCount.work(of: UNetArchitecture(config.configuration), size: size)
+        return Measurement(
+            what: "translation, \(config), \(slices) slices of \(size) x \(size), \(steps) steps, ISTA",
+            threads: options.threads, seconds: seconds, operations: window.operations * Double(evaluations),
+            peakMemory: peakMemory())
     }
 }
