@@ -2,6 +2,8 @@
 
 BRAIN =
 FILTER =
+PEER =
+PYTHON = python3
 
 .PHONY: help
 help: ## Say what there is to make
@@ -26,6 +28,12 @@ build: ## Build the voxelbridge command
 examples: ## Run the examples that need no system library
 	swift run -c release --package-path Examples/StandaloneSampler StandaloneSampler
 	swift run -c release --package-path Examples/GaussianMixture GaussianMixture
+
+.PHONY: bench
+bench: ## Time the network (beside PyTorch: PEER=bench.py PYTHON=python)
+	@.ci/setup
+	swift run -c release --package-path Examples/Benchmarks benchmarks all \
+		$(if $(PEER),--peer '$(PEER)' --python '$(PYTHON)')
 
 .PHONY: lint
 lint: ## Check the layout of the code

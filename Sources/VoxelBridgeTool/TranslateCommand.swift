@@ -84,9 +84,9 @@ struct TranslateCommand: AsyncParsableCommand {
                 throw FileFailure(
                     path: model, reason: "there is no such file; give a network's weights, or 'histogram'")
             }
-            logger.info("Reading \(model)")
-            let network = try UNet(
-                options.find(in: model), options: network.compute(threads: sampling.threads))
+            let weights = try options.find(in: model)
+            logger.info("Reading the weights in \(model)")
+            let network = try UNet(weights, options: network.compute(threads: sampling.threads))
             try await translate(
                 with: UNetDenoiser(network, parameterization: objective ?? .gradient),
                 styleBins: network.configuration.contextWidth ?? 128)

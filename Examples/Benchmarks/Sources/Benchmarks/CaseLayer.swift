@@ -1,0 +1,162 @@
+import Tensors
+
+/// The layer that a case stands for, joined as the network joins it.
+enum CaseLayer: Layer {
+    case convolution(Convolution)
+    case normalized(GroupNorm, Convolution)
+    case residual([ResidualLayer])
+    case transformer(TransformerLayer)
+
+    init(_ layer: LayerCase) {
+        let (inputs, outputs) = (layer.inputs, layer.outputs)
+        switch layer.kind {
+        case .convolution:
+            self = .convolution(Convolution("layer", inputs: inputs, outputs: outputs, kernel: [3, 3]))
+        case .pointwise:
+            self = .convolution(Convolution("layer", inputs: inputs, outputs: outputs, kernel: [1, 1]))
+        case .normalized:
+            self = .normalized(
+                GroupNorm("norm", channels: inputs),
+                Convolution("layer", inputs: inputs, outputs: outputs, kernel: [3, 3]))
+        case .residual: self = .residual([ResidualLayer("block", inputs: inputs, outputs: outputs)])
+        case .resampling:
+            self = .residual([
+                ResidualLayer("down", inputs: inputs, outputs: outputs, resampling: .down),
+                ResidualLayer("up", inputs: outputs, outputs: outputs, resampling: .up),
+            ])
+        case .transformer: self = .transformer(TransformerLayer(width: outputs))
+        }
+    }
+
+    var parameters: [Parameter] {
+        switch self {
+        case .convolution(let layer): layer.parameters
+        case .normalized(let norm, let layer): norm.parameters + layer.parameters
+        case .residual(let blocks): blocks.flatMap(\.parameters)
+        case .transformer(let layer): layer.parameters
+        }
+    }
+
+    /// `[1, inputs, size, size]` to `[1, outputs, size, size]`, with the time or the style key where it takes one.
+    func callAsFunction<A: LayerArithmetic>(_ x: A.Value, shared: A.Value?, with arithmetic: A) -> A.Value {
+        switch self {
+        case .convolution(let layer): return layer(x, with: arithmetic)
+        case .normalized(let norm, let layer):
+            return layer(arithmetic.silu(norm(x, with: arithmetic)), with: arithmetic)
+        case .residual(let blocks):
+            guard let shared else { preconditionFailure("a residual block needs the time") }
+            return blocks.reduce(x) { $1($0, time: shared, with: arithmetic) }
+        case .transformer(let layer):
+            guard let shared else { preconditionFailure("a transformer needs a style key") }
+            return layer(x, key: shared, with: arithmetic)
+        }
+    }
+}
+
+/// Two convolutions beside a shortcut, with a scale and a shift that the time gives in between.
+struct ResidualLayer: Layer {
+    enum Resampling { case down, up }
+
+    static let timeWidth = 512
+
+    private let resampling: Resampling?
+    private let outputs: Int
+    private let inputNorm, outputNorm: GroupNorm
+    private let inputConvolution, outputConvolution: Convolution
+    private let time: Linear
+    private let shortcut: Convolution?
+
+    init(_ path: String, inputs: Int, outputs: Int, resampling: Resampling? = nil) {
+        (self.resampling, self.outputs) = (resampling, outputs)
+        inputNorm = GroupNorm("\(path).norm1", channels: inputs)
+        inputConvolution = Convolution("\(path).conv1", inputs: inputs, outputs: outputs, kernel: [3, 3])
+        time = Linear("\(path).time", inputs: Self.timeWidth, outputs: 2 * outputs)
+        outputNorm = GroupNorm("\(path).norm2", channels: outputs)
+        outputConvolution = Convolution("\(path).conv2", inputs: outputs, outputs: outputs, kernel: [3, 3])
+        shortcut =
+            inputs == outputs
+            ? nil : Convolution("\(path).shortcut", inputs: inputs, outputs: outputs, kernel: [1, 1])
+    }
+
+    var parameters: [Parameter] {
+        inputNorm.parameters + inputConvolution.parameters + time.parameters + outputNorm.parameters
+            + outputConvolution.parameters + (shortcut?.parameters ?? [])
+    }
+
+    func callAsFunction<A: LayerArithmetic>(_ x: A.Value, time t: A.Value, with arithmetic: A) -> A.Value {
+        let resample = { (x: A.Value) in
+            switch resampling {
+            case nil: x
+            case .down: arithmetic.averagePooled(x)
+            case .up: arithmetic.upsampled(x)
+            }
+        }
+        var main = resample(arithmetic.silu(inputNorm(x, with: arithmetic)))
+        var side = resample(x)
+        main = inputConvolution(main, with: arithmetic)
+        let told = time(arithmetic.silu(t), with: arithmetic)
+        main = arithmetic.modulated(
+            outputNorm(main, with: arithmetic), scale: arithmetic.slice(told, axis: 1, 0..<outputs),
+            shift: arithmetic.slice(told, axis: 1, outputs..<2 * outputs))
+        main = outputConvolution(arithmetic.silu(main), with: arithmetic)
+        if let shortcut { side = shortcut(side, with: arithmetic) }
+        return arithmetic.sum(side, main)
+    }
+}
+
+/// Attention among pixels, attention to a style key, and a gated network, each added to what it is given.
+struct TransformerLayer: Layer {
+    static let (keyTokens, keyWidth, headChannels) = (3, 128, 64)
+
+    private let width: Int
+    private let norm: GroupNorm
+    private let input, output: Convolution
+    private let norms: [LayerNorm]
+    /// Queries, keys, values and output, of attention among pixels and of attention to the key.
+    private let own, styled: [Linear]
+    private let gate, forward: Linear
+
+    init(width: Int) {
+        self.width = width
+        norm = GroupNorm("norm", channels: width, epsilon: 1e-6)
+        input = Convolution("in", inputs: width, outputs: width, kernel: [1, 1])
+        output = Convolution("out", inputs: width, outputs: width, kernel: [1, 1])
+        norms = (1...3).map { LayerNorm("norm\($0)", width: width) }
+        let attention = { (name: String, context: Int) in
+            [("q", width), ("k", context), ("v", context), ("o", width)].map { part, inputs in
+                Linear("\(name).\(part)", inputs: inputs, outputs: width, hasBias: part == "o")
+            }
+        }
+        (own, styled) = (attention("own", width), attention("styled", Self.keyWidth))
+        gate = Linear("gate", inputs: width, outputs: 8 * width)
+        forward = Linear("forward", inputs: 4 * width, outputs: width)
+    }
+
+    var parameters: [Parameter] {
+        norm.parameters + input.parameters + output.parameters + norms.flatMap(\.parameters)
+            + (own + styled + [gate, forward]).flatMap(\.parameters)
+    }
+
+    func callAsFunction<A: LayerArithmetic>(_ x: A.Value, key: A.Value, with arithmetic: A) -> A.Value {
+        let shape = arithmetic.shape(of: x)
+        let attend = { (parts: [Linear], x: A.Value, context: A.Value) in
+            parts[3](
+                arithmetic.attention(
+                    queries: parts[0](x, with: arithmetic), keys: parts[1](context, with: arithmetic),
+                    values: parts[2](context, with: arithmetic), heads: width / Self.headChannels),
+                with: arithmetic)
+        }
+        let projected = input(norm(x, with: arithmetic), with: arithmetic)
+        var h = arithmetic.transposed(arithmetic.reshaped(projected, [1, width, shape[2] * shape[3]]))
+        let normed = norms[0](h, with: arithmetic)
+        h = arithmetic.sum(h, attend(own, normed, normed))
+        h = arithmetic.sum(h, attend(styled, norms[1](h, with: arithmetic), key))
+        let both = gate(norms[2](h, with: arithmetic), with: arithmetic)
+        let product = arithmetic.product(
+            arithmetic.slice(both, axis: 2, 0..<4 * width),
+            arithmetic.gelu(arithmetic.slice(both, axis: 2, 4 * width..<8 * width)))
+        h = arithmetic.sum(h, forward(product, with: arithmetic))
+        return arithmetic.sum(
+            x, output(arithmetic.reshaped(arithmetic.transposed(h), shape), with: arithmetic))
+    }
+}

@@ -1,0 +1,69 @@
+import Foundation
+
+/// How long something took.
+struct Measurement: Codable {
+    let what: String
+    let threads: Int
+    /// Of the shortest run, for one of what is counted.
+    var seconds: Double
+    /// As they are defined, whatever was done in their place.
+    let operations: Double
+    /// Bytes that the process held in memory, at most, until then.
+    var peakMemory: Int
+}
+
+/// The seconds of the shortest of several runs, after one to warm up.
+func shortest(of repeats: Int, _ run: () async throws -> Void) async rethrows -> Double {
+    try await run()
+    var shortest = Double.infinity
+    for _ in 0..<repeats { shortest = min(shortest, try await seconds(run)) }
+    return shortest
+}
+
+/// The seconds that something takes.
+func seconds(_ run: () async throws -> Void) async rethrows -> Double {
+    let clock = ContinuousClock()
+    let start = clock.now
+    try await run()
+    return (clock.now - start) / .seconds(1)
+}
+
+/// The bytes that this process held in memory at most, files that are mapped included.
+func peakMemory() -> Int {
+    var usage = rusage()
+    #if canImport(Darwin)
+        getrusage(RUSAGE_SELF, &usage)
+        return usage.ru_maxrss
+    #else
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return usage.ru_maxrss << 10  // It counts in KiB here.
+    #endif
+}
+
+/// A table in Markdown; all columns but the first are numbers.
+func markdown(_ header: [String], _ rows: [[String]]) -> String {
+    let line = { (cells: [String]) in "| " + cells.joined(separator: " | ") + " |" }
+    let rule = "|---|" + String(repeating: "---:|", count: header.count - 1)
+    return ([line(header), rule] + rows.map(line)).joined(separator: "\n")
+}
+
+/// A number with three significant digits, or more before the point.
+func text(_ number: Double) -> String {
+    let digits = number >= 100 ? 0 : number >= 10 ? 1 : number >= 1 ? 2 : 3
+    return String(format: "%.\(digits)f", number)
+}
+
+extension [Measurement] {
+    /// The measurements as a table, with the peer's seconds beside each where they are known.
+    func table(peer: [Double?]) -> String {
+        markdown(
+            ["", "threads", "seconds", "PyTorch", "ratio", "GFLOP/s", "peak memory"],
+            zip(self, peer).map { own, peer in
+                [
+                    own.what, "\(own.threads)", text(own.seconds), peer.map(text) ?? "",
+                    peer.map { text($0 / own.seconds) } ?? "", text(own.operations / own.seconds / 1e9),
+                    text(Double(own.peakMemory) / 1e9) + " GB",
+                ]
+            })
+    }
+}

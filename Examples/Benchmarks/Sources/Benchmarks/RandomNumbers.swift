@@ -1,0 +1,27 @@
+import Tensors
+
+extension Tensor {
+    /// Numbers for a parameter that follow from its name: of standard deviation 0.05, and around 1 for the scales of
+    /// normalisations, so that no network's output overflows or vanishes.
+    init(random parameter: Parameter) {
+        let isScale = parameter.shape.count == 1 && parameter.name.hasSuffix(".weight")
+        self.init(
+            shape: parameter.shape, randomFrom: parameter.name, around: isScale ? 1 : 0, deviation: 0.05)
+    }
+
+    /// Evenly distributed numbers that follow from a name.
+    init(shape: [Int], randomFrom name: String, around mean: Float = 0, deviation: Float = 0.5) {
+        var state = name.utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+        let halfWidth = deviation * Float(3).squareRoot()
+        let count = shape.reduce(1, *)
+        let values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+            for index in 0..<count {
+                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                let unit = Float(Int32(truncatingIfNeeded: state >> 32)) / Float(1 << 31)
+                buffer[index] = mean + halfWidth * unit
+            }
+            initialized = count
+        }
+        self.init(shape: shape, values: values)
+    }
+}

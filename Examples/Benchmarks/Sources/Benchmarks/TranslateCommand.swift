@@ -1,0 +1,42 @@
+import ArgumentParser
+import Foundation
+import ReferenceUNet
+import SliceSampling
+import StyleKeys
+import Tensors
+
+/// Times a whole translation, with alignment of the slices: S + (S - 1) evaluations of each window.
+struct TranslateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "translate", abstract: "Times the translation of a volume, one correction a step.")
+
+    @Option(help: "The network: published or small.") var config = NamedConfiguration.small
+    @Option(help: "Rows and columns of a slice, a multiple of 4.") var size = 96
+    @Option(help: "Slices of the volume.") var slices = 24
+    @Option(help: "Steps of the sampler.") var steps = 10
+    @OptionGroup var options: MeasuringOptions
+
+    func run() async throws {
+        let measurements = [try await measure()]
+        try options.print(measurements) { $0.table(peer: $0.map { _ in nil }) }
+    }
+
+    private func measure() async throws -> Measurement {
+        let voxels = Tensor(shape: [slices, size, size], randomFrom: "source")
+        let source = Volume(grid: VoxelGrid(shape: [size, size, slices]), voxels: voxels.values)
+        let style = try StyleKey(of: source)
+        let network = try config.network(options: ComputeOptions(threads: options.threads))
+        let sampler = SliceSampler(
+            scheduler: BrownianBridge(steps: steps), denoiser: UNetDenoiser(network),
+            corrector: ScoreCorrector(steps: 1, stepSize: 0.5), batchesInFlight: options.threads)
+        let seconds = try await shortest(of: options.repeats) {
+            _ = try await sampler.sample(from: source, conditioning: style)
+        }
+        let evaluations = slices * (2 * sampler.scheduler.timesteps.count - 1)
+        let window = OperationCount.work(of: UNetArchitecture(config.configuration), size: size)
+        return Measurement(
+            what: "translation, \(config), \(slices) slices of \(size) x \(size), \(steps) steps, ISTA",
+            threads: options.threads, seconds: seconds, operations: window.operations * Double(evaluations),
+            peakMemory: peakMemory())
+    }
+}
