@@ -31,7 +31,7 @@ struct ReferenceGradientTests {
     }
 }
 
-private func norm(_ values: [Float]) -> Double {
+func norm(_ values: [Float]) -> Double {
     values.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
 }
 

@@ -9,7 +9,7 @@ extension GradientTape {
     }
 
     /// The same numbers, read otherwise.
-    private func view(_ x: Value, shape: [Int], isTokens: Bool) -> Value {
+    func view(_ x: Value, shape: [Int], isTokens: Bool) -> Value {
         record(x.data, shape: shape, isTokens: isTokens, from: [x]) { [self] in add($0, to: x) }
     }
 

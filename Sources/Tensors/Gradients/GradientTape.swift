@@ -69,7 +69,10 @@ final class GradientTape: LayerArithmetic {
 
     /// A part of the network of which only inputs and result are kept, where that is asked for.
     func segment(_ inputs: [Value], _ body: @escaping ([Value]) -> Value) -> Value {
-        guard recomputes, !isWithinSegment else { return body(inputs) }
+        // Either way what reaches an input from inside is added up first, so the gradients have the same bits.
+        guard recomputes, !isWithinSegment else {
+            return body(inputs.map { view($0, shape: $0.shape, isTokens: $0.isTokens) })
+        }
         isWithinSegment = true
         isRecording = false
         let result = body(inputs)
