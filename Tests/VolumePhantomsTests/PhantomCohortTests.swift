@@ -1,0 +1,4 @@
+import Testing
+import VolumePhantoms
+
+struct PhantomCohortTests {}
