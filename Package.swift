@@ -78,7 +78,7 @@ let package = Package(
             name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "Tensors", "TestSupport"]),
         .testTarget(
             name: "VoxelBridgeToolTests",
-            dependencies: ["VoxelBridgeTool", "VolumeTranslation", "Tensors", "TestSupport"]),
+            dependencies: ["VoxelBridgeTool", "VolumeTranslation", "VolumePhantoms", "Tensors", "TestSupport"]),
         .testTarget(name: "PackageTests", dependencies: ["TestSupport"]),
     ]
 )

@@ -21,11 +21,11 @@ struct AnalyticBrain {
 
     private static let cerebrum = Ellipsoid([0, -16, 20], radii: [68, 88, 58])
     private static let temporalLobe = Ellipsoid([45, -14, -22], radii: [24, 40, 23])
-    private static let basalCistern = Ellipsoid([0, -20, -37], radii: [24, 30, 24])
+    private static let basalCistern = Ellipsoid([0, -20, -38], radii: [21, 25, 21])
     private static let cerebellum = Ellipsoid([0, -64, -39], radii: [52, 33, 23])
     private static let hemisphere = Ellipsoid([24, -64, -41], radii: [29, 31, 22])
     private static let stem = Tube([0, -20, -12], [0, -36, -64], radii: (12, 8))
-    private static let pons = Ellipsoid([0, -24, -33], radii: [17, 13, 14])
+    private static let pons = Ellipsoid([0, -23, -34], radii: [17, 13, 14])
     private static let cord = Tube([0, -36, -64], [0, -42, -140], radii: (7, 5.5))
 
     /// How far a point lies inside the brain as a glove would: furrows closed, the parts joined.
@@ -82,10 +82,10 @@ struct AnalyticBrain {
 
     /// The distance from the fissure above the temporal lobe, at whose floor the insula lies.
     private func lateralFissure(at q: SIMD3<Float>) -> Depth {
-        let rise = q.z - (-8 + 0.42 * (q.y + 4))
+        let rise = q.z - (-8 + 0.42 * (q.y + 4) - 0.4 * (q.x - 50))
         let inwards = max(37 - q.x, 0)
         let along = max(abs(q.y + 2) - 30, 0)
-        return (rise * rise * 0.85 + inwards * inwards + along * along).squareRoot() - 1.4 * folds.opening
+        return (rise * rise * 0.75 + inwards * inwards + along * along).squareRoot() - 1.1 * folds.opening
     }
 
     private static let callosum = Ellipsoid([0, -8, 4], radii: [30, 42, 26])
@@ -141,8 +141,10 @@ struct AnalyticBrain {
         guard depth > -width else { return }
         let angle = atan2(p.z + 36, -(p.y + 44))
         let bend = 0.12 * sin(abs(p.x) * 0.14 + folds.phases.right[0].x)
-        let leaf = 0.5 + 0.5 * sin(24 * (angle + bend))
-        mix.put(.grey, cover(depth - 2.2 * leaf * leaf * leaf, width: width))
-        mix.put(.white, cover(depth - 3.5 - 9 * leaf, width: width))
+        let leaf = 0.5 + 0.5 * sin(20 * (angle + bend))
+        // Where the leaves meet there are none.
+        let reach = min(max((length(p - [p.x, -44, -36]) - 10) / 14, 0), 1)
+        mix.put(.grey, cover(depth - 2.2 * reach * leaf * leaf * leaf, width: width))
+        mix.put(.white, cover(depth - 3.5 - 8 * reach * leaf, width: width))
     }
 }

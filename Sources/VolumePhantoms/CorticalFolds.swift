@@ -29,8 +29,8 @@ struct CorticalFolds {
     ///   - hull: the ellipsoid whose surface the furrows run in from.
     ///   - depth: how far the point lies inside the brain.
     func depth(at p: SIMD3<Float>, below hull: Ellipsoid, depth: Depth) -> Depth {
-        // Furrows end at 20 mm; all that is deeper lies far from them.
-        guard depth < 26 else { return 26 }
+        // Furrows end at 21 mm; all that is deeper than this is white.
+        guard depth < 27 else { return 27 }
         let radius = max(hull.radius(at: p), 0.3)
         let surface = hull.centre + (p - hull.centre) / radius
         let side = p.x < 0 ? phases.left : phases.right
@@ -43,7 +43,7 @@ struct CorticalFolds {
         let outwards = (p - hull.centre) / max(length(p - hull.centre), 1)
         let along = slope - outwards * (slope * outwards).sum()
         let distance = abs(gyroid) / (wave * max(length(along), 0.45)) * radius
-        let floor = 13 + 5 * sin(surface.x * 0.09 + side[0].y) * sin(surface.y * 0.08 + side[1].z)
+        let floor = 15 + 6 * sin(surface.x * 0.09 + side[0].y) * sin(surface.y * 0.08 + side[1].z)
         let beyond = max(depth - floor, 0)
         let halfWidth = opening * (0.45 + 0.9 * exp(-max(depth, 0) / 4))
         return (distance * distance + beyond * beyond).squareRoot() - halfWidth
@@ -55,6 +55,10 @@ extension SIMD3<Float> {
     fileprivate var turned: Self { [y, z, x] }
 }
 
-private func sin(_ v: SIMD3<Float>) -> SIMD3<Float> { [Foundation.sin(v.x), Foundation.sin(v.y), Foundation.sin(v.z)] }
+private func sin(_ v: SIMD3<Float>) -> SIMD3<Float> {
+    [Foundation.sin(v.x), Foundation.sin(v.y), Foundation.sin(v.z)]
+}
 
-private func cos(_ v: SIMD3<Float>) -> SIMD3<Float> { [Foundation.cos(v.x), Foundation.cos(v.y), Foundation.cos(v.z)] }
+private func cos(_ v: SIMD3<Float>) -> SIMD3<Float> {
+    [Foundation.cos(v.x), Foundation.cos(v.y), Foundation.cos(v.z)]
+}

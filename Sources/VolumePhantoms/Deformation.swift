@@ -6,10 +6,10 @@ import Foundation
 /// ## Law
 /// The map is one to one, and the determinant of its Jacobian is above zero everywhere. For a wave
 /// `a sin(k p + phase)` the derivative's norm is at most `|a| |k|`. The sum of these over all waves is held to
-/// ``slope``, below one, so that I + grad u is never singular; and the determinant of A is above zero.
-struct Deformation {
+/// ``slope`` times the strength, below one, so that I + grad u is never singular; and the determinant of A is above zero.
+package struct Deformation {
     /// The most by which neighbouring points part or meet, per millimetre of their distance.
-    static let slope = 0.4
+    package static let slope = 0.4
 
     /// One wave of displacement.
     struct Wave {
@@ -26,7 +26,7 @@ struct Deformation {
 
     /// The deformation of a subject.
     ///
-    /// - Parameter strength: 0 for none, 1 for heads as different as those of healthy adults.
+    /// - Parameter strength: 0 for none, 1 for heads as different as those of healthy adults, 2 at most.
     init(_ random: SubjectRandom, strength: Double) {
         waves = Self.waves(random, strength: strength)
         // Rotations of up to 0.08 (4.6 degrees), sizes from 93 to 107 %, and shifts of up to 3 mm.
@@ -42,7 +42,7 @@ struct Deformation {
 
     /// Where a point goes to, in millimetres.
     @inline(__always)
-    func callAsFunction(_ point: SIMD3<Float>) -> SIMD3<Float> {
+    package func callAsFunction(_ point: SIMD3<Float>) -> SIMD3<Float> {
         var p = point
         for wave in waves {
             p += wave.amplitude * sin((wave.frequency * point).sum() + wave.phase)

@@ -6,7 +6,7 @@ import Volumes
 /// envelope of parabolas along each axis in turn. O(n).
 ///
 /// - Returns: infinity everywhere where the set is empty.
-func distances(to isMember: [Bool], shape: SIMD3<Int>) -> [Float] {
+package func distances(to isMember: [Bool], shape: SIMD3<Int>) -> [Float] {
     var squares = isMember.map { $0 ? Float(0) : .infinity }
     let longest = shape.max()
     var line = [Float](repeating: 0, count: longest)

@@ -60,14 +60,15 @@ public struct PhantomCohort: Sendable {
         precondition(UInt32(exactly: number) != nil, "a subject's number must be from 0 to 2^32 - 1")
         let random = SubjectRandom(seed: seed, subject: number)
         let style = PhantomStyle(random, from: acquisition)
-        let scan = PhantomScan(tissues(random), on: grid, style: style, random: random)
+        let scan = PhantomScan(tissues(of: number, random), on: grid, style: style, random: random)
         return PhantomSubject(
             number: number, style: style, source: scan.source(source), target: scan.target, mask: scan.mask)
     }
 
-    /// Where the tissues of a subject come from in the anatomy, in millimetres: a point in the world of the
-    /// subject's volumes goes to a point of the anatomy.
-    func map(_ random: SubjectRandom) -> Deformation { Deformation(random, strength: deformation) }
+    /// From the world of a subject's volumes to the anatomy's, both in millimetres about their middles.
+    package func deformation(ofSubject number: Int) -> Deformation {
+        Deformation(SubjectRandom(seed: seed, subject: number), strength: deformation)
+    }
 }
 
 /// One subject of a cohort.
@@ -86,8 +87,8 @@ public struct PhantomSubject: Sendable {
 
 extension PhantomCohort {
     /// The tissues of a subject at each voxel of the grid.
-    private func tissues(_ random: SubjectRandom) -> [TissueMix] {
-        let map = map(random)
+    private func tissues(of number: Int, _ random: SubjectRandom) -> [TissueMix] {
+        let map = deformation(ofSubject: number)
         let (centre, width) = (anatomy.centre, Float(grid.spacing.x))
         switch anatomy.form {
         case .analytic:

@@ -1,6 +1,11 @@
 /// What a subject is for: to train on, to choose a model by, or to judge it by.
 public enum SubjectSplit: String, CaseIterable, Sendable {
-    case train, validation, test
+    /// To train on.
+    case train
+    /// To choose a model by.
+    case validation
+    /// To judge it by.
+    case test
 
     /// What each subject of a cohort is for: the first ones to train on, then those for validation, then for test.
     /// Subjects are drawn independently, so that their order says nothing of them.

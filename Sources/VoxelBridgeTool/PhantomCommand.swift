@@ -158,7 +158,8 @@ private struct CohortFolder {
             return
         }
         guard isFolder.boolValue else {
-            throw ValidationError("the output, \(url.path), is there already and is no folder; give it another name")
+            throw ValidationError(
+                "the output, \(url.path), is there already and is no folder; give it another name")
         }
         let files = try FileManager.default.contentsOfDirectory(atPath: url.path)
         guard files.isEmpty || files.contains(manifest.lastPathComponent) else {
@@ -179,7 +180,8 @@ private struct CohortFolder {
     func write(_ subject: PhantomSubject) throws {
         let name = name(subject.number)
         for (volume, part) in [(subject.source, "source"), (subject.target, "target"), (subject.mask, "mask")] {
-            try volume.write(to: url.appending(path: file(name, part)), text: "voxelbridge phantom, a made-up head")
+            try volume.write(
+                to: url.appending(path: file(name, part)), text: "voxelbridge phantom, a made-up head")
         }
     }
 

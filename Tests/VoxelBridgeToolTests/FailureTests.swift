@@ -92,6 +92,16 @@ struct FailureTests {
         Misuse("montage @brain.nii --labels one,two --output @out.png", "--labels names 2 rows"),
         Misuse("montage @brain.nii --output @out.jpg", "must end in .png"),
         Misuse("montage @brain.nii --output @out.png --point 1,2", "three numbers"),
+        Misuse("phantom --output @new --subjects 0", "--subjects must be from 1 to 9999, and is 0"),
+        Misuse("phantom --output @new --shape 96x96", "--shape must be three numbers", "96x96"),
+        Misuse("phantom --output @new --shape 96x96x4", "from 8 to 1024"),
+        Misuse("phantom --output @new --spacing 0", "--spacing must be above zero"),
+        Misuse("phantom --output @new --validation 0.5 --test 0.5", "--validation and --test", "below 1"),
+        Misuse("phantom --output @new --threads 0", "--threads must be from 1"),
+        Misuse("phantom --output @new --source skull", "window", "head", "brain"),
+        Misuse("phantom --output @nowhere/new", "nowhere", "create it first"),
+        Misuse("phantom --output @brain.nii", "brain.nii, is there already and is no folder"),
+        Misuse("phantom --output @.", "holds other files", "no manifest.csv"),
         Misuse(
             "predict @text.safetensors @text.safetensors --model @text.safetensors --config @config.json",
             "would overwrite the input"),
@@ -126,6 +136,8 @@ struct FailureTests {
         Misuse("evaluate @brain.nii @flat.nii", "12 x 14 x 10", "4 x 4 x 4"),
         Misuse("evaluate @brain.nii @brain.nii --mask @flat.nii", "mask", "4 x 4 x 4"),
         Misuse("montage @missing.nii --output @out.png", "missing.nii"),
+        Misuse("phantom --output @new --anatomy @missing.nii", "missing.nii"),
+        Misuse("phantom --output @new --anatomy @flat.nii", "flat.nii: no brain was found"),
     ])
     func failedWorkEndsWith1(_ misuse: Misuse) async throws { try await check(misuse, status: 1) }
 
