@@ -19,7 +19,7 @@ struct AnalyticBrain {
         folds = CorticalFolds(random, opening: 0.7 + 0.8 * age)
     }
 
-    private static let cerebrum = Ellipsoid([0, -16, 20], radii: [68, 88, 58])
+    private static let cerebrum = Ellipsoid([0, -16, 20], radii: [66, 86, 57])
     private static let temporalLobe = Ellipsoid([45, -14, -22], radii: [24, 40, 23])
     private static let basalCistern = Ellipsoid([0, -20, -38], radii: [21, 25, 21])
     private static let cerebellum = Ellipsoid([0, -64, -39], radii: [52, 33, 23])

@@ -18,7 +18,7 @@ struct AnalyticHead {
         cranium.putSoftParts(into: &mix, head: head, width: width)
         if hull < -3 { putFace(into: &mix, at: p, q, width: width) }
         cranium.putSkull(into: &mix, brain: canal, width: width)
-        if hull < 0 { putBase(into: &mix, at: p, q, hull: hull, width: width) }
+        if hull < 0 { putBase(into: &mix, at: p, q, hull: hull, head: head, width: width) }
         guard canal > -width else { return mix }
         brain.put(into: &mix, at: p, width: width)
         mix.brain = cover(hull, width: width)
@@ -100,21 +100,22 @@ struct AnalyticHead {
     // MARK: Base of the skull
 
     private func putBase(
-        into mix: inout TissueMix, at p: SIMD3<Float>, _ q: SIMD3<Float>, hull: Depth, width: Float
+        into mix: inout TissueMix, at p: SIMD3<Float>, _ q: SIMD3<Float>, hull: Depth, head: Depth, width: Float
     ) {
         guard p.z < 10 else { return }
+        let deep = head - 4
         let petrous = min(Self.petrous.depth(at: q), -hull - 1)
-        mix.put(.bone, cover(max(petrous, Self.mastoid.depth(at: q)), width: width))
+        mix.put(.bone, cover(min(max(petrous, Self.mastoid.depth(at: q)), deep), width: width))
         let sphenoid = max(Self.sphenoidSinus.depth(at: q), Self.frontalSinus.depth(at: q))
-        mix.put(.bone, cover(min(sphenoid + 3, -hull - 1), width: width))
+        mix.put(.bone, cover(min(sphenoid + 3, -hull - 1, deep), width: width))
         // Cells of air in the mastoid, which are smaller than a voxel.
-        mix.put(.air, 0.6 * cover(Self.mastoid.depth(at: q) - 3, width: width))
-        mix.put(.air, cover(max(min(sphenoid, -hull - 3), Self.earCanal.depth(at: q)), width: width))
+        mix.put(.air, 0.6 * cover(min(Self.mastoid.depth(at: q), deep) - 3, width: width))
+        mix.put(.air, cover(max(min(sphenoid, -hull - 3, deep - 3), Self.earCanal.depth(at: q)), width: width))
     }
 
     private static let petrous = Tube([62, -30, -48], [14, -8, -38], radii: (12, 7))
-    private static let mastoid = Ellipsoid([58, -38, -56], radii: [11, 14, 17])
+    private static let mastoid = Ellipsoid([53, -38, -55], radii: [10, 13, 15])
     private static let earCanal = Tube([50, -22, -48], [100, -26, -48], radius: 3.5)
     private static let sphenoidSinus = Ellipsoid([7, 22, -38], radii: [8, 12, 10])
-    private static let frontalSinus = Ellipsoid([10, 76, -18], radii: [10, 7, 12])
+    private static let frontalSinus = Ellipsoid([9, 68, -20], radii: [9, 6, 10])
 }

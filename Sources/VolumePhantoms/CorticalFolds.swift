@@ -34,7 +34,10 @@ struct CorticalFolds {
         let radius = max(hull.radius(at: p), 0.3)
         let surface = hull.centre + (p - hull.centre) / radius
         let side = p.x < 0 ? phases.left : phases.right
-        let bent = surface + 7 * sin(surface.turned * 0.06 + side[1]) + 2.5 * sin(surface * 0.19 + side[0])
+        // Bent along the hull, and inwards too: the last term changes with depth.
+        let bent =
+            surface + 7 * sin(surface.turned * 0.06 + side[1]) + 2.5 * sin(surface * 0.19 + side[0])
+            + 2 * sin(p.turned * 0.2 + side[1])
         let wave = 2 * Float.pi / Self.period
         let (s, c) = (sin(bent * wave + side[0]), cos(bent * wave + side[0]))
         let gyroid = (s * c.turned).sum()

@@ -9,7 +9,7 @@ import Foundation
 /// ``slope`` times the strength, below one, so that I + grad u is never singular; and the determinant of A is above zero.
 package struct Deformation {
     /// The most by which neighbouring points part or meet, per millimetre of their distance.
-    package static let slope = 0.4
+    package static let slope = 0.3
 
     /// One wave of displacement.
     struct Wave {

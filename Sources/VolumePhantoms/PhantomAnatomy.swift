@@ -23,10 +23,11 @@ public struct PhantomAnatomy: Sendable {
     /// - Complexity: O(n) in the image's voxels; seconds for a brain at 1 mm.
     public init(t1: Volume) throws { form = .segmented(try SegmentedHead(t1: t1)) }
 
-    /// The size of a box that holds the head of any subject, in millimetres.
+    /// The size of a box that holds the head of most subjects, in millimetres: from the vertex to the upper jaw of
+    /// the analytic one.
     public var extent: SIMD3<Double> {
         switch form {
-        case .analytic: [190, 226, 226]
+        case .analytic: [196, 234, 232]
         case .segmented(let head): head.extent
         }
     }

@@ -10,27 +10,22 @@ struct PhantomCommand: AsyncParsableCommand {
         commandName: "phantom",
         abstract: "Make up subjects with a CT and a T1 image each, and list them for training.",
         discussion: """
-            Every subject has a head of its own: one anatomy, smoothly deformed, on a grid of its own millimetres. \
-            The source is a CT in Hounsfield units; the target is a skull-stripped T1 image whose contrast, \
-            bias field, noise and slice gains differ from subject to subject; the mask is the brain. The \
-            same seed gives the same subjects to the bit, however many there are.
+            Every subject has a head of its own, deformed from one anatomy. The source is a CT in Hounsfield \
+            units; the target a skull-stripped T1 image, whose contrast, bias field, noise and slice gains \
+            differ from subject to subject; the mask is the brain. The same seed gives the same subjects to \
+            the bit, however many there are.
 
               voxelbridge phantom --subjects 40 --shape 96x96x96 --seed 1 --output cohort
 
-            writes cohort/sub-0001_source.nii.gz, sub-0001_target.nii.gz, sub-0001_mask.nii.gz and so on, and \
-            cohort/manifest.csv:
+            The folder then holds sub-0001_source.nii.gz, sub-0001_target.nii.gz, sub-0001_mask.nii.gz and so \
+            on, and manifest.csv with the columns subject, split, source, target, mask. Look at a pair:
 
-              subject,split,source,target,mask
-              sub-0001,train,sub-0001_source.nii.gz,sub-0001_target.nii.gz,sub-0001_mask.nii.gz
+              cd cohort
+              voxelbridge montage sub-0001_source.nii.gz sub-0001_target.nii.gz --output pair.png
 
-            The head is made of formulas, or, with --anatomy, about a real brain. Sources: window (the head \
-            in the window of 0 to 80 HU that brain is read in, which leaves grey and white matter apart when \
-            intensities are scaled), head (all CT numbers, as a scanner stores them), brain (the window, \
-            skull-stripped).
-
-            Look at a pair:
-              voxelbridge montage cohort/sub-0001_source.nii.gz cohort/sub-0001_target.nii.gz \\
-                  --output pair.png
+            A source shows the head in the window of 0 to 80 HU that brain is read in (window), all CT numbers \
+            as a scanner stores them (head), or the window skull-stripped (brain). With the window grey and \
+            white matter stay apart when intensities are scaled for a network.
             """)
 
     @Option(help: "The folder to write into: a new one, an empty one, or an earlier cohort, which is replaced.")
@@ -61,7 +56,7 @@ struct PhantomCommand: AsyncParsableCommand {
     var test = 0.1
 
     @Option(help: "Subjects made at the same time. (default: one a core)")
-    var threads = ProcessInfo.processInfo.activeProcessorCount
+    var threads: Int?
 
     @OptionGroup(title: "Messages")
     var logging: LoggingOptions
@@ -88,7 +83,7 @@ struct PhantomCommand: AsyncParsableCommand {
                 "--validation and --test must not be negative and leave a share to train on: their sum is "
                     + "\(validation + test), and must be below 1")
         }
-        guard (1...1024).contains(threads) else {
+        if let threads, !(1...1024).contains(threads) {
             throw ValidationError("--threads must be from 1 to 1024, and is \(threads)")
         }
     }
@@ -96,6 +91,7 @@ struct PhantomCommand: AsyncParsableCommand {
     func run() async throws {
         let folder = CohortFolder(URL(filePath: output))
         try folder.check()
+        let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
         let cohort = PhantomCohort(
             seed: seed, shape: extents!, spacing: spacing, anatomy: try readAnatomy(), source: source)
         logging.logger.debug(
