@@ -27,7 +27,7 @@ public struct PhantomAnatomy: Sendable {
     /// the analytic one.
     public var extent: SIMD3<Double> {
         switch form {
-        case .analytic: [196, 234, 232]
+        case .analytic: [196, 240, 238]
         case .segmented(let head): head.extent
         }
     }
@@ -35,7 +35,7 @@ public struct PhantomAnatomy: Sendable {
     /// The point of the anatomy that comes to the middle of the subjects' grid, in the anatomy's millimetres.
     var centre: SIMD3<Float> {
         switch form {
-        case .analytic: [0, -8, -12]
+        case .analytic: [0, -11, -8]
         case .segmented(let head): SIMD3<Float>(head.centre)
         }
     }

@@ -92,7 +92,7 @@ struct PhantomCohortTests {
     }
 
     @Test func tissuesHaveTheirNumbersOnCT() async {
-        await checkLaw(cases: 4) { generator in
+        await checkLaw(cases: 2) { generator in
             let cohort = PhantomCohort(
                 seed: generator.next(), shape: [90, 106, 106], acquisition: .ideal, source: .head)
             let subject = cohort.subject(0)
