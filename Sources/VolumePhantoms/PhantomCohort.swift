@@ -55,7 +55,7 @@ public struct PhantomCohort: Sendable {
 
     /// A subject, by its number from 0 to 2^32 - 1.
     ///
-    /// - Complexity: O(n) in the grid's voxels: about half a second for 96 x 96 x 96 on one core.
+    /// - Complexity: O(n) in the grid's voxels: well under a second for 96 x 96 x 96 on one core.
     public func subject(_ number: Int) -> PhantomSubject {
         precondition(UInt32(exactly: number) != nil, "a subject's number must be from 0 to 2^32 - 1")
         let random = SubjectRandom(seed: seed, subject: number)
