@@ -19,7 +19,8 @@ public struct PhantomAnatomy: Sendable {
     ///
     /// - Parameter t1: a T1 image in RAS+ millimetres. Best skull-stripped; of a whole head the brain is cut out
     ///   first, roughly.
-    /// - Throws: ``PhantomError/noBrain``.
+    /// - Throws: ``PhantomError/noBrain``, or `PreprocessingError.tooManyVoxels` where the image's voxels are so
+    ///   uneven that an isotropic grid for it would have more than 2^28.
     /// - Complexity: O(n) in the image's voxels; seconds for a brain at 1 mm.
     public init(t1: Volume) throws { form = .segmented(try SegmentedHead(t1: t1)) }
 

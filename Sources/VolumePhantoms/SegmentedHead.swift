@@ -16,11 +16,15 @@ struct SegmentedHead {
     /// Room about the image in millimetres: the thickest skull and scalp, and what a deformation moves them by.
     private static let room = 32.0
 
+    /// The largest image that is taken apart: 2^28 voxels, 1 GiB for each quantity kept of them.
+    private static let voxelLimit = 1 << 28
+
     /// The head of a T1 image, skull-stripped or whole.
     ///
-    /// - Throws: `PhantomError.noBrain` where no brain is found.
+    /// - Throws: `PhantomError.noBrain` where no brain is found; `PreprocessingError.tooManyVoxels` where the
+    ///   image's isotropic grid would have more than 2^28.
     init(t1: Volume) throws {
-        image = BrainExtraction.brain(in: t1.resampled(onto: Self.grid(over: t1.grid)))
+        image = BrainExtraction.brain(in: t1.resampled(onto: try Self.grid(over: t1.grid)))
         let grid = image.grid
         let isBrain = image.voxels.map { $0 > 0 }
         let brain = image.voxels.filter { $0 > 0 }
@@ -57,7 +61,7 @@ struct SegmentedHead {
 
     /// An isotropic grid along the world's axes that holds a grid and room about it, at the grid's own spacing but
     /// no finer than 1 mm.
-    private static func grid(over source: VoxelGrid) -> VoxelGrid {
+    private static func grid(over source: VoxelGrid) throws -> VoxelGrid {
         let spacing = max(source.spacing.min(), 1)
         let last = SIMD3<Double>(source.shape &- 1)
         var (low, high) = (SIMD3(repeating: Double.infinity), SIMD3(repeating: -Double.infinity))
@@ -69,6 +73,9 @@ struct SegmentedHead {
             (low, high) = (pointwiseMin(low, p), pointwiseMax(high, p))
         }
         let shape = ((high - low + 2 * room) / spacing).rounded(.up) + 1
+        guard shape.x * shape.y * shape.z <= Double(voxelLimit) else {
+            throw PreprocessingError.tooManyVoxels(shape: shape, limit: voxelLimit)
+        }
         return VoxelGrid(
             shape: SIMD3<Int>(shape),
             affine: Affine(spacing: SIMD3(repeating: spacing), translation: low - room))

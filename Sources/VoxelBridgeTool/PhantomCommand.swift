@@ -91,6 +91,11 @@ struct PhantomCommand: AsyncParsableCommand {
     func run() async throws {
         let folder = CohortFolder(URL(filePath: output))
         try folder.check()
+        if let anatomy, folder.holds(URL(filePath: anatomy)) {
+            throw ValidationError(
+                "the anatomy, \(anatomy), lies in the output's folder and might be overwritten; give another one"
+            )
+        }
         let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
         let cohort = PhantomCohort(
             seed: seed, shape: extents!, spacing: spacing, anatomy: try readAnatomy(), source: source)
@@ -113,7 +118,7 @@ struct PhantomCommand: AsyncParsableCommand {
     private func readAnatomy() throws -> PhantomAnatomy {
         guard let anatomy else { return .analytic }
         let t1 = try readVolume(anatomy, logger: logging.logger).volume
-        do { return try PhantomAnatomy(t1: t1) } catch let error as PhantomError {
+        do { return try PhantomAnatomy(t1: t1) } catch {
             throw FileFailure(path: anatomy, reason: "\(error)")
         }
     }
@@ -163,6 +168,12 @@ private struct CohortFolder {
                 "the output, \(url.path), holds other files (\(files.sorted()[0])) and no manifest.csv of an "
                     + "earlier cohort; give it another name, or empty it")
         }
+    }
+
+    /// Whether a file lies in the folder.
+    func holds(_ file: URL) -> Bool {
+        file.standardizedFileURL.resolvingSymlinksInPath().deletingLastPathComponent().path
+            == url.standardizedFileURL.resolvingSymlinksInPath().path
     }
 
     /// Creates the folder. An earlier manifest goes first: it must never list subjects that are half replaced.

@@ -24,6 +24,7 @@ struct FailureTests {
             try brain.write(to: file("brain.nii"))
             try brain.write(to: file("brain.nii.gz"))
             try Volume(grid: VoxelGrid(shape: [4, 4, 4]), repeating: 5).write(to: file("flat.nii"))
+            try Volume(grid: VoxelGrid(shape: [4, 4, 4], spacing: [1, 1, 1e9])).write(to: file("long.nii"))
             try Data(contentsOf: file("brain.nii")).prefix(1000).write(to: file("short.nii"))
             try Data(contentsOf: file("brain.nii.gz")).dropLast(20).write(to: file("short.nii.gz"))
             try Data("{}".utf8).write(to: file("empty.json"))
@@ -138,6 +139,7 @@ struct FailureTests {
         Misuse("montage @missing.nii --output @out.png", "missing.nii"),
         Misuse("phantom --output @new --anatomy @missing.nii", "missing.nii"),
         Misuse("phantom --output @new --anatomy @flat.nii", "flat.nii: no brain was found"),
+        Misuse("phantom --output @new --anatomy @long.nii", "long.nii: resampling would make", "more than"),
     ])
     func failedWorkEndsWith1(_ misuse: Misuse) async throws { try await check(misuse, status: 1) }
 

@@ -74,6 +74,13 @@ struct PhantomTests {
             let target = try Volume(contentsOf: output.appending(path: "sub-0001_target.nii.gz"))
             #expect(target.grid.spacing == [10, 10, 10])
             #expect(target.voxels.count { $0 > 0 } > 500)
+            // A subject may be an anatomy, but not of the cohort that replaces it.
+            let before = try files(output)
+            let outcome = try await Tool.run(
+                "phantom", "--anatomy", output.appending(path: "sub-0001_target.nii.gz").path, "--output",
+                output.path)
+            #expect(outcome.status == 2 && outcome.messages.contains("might be overwritten"))
+            #expect(try files(output) == before)
         }
     }
 }
