@@ -11,6 +11,7 @@ let package = Package(
         .library(name: "SliceSampling", targets: ["SliceSampling"]),
         .library(name: "VolumeMetrics", targets: ["VolumeMetrics"]),
         .library(name: "VolumeFigures", targets: ["VolumeFigures"]),
+        .library(name: "VolumePhantoms", targets: ["VolumePhantoms"]),
         .library(name: "ReferenceUNet", targets: ["ReferenceUNet", "Tensors"]),
         .library(name: "VolumeTranslation", targets: ["VolumeTranslation"]),
         .executable(name: "voxelbridge", targets: ["VoxelBridgeTool"]),
@@ -27,6 +28,7 @@ let package = Package(
         .target(name: "BridgeDiffusion"),
         .target(name: "SliceSampling", dependencies: ["Volumes", "BridgeDiffusion"]),
         .target(name: "VolumeMetrics", dependencies: ["Volumes"]),
+        .target(name: "VolumePhantoms", dependencies: ["Volumes", "Preprocessing"]),
 
         // Leaves that stand on a system library each.
         .target(name: "VolumeIO", dependencies: ["Volumes", "CNIfTI"]),
@@ -44,7 +46,7 @@ let package = Package(
         .executableTarget(
             name: "VoxelBridgeTool",
             dependencies: [
-                "VolumeTranslation", "VolumeFigures", "Tensors",
+                "VolumeTranslation", "VolumeFigures", "VolumePhantoms", "Tensors",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -71,6 +73,9 @@ let package = Package(
         .testTarget(name: "VolumeMetricsTests", dependencies: ["VolumeMetrics", "VolumeIO", "TestSupport"]),
         .testTarget(name: "VolumeFiguresTests", dependencies: ["VolumeFigures", "CPNG", "TestSupport"]),
         .testTarget(
+            name: "VolumePhantomsTests",
+            dependencies: ["VolumePhantoms", "VolumeIO", "StyleKeys", "VolumeMetrics", "TestSupport"]),
+        .testTarget(
             name: "TensorsTests",
             dependencies: ["Tensors", "CVoxelKernels", "TensorTestSupport", "TestSupport"]),
         .testTarget(
@@ -80,7 +85,7 @@ let package = Package(
             name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "Tensors", "TestSupport"]),
         .testTarget(
             name: "VoxelBridgeToolTests",
-            dependencies: ["VoxelBridgeTool", "VolumeTranslation", "Tensors", "TestSupport"]),
+            dependencies: ["VoxelBridgeTool", "VolumeTranslation", "VolumePhantoms", "Tensors", "TestSupport"]),
         .testTarget(name: "PackageTests", dependencies: ["TestSupport"]),
     ]
 )

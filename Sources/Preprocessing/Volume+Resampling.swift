@@ -26,6 +26,11 @@ extension Volume {
         }
         return Volume(grid: target, voxels: resampledVoxels)
     }
+
+    /// The linear interpolation at a voxel position, or `nil` more than half a voxel outside. O(1).
+    package func interpolated(atVoxel position: SIMD3<Double>) -> Float? {
+        voxels.withUnsafeBufferPointer { interpolate($0, shape, at: position) }
+    }
 }
 
 /// The trilinear interpolation at a voxel position, or `nil` more than half a voxel outside.

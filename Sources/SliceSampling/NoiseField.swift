@@ -1,4 +1,5 @@
 import Foundation
+import Volumes
 
 /// Standard normal noise that is a pure function of a seed, a timestep, a slice, a row and a column.
 ///
@@ -59,7 +60,6 @@ public struct NoiseField: Hashable, Codable, Sendable {
     private func add(
         _ weight: Float, slice: Int, _ rows: Int, _ columns: Int, _ timestep: Int, to noise: inout [Float]
     ) {
-        let key = SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
         let (z, t) = (UInt32(truncatingIfNeeded: slice), UInt32(truncatingIfNeeded: timestep))
         noise.withUnsafeMutableBufferPointer { noise in
             for row in 0..<rows {
@@ -67,24 +67,12 @@ public struct NoiseField: Hashable, Codable, Sendable {
                 for first in stride(from: 0, to: columns, by: 4) {
                     let counter = SIMD4(
                         UInt32(truncatingIfNeeded: first / 4), UInt32(truncatingIfNeeded: row), z, t)
-                    let normals = Self.normals(from: Philox4x32.block(counter: counter, key: key))
+                    let normals = Philox4x32.normals(counter: counter, seed: seed)
                     for lane in 0..<min(4, columns - first) {
                         noise[row * columns + first + lane] += weight * normals[lane]
                     }
                 }
             }
         }
-    }
-
-    /// Four standard normal values from four words of random bits (Box and Muller, 1958).
-    private static func normals(from bits: SIMD4<UInt32>) -> SIMD4<Float> {
-        func pair(_ first: UInt32, _ second: UInt32) -> (Float, Float) {
-            // In (0, 1]: the logarithm of zero has no place here.
-            let radius = (-2 * log((Float(first) + 1) * 0x1p-32)).squareRoot()
-            let angle = Float(second) * 0x1p-32 * 2 * .pi
-            return (radius * cos(angle), radius * sin(angle))
-        }
-        let (low, high) = (pair(bits[0], bits[1]), pair(bits[2], bits[3]))
-        return SIMD4(low.0, low.1, high.0, high.1)
     }
 }

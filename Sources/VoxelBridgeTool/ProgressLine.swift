@@ -8,7 +8,7 @@ final class ProgressLine: Sendable {
     private struct State {
         var lastShown: ContinuousClock.Instant?
         /// When the first report came: what went before it says nothing of the pace.
-        var firstReport: (time: ContinuousClock.Instant, windows: Int)?
+        var firstReport: (time: ContinuousClock.Instant, done: Int)?
     }
 
     private let label: String
@@ -21,36 +21,44 @@ final class ProgressLine: Sendable {
         isTerminal = isatty(STDERR_FILENO) == 1
     }
 
-    /// Shows a report, unless the last one was shown a moment ago.
+    /// Shows how far sampling has come.
     func show(_ progress: SamplingProgress) {
+        show(
+            progress.windowsEvaluated, of: progress.windowsInAll,
+            detail: "step \(progress.step) of \(progress.steps)")
+    }
+
+    /// Shows how much of the work is done, unless that was shown a moment ago.
+    func show(_ done: Int, of all: Int, detail: String) {
         let now = ContinuousClock.now
-        let isLast = progress.windowsEvaluated == progress.windowsInAll
+        let isLast = done == all
         let text: String? = state.withLock { state in
             let interval: Duration = isTerminal ? .milliseconds(100) : .seconds(10)
-            let first = state.firstReport ?? (now, progress.windowsEvaluated)
+            let first = state.firstReport ?? (now, done)
             state.firstReport = first
             // Nothing is shown of work that is done in two seconds.
             guard now - first.time > .seconds(2) else { return nil }
             if let last = state.lastShown, now - last < interval, !isLast { return nil }
             state.lastShown = now
-            return line(progress, since: first.windows, elapsed: now - first.time)
+            return line(done, of: all, detail, since: first.done, elapsed: now - first.time)
         }
         guard let text else { return }
         let ending = isTerminal ? (isLast ? "\u{1B}[K\n" : "\u{1B}[K") : "\n"
         FileHandle.standardError.write(Data(((isTerminal ? "\r" : "") + text + ending).utf8))
     }
 
-    private func line(_ progress: SamplingProgress, since first: Int, elapsed: Duration) -> String {
-        let share = progress.fractionCompleted
-        let pace = elapsed / Double(progress.windowsEvaluated - first)
-        let remaining = pace * Double(progress.windowsInAll - progress.windowsEvaluated)
+    private func line(
+        _ done: Int, of all: Int, _ detail: String, since first: Int, elapsed: Duration
+    ) -> String {
+        let share = Double(done) / Double(all)
+        let remaining = elapsed / Double(done - first) * Double(all - done)
         let percent = Int((share * 100).rounded(.down))
-        var text = "\(label) \(percent) %, step \(progress.step) of \(progress.steps)"
+        var text = "\(label) \(percent) %, \(detail)"
         if isTerminal {
             let width = 24
             let filled = Int(share * Double(width))
             let bar = String(repeating: "=", count: filled) + String(repeating: " ", count: width - filled)
-            text = "\(label) [\(bar)] \(percent) %, step \(progress.step) of \(progress.steps)"
+            text = "\(label) [\(bar)] \(percent) %, \(detail)"
         }
         return text
             + (share < 1 ? ", \(duration(remaining)) remaining" : ", done in \(duration(elapsed))")

@@ -18,6 +18,7 @@ struct DependencyTests {
         "SliceSampling": ["Volumes", "BridgeDiffusion"],
         "VolumeMetrics": ["Volumes"],
         "VolumeFigures": ["Volumes", "CPNG"],
+        "VolumePhantoms": ["Volumes", "Preprocessing"],
         "Tensors": ["COpenBLAS", "CVoxelKernels"],
         "ReferenceUNet": ["Tensors", "SliceSampling", "StyleKeys"],
         "VolumeTranslation": [
@@ -25,7 +26,7 @@ struct DependencyTests {
             "VolumeMetrics", "ReferenceUNet",
         ],
         "VoxelBridgeTool": [
-            "VolumeTranslation", "VolumeFigures", "Tensors", "ArgumentParser", "Logging",
+            "VolumeTranslation", "VolumeFigures", "VolumePhantoms", "Tensors", "ArgumentParser", "Logging",
         ],
     ]
 
@@ -48,6 +49,7 @@ struct DependencyTests {
 
     @Test(arguments: [
         "Volumes", "Preprocessing", "StyleKeys", "BridgeDiffusion", "SliceSampling", "VolumeMetrics",
+        "VolumePhantoms",
     ])
     func theCoreNeedsNothingInstalled(module: String) {
         let outside = package.reach(of: module).subtracting(package.modules.map(\.name))
@@ -72,6 +74,7 @@ struct DependencyTests {
                 "SliceSampling": ["SliceSampling"],
                 "VolumeMetrics": ["VolumeMetrics"],
                 "VolumeFigures": ["VolumeFigures"],
+                "VolumePhantoms": ["VolumePhantoms"],
                 "ReferenceUNet": ["ReferenceUNet", "Tensors"],
                 "VolumeTranslation": ["VolumeTranslation"],
                 "voxelbridge": ["VoxelBridgeTool"],

@@ -24,6 +24,7 @@ struct FailureTests {
             try brain.write(to: file("brain.nii"))
             try brain.write(to: file("brain.nii.gz"))
             try Volume(grid: VoxelGrid(shape: [4, 4, 4]), repeating: 5).write(to: file("flat.nii"))
+            try Volume(grid: VoxelGrid(shape: [4, 4, 4], spacing: [1, 1, 1e9])).write(to: file("long.nii"))
             try Data(contentsOf: file("brain.nii")).prefix(1000).write(to: file("short.nii"))
             try Data(contentsOf: file("brain.nii.gz")).dropLast(20).write(to: file("short.nii.gz"))
             try Data("{}".utf8).write(to: file("empty.json"))
@@ -96,6 +97,16 @@ struct FailureTests {
         Misuse("montage @brain.nii --labels one,two --output @out.png", "--labels names 2 rows"),
         Misuse("montage @brain.nii --output @out.jpg", "must end in .png"),
         Misuse("montage @brain.nii --output @out.png --point 1,2", "three numbers"),
+        Misuse("phantom --output @new --subjects 0", "--subjects must be from 1 to 9999, and is 0"),
+        Misuse("phantom --output @new --shape 96x96", "--shape must be three numbers", "96x96"),
+        Misuse("phantom --output @new --shape 96x96x4", "from 8 to 1024"),
+        Misuse("phantom --output @new --spacing 0", "--spacing must be above zero"),
+        Misuse("phantom --output @new --validation 0.5 --test 0.5", "--validation and --test", "below 1"),
+        Misuse("phantom --output @new --threads 0", "--threads must be from 1"),
+        Misuse("phantom --output @new --source skull", "window", "head", "brain"),
+        Misuse("phantom --output @nowhere/new", "nowhere", "create it first"),
+        Misuse("phantom --output @brain.nii", "brain.nii, is there already and is no folder"),
+        Misuse("phantom --output @.", "holds other files", "no manifest.csv"),
         Misuse(
             "predict @text.safetensors @text.safetensors --model @text.safetensors --config @config.json",
             "would overwrite the input"),
@@ -134,6 +145,9 @@ struct FailureTests {
         Misuse("evaluate @brain.nii @flat.nii", "12 x 14 x 10", "4 x 4 x 4"),
         Misuse("evaluate @brain.nii @brain.nii --mask @flat.nii", "mask", "4 x 4 x 4"),
         Misuse("montage @missing.nii --output @out.png", "missing.nii"),
+        Misuse("phantom --output @new --anatomy @missing.nii", "missing.nii"),
+        Misuse("phantom --output @new --anatomy @flat.nii", "flat.nii: no brain was found"),
+        Misuse("phantom --output @new --anatomy @long.nii", "long.nii: resampling would make", "more than"),
     ])
     func failedWorkEndsWith1(_ misuse: Misuse) async throws { try await check(misuse, status: 1) }
 

@@ -4,7 +4,7 @@ import Testing
 /// What the command says of itself.
 struct HelpTests {
     @Test(arguments: [
-        ([], "translate predict evaluate key preprocess info montage import --version"),
+        ([], "translate predict evaluate key preprocess info montage import phantom --version"),
         (
             ["translate"],
             """
@@ -19,6 +19,13 @@ struct HelpTests {
         (["preprocess"], "--spacing --multiple --plane --verbose --quiet"),
         (["info"], "--json"),
         (["montage"], "--output --labels --convention --point --verbose --quiet"),
+        (
+            ["phantom"],
+            """
+            --output --subjects --shape --spacing --seed --anatomy --source --validation --test --threads \
+            --verbose --quiet
+            """
+        ),
     ])
     func helpNamesEveryOption(command: [String], names: String) async throws {
         let outcome = try await Tool.run(command + ["--help"])

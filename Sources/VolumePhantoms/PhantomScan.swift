@@ -1,0 +1,142 @@
+import Foundation
+import Volumes
+
+/// One subject imaged: tissues become intensities, and the scanner's faults are added.
+struct PhantomScan {
+    /// The brain, 1 inside and 0 outside.
+    let mask: Volume
+
+    private let numbers: Volume
+    private let signal: Volume
+    private let style: PhantomStyle
+    private let random: SubjectRandom
+
+    /// Images the tissues of a grid's voxels.
+    init(_ tissues: [TissueMix], on grid: VoxelGrid, style: PhantomStyle, random: SubjectRandom) {
+        let numbers = Self.computedTomography(style)
+        let signal = Self.t1Weighting(style)
+        func volume(_ value: (TissueMix) -> Float) -> Volume {
+            Volume(grid: grid, voxels: tissues.map(value)).averagedOverSlices(style.sliceThickness)
+        }
+        mask = Volume(grid: grid, voxels: tissues.map { $0.brain >= 0.5 ? 1 : 0 })
+        self.numbers = volume { $0.level(numbers) }
+        self.signal = volume { $0.level(signal) }
+        (self.style, self.random) = (style, random)
+    }
+
+    /// CT numbers of the tissues, in HU.
+    private static func computedTomography(_ style: PhantomStyle) -> SIMD8<Float> {
+        Tissue.levels(
+            air: -1000, fat: -90, muscle: 52, bone: Float(style.boneNumber),
+            marrow: Float(style.boneNumber * 0.35), fluid: 5, grey: 37, white: 28)
+    }
+
+    /// Signals of the tissues on T1, where white matter has the gain of the style.
+    private static func t1Weighting(_ style: PhantomStyle) -> SIMD8<Float> {
+        func signal(_ level: Double) -> Float { Float(style.gain * pow(level, style.contrastExponent)) }
+        return Tissue.levels(
+            air: 0, fat: signal(1.1), muscle: signal(0.5), bone: signal(0.05), marrow: signal(0.8),
+            fluid: signal(style.fluidLevel), grey: signal(style.greyLevel), white: signal(1))
+    }
+
+    // MARK: Source
+
+    /// The CT, and what is shown of it.
+    func source(_ form: PhantomSource) -> Volume {
+        let noise = Float(style.sourceNoise)
+        var noisy = numbers
+        noisy.addNoise { block in noise * random.normals(.sourceNoise, block) }
+        switch form {
+        case .head: return noisy.map { min(max($0, -1024), 3071) }
+        case .window: return noisy.map { min(max($0, 0), 80) }
+        case .brain:
+            return Volume(
+                grid: noisy.grid,
+                voxels: zip(noisy.voxels, mask.voxels).map { $1 > 0 ? min(max($0, 0), 80) : 0 })
+        }
+    }
+
+    // MARK: Target
+
+    /// The T1 image, 0 outside the mask.
+    var target: Volume {
+        let bias = BiasField(random, strength: style.bias)
+        let deviation = Float(style.gain * style.noise)
+        let (grid, shape) = (signal.grid, signal.shape)
+        var image = signal
+        image.voxels.withUnsafeMutableBufferPointer { voxels in
+            for z in 0..<shape.z {
+                let gain = Float(1 + style.sliceGain * random.normal(.sliceGain, z))
+                for y in 0..<shape.y {
+                    for x in 0..<shape.x {
+                        let index = grid.offset(x, y, z)
+                        guard mask.voxels[index] > 0 else {
+                            voxels[index] = 0
+                            continue
+                        }
+                        let place = grid.world(atVoxel: SIMD3(Double(x), Double(y), Double(z)))
+                        let noise = deviation * random.normals(.targetNoise, index)
+                        // The magnitude of a complex signal: Rician.
+                        let real = max(gain, 0) * bias(at: SIMD3<Float>(place)) * voxels[index] + noise[0]
+                        voxels[index] = (real * real + noise[1] * noise[1]).squareRoot()
+                    }
+                }
+            }
+        }
+        return image
+    }
+}
+
+/// What a receive coil's uneven sensitivity makes of intensities: a smooth factor about one.
+private struct BiasField {
+    private let waves: [(frequency: SIMD3<Float>, phase: Float)]
+    private let strength: Float
+
+    init(_ random: SubjectRandom, strength: Double) {
+        // Up to half a wave over 180 mm along each axis.
+        waves = (0..<3).map {
+            (
+                SIMD3<Float>(random.point(.bias, $0, in: -0.0175...0.0175)),
+                Float(random.uniform(.bias, 100 + $0, in: 0...2 * .pi))
+            )
+        }
+        self.strength = Float(strength)
+    }
+
+    func callAsFunction(at place: SIMD3<Float>) -> Float {
+        var sum: Float = 0
+        for wave in waves { sum += cos((wave.frequency * place).sum() + wave.phase) }
+        return exp(strength * sum / 3)
+    }
+}
+
+extension Volume {
+    /// Adds noise, four voxels a block.
+    fileprivate mutating func addNoise(_ noise: (Int) -> SIMD4<Float>) {
+        voxels.withUnsafeMutableBufferPointer { voxels in
+            for first in stride(from: 0, to: voxels.count, by: 4) {
+                let values = noise(first / 4)
+                for lane in 0..<min(4, voxels.count - first) { voxels[first + lane] += values[lane] }
+            }
+        }
+    }
+
+    /// Each axial slice averaged over a box of a thickness, in distances between slices, 1 to 3. At the ends the
+    /// last slice is repeated.
+    fileprivate func averagedOverSlices(_ thickness: Double) -> Volume {
+        guard thickness > 1 else { return self }
+        let side = Float((thickness - 1) / 2 / thickness)
+        let (slice, count) = (shape.x * shape.y, shape.z)
+        var averaged = self
+        averaged.voxels.withUnsafeMutableBufferPointer { new in
+            for z in 0..<count {
+                let (here, below, above) = (z * slice, max(z - 1, 0) * slice, min(z + 1, count - 1) * slice)
+                for i in 0..<slice {
+                    new[here + i] =
+                        (1 - 2 * side) * voxels[here + i] + side * (voxels[below + i] + voxels[above + i])
+                }
+            }
+        }
+        return averaged
+    }
+}

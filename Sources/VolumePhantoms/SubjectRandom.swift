@@ -1,0 +1,42 @@
+import Volumes
+
+/// The random numbers of one subject: each is a function of the cohort's seed, the subject, what it is for, and
+/// its index, and of nothing drawn before.
+struct SubjectRandom {
+    /// What a number is for. Each purpose has a stream of its own, so that a new one changes no other.
+    enum Purpose: UInt32 {
+        case waves, pose, anatomy, style, acquisition, bias, sliceGain, sourceNoise, targetNoise
+    }
+
+    let seed: UInt64
+    let subject: Int
+
+    /// A number drawn evenly from a range.
+    func uniform(_ purpose: Purpose, _ index: Int, in range: ClosedRange<Double> = 0...1) -> Double {
+        let bits = Philox4x32.block(counter: counter(purpose, index), key: Philox4x32.key(seed))
+        return range.lowerBound + (range.upperBound - range.lowerBound) * (Double(bits[0]) * 0x1p-32)
+    }
+
+    /// A point drawn evenly from a cube.
+    func point(_ purpose: Purpose, _ index: Int, in range: ClosedRange<Double>) -> SIMD3<Double> {
+        SIMD3(
+            uniform(purpose, 3 * index, in: range), uniform(purpose, 3 * index + 1, in: range),
+            uniform(purpose, 3 * index + 2, in: range))
+    }
+
+    /// A standard normal number.
+    func normal(_ purpose: Purpose, _ index: Int) -> Double { Double(normals(purpose, index)[0]) }
+
+    /// Four standard normal numbers.
+    @inline(__always)
+    func normals(_ purpose: Purpose, _ index: Int) -> SIMD4<Float> {
+        Philox4x32.normals(counter: counter(purpose, index), seed: seed)
+    }
+
+    @inline(__always)
+    private func counter(_ purpose: Purpose, _ index: Int) -> SIMD4<UInt32> {
+        SIMD4(
+            UInt32(truncatingIfNeeded: index), UInt32(truncatingIfNeeded: index >> 32), purpose.rawValue,
+            UInt32(truncatingIfNeeded: subject))
+    }
+}

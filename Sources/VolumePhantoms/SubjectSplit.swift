@@ -1,0 +1,33 @@
+/// What a subject is for: to train on, to choose a model by, or to judge it by.
+public enum SubjectSplit: String, CaseIterable, Sendable {
+    /// To train on.
+    case train
+    /// To choose a model by.
+    case validation
+    /// To judge it by.
+    case test
+
+    /// What each subject of a cohort is for: the first ones to train on, then those for validation, then for test.
+    /// Subjects are drawn independently, so that their order says nothing of them.
+    ///
+    /// The counts are the nearest to the shares, with one of each at least from three subjects on where its share is
+    /// above zero.
+    ///
+    /// - Parameters:
+    ///   - count: number of subjects.
+    ///   - validation: share of subjects for validation, 0 to 1.
+    ///   - test: share of subjects for test; with `validation` at most 1.
+    public static func splits(count: Int, validation: Double = 0.1, test: Double = 0.1) -> [SubjectSplit] {
+        precondition(validation >= 0 && test >= 0 && validation + test <= 1, "shares must not exceed one")
+        func number(_ share: Double) -> Int {
+            max(Int((Double(count) * share).rounded()), count >= 3 && share > 0 ? 1 : 0)
+        }
+        var (validating, testing) = (number(validation), number(test))
+        let training = count >= 3 && validation + test < 1 ? 1 : 0
+        while validating + testing > count - training {
+            if validating > testing { validating -= 1 } else { testing -= 1 }
+        }
+        return Array(repeating: .train, count: count - validating - testing)
+            + Array(repeating: .validation, count: validating) + Array(repeating: .test, count: testing)
+    }
+}

@@ -1,0 +1,209 @@
+import ArgumentParser
+import Foundation
+import VolumePhantoms
+import VolumeTranslation
+
+extension PhantomSource: ExpressibleByArgument {}
+
+struct PhantomCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "phantom",
+        abstract: "Make up subjects with a CT and a T1 image each, and list them for training.",
+        discussion: """
+            Every subject has a head of its own, deformed from one anatomy. The source is a CT in Hounsfield \
+            units; the target a skull-stripped T1 image, whose contrast, bias field, noise and slice gains \
+            differ from subject to subject; the mask is the brain. The same seed gives the same subjects to \
+            the bit, however many there are.
+
+              voxelbridge phantom --subjects 40 --shape 96x96x96 --seed 1 --output cohort
+
+            The folder then holds sub-0001_source.nii.gz, sub-0001_target.nii.gz, sub-0001_mask.nii.gz and so \
+            on, and manifest.csv with the columns subject, split, source, target, mask. Look at a pair:
+
+              cd cohort
+              voxelbridge montage sub-0001_source.nii.gz sub-0001_target.nii.gz --output pair.png
+
+            A source shows the head in the window of 0 to 80 HU that brain is read in (window), all CT numbers \
+            as a scanner stores them (head), or the window skull-stripped (brain). With the window grey and \
+            white matter stay apart when intensities are scaled for a network.
+            """)
+
+    @Option(help: "The folder to write into: a new one, an empty one, or an earlier cohort, which is replaced.")
+    var output: String
+
+    @Option(help: "Number of subjects.")
+    var subjects = 10
+
+    @Option(help: ArgumentHelp("Voxels along each axis.", valueName: "XxYxZ"))
+    var shape = "96x96x96"
+
+    @Option(help: "Distance between voxels, in millimetres. (default: such that the head fills the shape)")
+    var spacing: Double?
+
+    @Option(help: "Which of 2^64 cohorts.")
+    var seed: UInt64 = 0
+
+    @Option(help: "A T1 image of a real brain, best skull-stripped (.nii or .nii.gz). (default: formulas)")
+    var anatomy: String?
+
+    @Option(help: "What the sources show.")
+    var source = PhantomSource.window
+
+    @Option(help: "Share of subjects for validation, after those to train on.")
+    var validation = 0.1
+
+    @Option(help: "Share of subjects for test, after those for validation.")
+    var test = 0.1
+
+    @Option(help: "Subjects made at the same time. (default: one a core)")
+    var threads: Int?
+
+    @OptionGroup(title: "Messages")
+    var logging: LoggingOptions
+
+    private var extents: SIMD3<Int>? {
+        let numbers = shape.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+        guard numbers.count == 3, numbers.allSatisfy({ (8...1024).contains($0 ?? 0) }) else { return nil }
+        return SIMD3(numbers.map { $0! })
+    }
+
+    func validate() throws {
+        guard (1...9999).contains(subjects) else {
+            throw ValidationError("--subjects must be from 1 to 9999, and is \(subjects)")
+        }
+        guard extents != nil else {
+            throw ValidationError(
+                "--shape must be three numbers from 8 to 1024 with x between, as 96x96x96, and is \(shape)")
+        }
+        if let spacing, !(spacing > 0 && spacing.isFinite) {
+            throw ValidationError("--spacing must be above zero, and is \(spacing)")
+        }
+        guard validation >= 0, test >= 0, validation + test < 1 else {
+            throw ValidationError(
+                "--validation and --test must not be negative and leave a share to train on: their sum is "
+                    + "\(validation + test), and must be below 1")
+        }
+        if let threads, !(1...1024).contains(threads) {
+            throw ValidationError("--threads must be from 1 to 1024, and is \(threads)")
+        }
+    }
+
+    func run() async throws {
+        let folder = CohortFolder(URL(filePath: output))
+        try folder.check()
+        if let anatomy, folder.holds(URL(filePath: anatomy)) {
+            throw ValidationError(
+                "the anatomy, \(anatomy), lies in the output's folder and might be overwritten; give another one"
+            )
+        }
+        let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
+        let cohort = PhantomCohort(
+            seed: seed, shape: extents!, spacing: spacing, anatomy: try readAnatomy(), source: source)
+        logging.logger.debug(
+            "\(shape) voxels of \(String(format: "%.4g", cohort.grid.spacing.x)) mm, \(threads) threads")
+        try folder.open()
+        let line = logging.quiet ? nil : ProgressLine(label: "Making")
+        try await inTurns(subjects, at: threads) { number in
+            try folder.write(cohort.subject(number))
+        } done: { count in
+            line?.show(count, of: subjects, detail: "subject \(count) of \(subjects)")
+        }
+        let splits = SubjectSplit.splits(count: subjects, validation: validation, test: test)
+        try folder.writeManifest(splits)
+        let counts = SubjectSplit.allCases.map { split in "\(splits.count { $0 == split }) \(split.rawValue)" }
+        logging.logger.info(
+            "Wrote \(subjects) subjects and \(folder.manifest.path): \(counts.joined(separator: ", "))")
+    }
+
+    private func readAnatomy() throws -> PhantomAnatomy {
+        guard let anatomy else { return .analytic }
+        let t1 = try readVolume(anatomy, logger: logging.logger).volume
+        do { return try PhantomAnatomy(t1: t1) } catch {
+            throw FileFailure(path: anatomy, reason: "\(error)")
+        }
+    }
+
+    /// Does `count` pieces of work, so many of them at the same time, and tells how many are done.
+    private func inTurns(
+        _ count: Int, at width: Int, _ work: @escaping @Sendable (Int) throws -> Void, done: (Int) -> Void
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<min(width, count) { group.addTask { try work(number) } }
+            for finished in 1...count {
+                try await group.next()
+                done(finished)
+                let next = finished - 1 + width
+                if next < count { group.addTask { try work(next) } }
+            }
+        }
+    }
+}
+
+/// A folder that holds a cohort: a pair and a mask for each subject, and the manifest.
+private struct CohortFolder {
+    let url: URL
+
+    init(_ url: URL) { self.url = url }
+
+    var manifest: URL { url.appending(path: "manifest.csv") }
+
+    /// Checks, before long work begins, that the folder is new, empty, or holds a cohort.
+    func check() throws {
+        let parent = url.standardizedFileURL.deletingLastPathComponent().path
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
+            guard FileManager.default.fileExists(atPath: parent, isDirectory: &isFolder), isFolder.boolValue
+            else {
+                throw ValidationError("the folder of the output, \(parent), does not exist; create it first")
+            }
+            return
+        }
+        guard isFolder.boolValue else {
+            throw ValidationError(
+                "the output, \(url.path), is there already and is no folder; give it another name")
+        }
+        let files = try FileManager.default.contentsOfDirectory(atPath: url.path)
+        guard files.isEmpty || files.contains(manifest.lastPathComponent) else {
+            throw ValidationError(
+                "the output, \(url.path), holds other files (\(files.sorted()[0])) and no manifest.csv of an "
+                    + "earlier cohort; give it another name, or empty it")
+        }
+    }
+
+    /// Whether a file lies in the folder.
+    func holds(_ file: URL) -> Bool {
+        file.standardizedFileURL.resolvingSymlinksInPath().deletingLastPathComponent().path
+            == url.standardizedFileURL.resolvingSymlinksInPath().path
+    }
+
+    /// Creates the folder. An earlier manifest goes first: it must never list subjects that are half replaced.
+    func open() throws {
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        if FileManager.default.fileExists(atPath: manifest.path) {
+            try FileManager.default.removeItem(at: manifest)
+        }
+    }
+
+    func write(_ subject: PhantomSubject) throws {
+        let name = name(subject.number)
+        for (volume, part) in [(subject.source, "source"), (subject.target, "target"), (subject.mask, "mask")] {
+            try volume.write(
+                to: url.appending(path: file(name, part)), text: "voxelbridge phantom, a made-up head")
+        }
+    }
+
+    /// Writes the list of subjects, with paths relative to the folder.
+    func writeManifest(_ splits: [SubjectSplit]) throws {
+        let rows = splits.enumerated().map { number, split in
+            let name = name(number)
+            return ([name, split.rawValue] + ["source", "target", "mask"].map { file(name, $0) })
+                .joined(separator: ",")
+        }
+        let text = (["subject,split,source,target,mask"] + rows).joined(separator: "\n") + "\n"
+        try Data(text.utf8).write(to: manifest, options: .atomic)
+    }
+
+    private func name(_ number: Int) -> String { String(format: "sub-%04d", number + 1) }
+
+    private func file(_ name: String, _ part: String) -> String { "\(name)_\(part).nii.gz" }
+}
