@@ -23,7 +23,9 @@ struct LayerWeights: Sendable {
             precondition(tensor.shape == parameter.shape, "\(parameter) was read as \(tensor.shape)")
             return tensor
         }
-        let layers = nodes.compactMap { PackedLayer($0) }
+        // A layer that is used twice is packed once.
+        var names = Set<String>()
+        let layers = nodes.compactMap { PackedLayer($0) }.filter { names.insert($0.weight.name).inserted }
         let forms = Self.forms(of: layers, winogradMemory: options.winogradMemory)
         let jobs = layers.enumerated().map { ($0.element, forms[$0.offset]) }
             .sorted { $0.0.weight.count > $1.0.weight.count }
@@ -31,7 +33,7 @@ struct LayerWeights: Sendable {
             PackedConvolution(
                 try tensor(layer.weight), bias: try layer.bias.map(tensor), stride: layer.stride, form: form)
         }
-        convolutions = Dictionary(zip(jobs.map(\.0.weight.name), results)) { first, _ in first }
+        convolutions = Dictionary(uniqueKeysWithValues: zip(jobs.map(\.0.weight.name), results))
 
         var vectors: [String: FloatBuffer] = [:]
         var shared: [String: Tensor] = [:]
