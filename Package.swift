@@ -12,6 +12,7 @@ let package = Package(
         .library(name: "VolumeMetrics", targets: ["VolumeMetrics"]),
         .library(name: "VolumeFigures", targets: ["VolumeFigures"]),
         .library(name: "ReferenceUNet", targets: ["ReferenceUNet", "Tensors"]),
+        .library(name: "BridgeTraining", targets: ["BridgeTraining"]),
         .library(name: "VolumeTranslation", targets: ["VolumeTranslation"]),
         .executable(name: "voxelbridge", targets: ["VoxelBridgeTool"]),
     ],
@@ -33,6 +34,13 @@ let package = Package(
         .target(name: "VolumeFigures", dependencies: ["Volumes", "CPNG"]),
         .target(name: "Tensors", dependencies: ["COpenBLAS", "CVoxelKernels"]),
         .target(name: "ReferenceUNet", dependencies: ["Tensors", "SliceSampling", "StyleKeys"]),
+
+        .target(
+            name: "BridgeTraining",
+            dependencies: [
+                "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion", "SliceSampling",
+                "VolumeFigures", "Tensors", "ReferenceUNet",
+            ]),
 
         // The whole path, and its command.
         .target(
@@ -69,6 +77,9 @@ let package = Package(
         .testTarget(name: "VolumeFiguresTests", dependencies: ["VolumeFigures", "CPNG", "TestSupport"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
         .testTarget(name: "ReferenceUNetTests", dependencies: ["ReferenceUNet", "Tensors", "TestSupport"]),
+        .testTarget(
+            name: "BridgeTrainingTests",
+            dependencies: ["BridgeTraining", "VolumeIO", "Tensors", "TestSupport"]),
         .testTarget(
             name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "Tensors", "TestSupport"]),
         .testTarget(

@@ -20,6 +20,10 @@ struct DependencyTests {
         "VolumeFigures": ["Volumes", "CPNG"],
         "Tensors": ["COpenBLAS", "CVoxelKernels"],
         "ReferenceUNet": ["Tensors", "SliceSampling", "StyleKeys"],
+        "BridgeTraining": [
+            "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion", "SliceSampling",
+            "VolumeFigures", "Tensors", "ReferenceUNet",
+        ],
         "VolumeTranslation": [
             "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion", "SliceSampling",
             "VolumeMetrics", "ReferenceUNet",
@@ -73,6 +77,7 @@ struct DependencyTests {
                 "VolumeMetrics": ["VolumeMetrics"],
                 "VolumeFigures": ["VolumeFigures"],
                 "ReferenceUNet": ["ReferenceUNet", "Tensors"],
+                "BridgeTraining": ["BridgeTraining"],
                 "VolumeTranslation": ["VolumeTranslation"],
                 "voxelbridge": ["VoxelBridgeTool"],
             ])
