@@ -52,7 +52,7 @@ let package = Package(
         .executableTarget(
             name: "VoxelBridgeTool",
             dependencies: [
-                "VolumeTranslation", "VolumeFigures", "Tensors",
+                "VolumeTranslation", "BridgeTraining", "VolumeFigures", "Tensors",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),

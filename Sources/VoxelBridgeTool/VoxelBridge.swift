@@ -23,7 +23,7 @@ struct VoxelBridge: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             TranslateCommand.self, PredictCommand.self, EvaluateCommand.self, KeyCommand.self,
-            PreprocessCommand.self, InfoCommand.self, MontageCommand.self,
+            PreprocessCommand.self, InfoCommand.self, MontageCommand.self, TrainCommand.self,
         ])
 }
 

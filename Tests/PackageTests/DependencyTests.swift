@@ -29,7 +29,7 @@ struct DependencyTests {
             "VolumeMetrics", "ReferenceUNet",
         ],
         "VoxelBridgeTool": [
-            "VolumeTranslation", "VolumeFigures", "Tensors", "ArgumentParser", "Logging",
+            "VolumeTranslation", "BridgeTraining", "VolumeFigures", "Tensors", "ArgumentParser", "Logging",
         ],
     ]
 

@@ -4,7 +4,7 @@ import Testing
 /// What the command says of itself.
 struct HelpTests {
     @Test(arguments: [
-        ([], "translate predict evaluate key preprocess info montage --version"),
+        ([], "translate predict evaluate key preprocess info montage train --version"),
         (
             ["translate"],
             """
@@ -17,6 +17,12 @@ struct HelpTests {
         (["key"], "--bins --output --verbose --quiet"),
         (["preprocess"], "--spacing --multiple --plane --verbose --quiet"),
         (["info"], "--json"),
+        (
+            ["train"],
+            """
+            --data --output --config --resume --max-minutes --cache --threads --print-config --verbose --quiet
+            """
+        ),
         (["montage"], "--output --labels --convention --point --verbose --quiet"),
     ])
     func helpNamesEveryOption(command: [String], names: String) async throws {
