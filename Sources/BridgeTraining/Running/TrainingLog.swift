@@ -47,6 +47,8 @@ struct TrainingLog {
         defer { try? handle.close() }
         try handle.seekToEnd()
         try handle.write(contentsOf: Self.line(entry))
+        // A checkpoint that comes later must not outlive the lines before it.
+        try handle.synchronize()
     }
 
     private static func line(_ entry: Entry) throws -> Data {

@@ -17,7 +17,7 @@ public struct TrainingRun<Network: TrainableNetwork> {
     public private(set) var trainer: Trainer<Network>
 
     private let validation: Validation?
-    private let folder: RunFolder
+    private let files: RunFolder
     private let dataChecksum: String
     private var log: TrainingLog
 
@@ -35,36 +35,37 @@ public struct TrainingRun<Network: TrainableNetwork> {
     ///   resumed; the system's error where files cannot be written.
     public init(
         _ network: Network, configuration: TrainingConfiguration, training: any TrainingDataset,
-        validation: (any TrainingDataset)?, folder url: URL, resumes: Bool
+        validation: (any TrainingDataset)?, folder: URL, resumes: Bool
     ) throws {
-        folder = RunFolder(url: url)
-        if folder.holdsRun, !resumes { throw TrainingError.runExists(folder: url.path) }
-        if let known = try Self.configuration(ofRunIn: url), known != configuration {
-            throw TrainingError.otherConfiguration(folder: url.path)
+        let files = RunFolder(url: folder)
+        self.files = files
+        if files.holdsRun, !resumes { throw TrainingError.runExists(folder: folder.path) }
+        if let known = try Self.configuration(ofRunIn: folder), known != configuration {
+            throw TrainingError.otherConfiguration(folder: folder.path)
         }
         let dataChecksum =
             (["train", training.checksum]
             + (validation.map { ["validation", $0.checksum] } ?? [])).joined(separator: "\n")
         self.dataChecksum = dataChecksum
-        try folder.prepare()
-        let state = try folder.checkpoints.first.map {
+        try files.prepare()
+        let state = try files.checkpoints.first.map {
             try TrainingState(
                 contentsOf: $0, parameters: network.parameters, configuration: configuration,
                 dataChecksum: dataChecksum)
         }
-        try Data((dataChecksum + "\n").utf8).write(to: folder.data, options: .atomic)
-        try configuration.json.write(to: folder.configuration, options: .atomic)
+        try Data((dataChecksum + "\n").utf8).write(to: files.data, options: .atomic)
+        try configuration.json.write(to: files.configuration, options: .atomic)
         trainer = Trainer(network, configuration: configuration, dataset: training, state: state)
         self.validation = validation.map { Validation(dataset: $0, configuration: configuration) }
-        log = try TrainingLog(folder.log, upTo: trainer.state.step)
+        log = try TrainingLog(files.log, upTo: trainer.state.step)
     }
 
     /// The configuration of the run in a folder, or nil where there is none.
     ///
     /// - Throws: `TrainingConfigurationError` where the file is no configuration.
     public static func configuration(ofRunIn folder: URL) throws -> TrainingConfiguration? {
-        let folder = RunFolder(url: folder)
-        return folder.holdsRun ? try TrainingConfiguration(contentsOf: folder.configuration) : nil
+        let files = RunFolder(url: folder)
+        return files.holdsRun ? try TrainingConfiguration(contentsOf: files.configuration) : nil
     }
 
     /// What happens in a run.
@@ -116,7 +117,7 @@ public struct TrainingRun<Network: TrainableNetwork> {
             pace.mark = clock.now
         }
         // A run that was killed at its end may lack what follows its last checkpoint.
-        if trainer.state.step == configuration.steps { try writeModel(to: folder.model) }
+        if trainer.state.step == configuration.steps { try writeModel(to: files.model) }
         return trainer.state.step == configuration.steps
     }
 
@@ -141,24 +142,24 @@ public struct TrainingRun<Network: TrainableNetwork> {
                 let isBest = trainer.state.bestValidationLoss.map { loss < $0 } ?? true
                 if isBest {
                     trainer.state.bestValidationLoss = loss
-                    try writeModel(to: folder.best)
+                    try writeModel(to: files.best)
                 }
                 try log.append(TrainingLog.Entry(step: step, validationLoss: loss))
                 try report(.validated(step: step, loss: loss, isBest: isBest))
             }
             if isPictureDue, trainer.configuration.validation.samples > 0 {
-                try validation.picture(by: network).write(to: folder.samples(step))
-                try report(.sampled(folder.samples(step)))
+                try validation.picture(by: network).write(to: files.samples(step))
+                try report(.sampled(files.samples(step)))
             }
         }
-        if isDue, !log.entries.isEmpty { try log.plot.image().write(to: folder.losses) }
+        if isDue, !log.entries.isEmpty { try log.plot.image().write(to: files.losses) }
     }
 
     private func save(_ report: (Event) throws -> Void) throws {
-        let file = folder.checkpoint(trainer.state.step)
+        let file = files.checkpoint(trainer.state.step)
         try trainer.state.write(to: file, configuration: trainer.configuration, dataChecksum: dataChecksum)
-        try writeModel(to: folder.model)
-        try folder.removeOldCheckpoints()
+        try writeModel(to: files.model)
+        try files.removeOldCheckpoints()
         try report(.saved(file))
     }
 
