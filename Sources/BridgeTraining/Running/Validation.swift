@@ -43,7 +43,7 @@ struct Validation: Sendable {
     }
 
     /// Samples each window on its own, without the windows that it would share slices with in a volume.
-    private func sample(
+    func sample(
         _ examples: [TrainingExample], with network: (WindowBatch) throws -> Tensor
     ) throws -> Tensor {
         let scheduler = configuration.process.scheduler(steps: configuration.validation.samplingSteps)
