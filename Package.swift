@@ -13,6 +13,7 @@ let package = Package(
         .library(name: "VolumeFigures", targets: ["VolumeFigures"]),
         .library(name: "VolumePhantoms", targets: ["VolumePhantoms"]),
         .library(name: "ReferenceUNet", targets: ["ReferenceUNet", "Tensors"]),
+        .library(name: "BridgeTraining", targets: ["BridgeTraining"]),
         .library(name: "VolumeTranslation", targets: ["VolumeTranslation"]),
         .executable(name: "voxelbridge", targets: ["VoxelBridgeTool"]),
     ],
@@ -36,6 +37,13 @@ let package = Package(
         .target(name: "Tensors", dependencies: ["COpenBLAS", "CVoxelKernels"]),
         .target(name: "ReferenceUNet", dependencies: ["Tensors", "SliceSampling", "StyleKeys"]),
 
+        .target(
+            name: "BridgeTraining",
+            dependencies: [
+                "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion", "SliceSampling",
+                "VolumeFigures", "Tensors", "ReferenceUNet",
+            ]),
+
         // The whole path, and its command.
         .target(
             name: "VolumeTranslation",
@@ -46,7 +54,7 @@ let package = Package(
         .executableTarget(
             name: "VoxelBridgeTool",
             dependencies: [
-                "VolumeTranslation", "VolumeFigures", "VolumePhantoms", "Tensors",
+                "VolumeTranslation", "BridgeTraining", "VolumeFigures", "VolumePhantoms", "Tensors",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -81,6 +89,9 @@ let package = Package(
         .testTarget(
             name: "ReferenceUNetTests",
             dependencies: ["ReferenceUNet", "Tensors", "TensorTestSupport", "TestSupport"]),
+        .testTarget(
+            name: "BridgeTrainingTests",
+            dependencies: ["BridgeTraining", "VolumeIO", "Tensors", "TestSupport"]),
         .testTarget(
             name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "Tensors", "TestSupport"]),
         .testTarget(

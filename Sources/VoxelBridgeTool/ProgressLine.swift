@@ -61,10 +61,11 @@ final class ProgressLine: Sendable {
             text = "\(label) [\(bar)] \(percent) %, \(detail)"
         }
         return text
-            + (share < 1 ? ", \(duration(remaining)) remaining" : ", done in \(duration(elapsed))")
+            + (share < 1 ? ", \(Self.text(of: remaining)) remaining" : ", done in \(Self.text(of: elapsed))")
     }
 
-    private func duration(_ duration: Duration) -> String {
+    /// A duration in the two units that matter.
+    static func text(of duration: Duration) -> String {
         let seconds = Int(duration.components.seconds)
         return seconds >= 3600
             ? String(format: "%d h %02d min", seconds / 3600, seconds / 60 % 60)

@@ -23,7 +23,7 @@ struct VoxelBridge: AsyncParsableCommand {
         subcommands: [
             TranslateCommand.self, PredictCommand.self, EvaluateCommand.self, KeyCommand.self,
             PreprocessCommand.self, InfoCommand.self, MontageCommand.self, ImportCommand.self,
-            PhantomCommand.self,
+            PhantomCommand.self, TrainCommand.self,
         ])
 }
 

@@ -21,12 +21,17 @@ struct DependencyTests {
         "VolumePhantoms": ["Volumes", "Preprocessing"],
         "Tensors": ["COpenBLAS", "CVoxelKernels"],
         "ReferenceUNet": ["Tensors", "SliceSampling", "StyleKeys"],
+        "BridgeTraining": [
+            "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion", "SliceSampling",
+            "VolumeFigures", "Tensors", "ReferenceUNet",
+        ],
         "VolumeTranslation": [
             "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion", "SliceSampling",
             "VolumeMetrics", "ReferenceUNet",
         ],
         "VoxelBridgeTool": [
-            "VolumeTranslation", "VolumeFigures", "VolumePhantoms", "Tensors", "ArgumentParser", "Logging",
+            "VolumeTranslation", "BridgeTraining", "VolumeFigures", "VolumePhantoms", "Tensors", "ArgumentParser",
+            "Logging",
         ],
     ]
 
@@ -76,6 +81,7 @@ struct DependencyTests {
                 "VolumeFigures": ["VolumeFigures"],
                 "VolumePhantoms": ["VolumePhantoms"],
                 "ReferenceUNet": ["ReferenceUNet", "Tensors"],
+                "BridgeTraining": ["BridgeTraining"],
                 "VolumeTranslation": ["VolumeTranslation"],
                 "voxelbridge": ["VoxelBridgeTool"],
             ])

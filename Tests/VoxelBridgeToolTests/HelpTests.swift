@@ -4,7 +4,7 @@ import Testing
 /// What the command says of itself.
 struct HelpTests {
     @Test(arguments: [
-        ([], "translate predict evaluate key preprocess info montage import phantom --version"),
+        ([], "translate predict evaluate key preprocess info montage import phantom train --version"),
         (
             ["translate"],
             """
@@ -18,6 +18,12 @@ struct HelpTests {
         (["key"], "--bins --output --verbose --quiet"),
         (["preprocess"], "--spacing --multiple --plane --verbose --quiet"),
         (["info"], "--json"),
+        (
+            ["train"],
+            """
+            --data --output --config --resume --max-minutes --cache --threads --print-config --verbose --quiet
+            """
+        ),
         (["montage"], "--output --labels --convention --point --verbose --quiet"),
         (
             ["phantom"],

@@ -121,15 +121,19 @@ public struct UNetWeights: TensorSource {
     /// What a safetensors file says of itself to be a whole model: the configuration and which weights it
     /// holds.
     public var metadata: [String: String] {
-        get throws {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = .sortedKeys
-            let json = try encoder.encode(configuration)
-            return [
-                WeightsFile.configurationField: String(decoding: json, as: UTF8.self),
-                WeightsFile.selectionField: selection.rawValue,
-            ]
-        }
+        get throws { try configuration.metadata(of: selection) }
+    }
+}
+
+extension UNetConfiguration {
+    /// What a safetensors file of such weights says of itself to be a whole model.
+    package func metadata(of selection: UNetWeights.Selection) throws -> [String: String] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return [
+            WeightsFile.configurationField: String(decoding: try encoder.encode(self), as: UTF8.self),
+            WeightsFile.selectionField: selection.rawValue,
+        ]
     }
 }
 

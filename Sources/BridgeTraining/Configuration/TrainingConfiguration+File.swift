@@ -1,0 +1,119 @@
+public import Foundation
+import ReferenceUNet
+
+extension TrainingConfiguration {
+    /// Reads a configuration from a JSON file and validates it.
+    ///
+    /// - Throws: `TrainingConfigurationError` naming the file and the field that is wrong.
+    public init(contentsOf url: URL) throws(TrainingConfigurationError) {
+        do {
+            self = try JSONDecoder().decode(TrainingConfiguration.self, from: Data(contentsOf: url))
+            try validate()
+        } catch var error as TrainingConfigurationError {
+            error.file = url.path
+            throw error
+        } catch let error as DecodingError {
+            var error = TrainingConfigurationError(error, in: "")
+            error.file = url.path
+            throw error
+        } catch {
+            throw TrainingConfigurationError(
+                file: url.path, field: "", found: error.localizedDescription, expected: "a readable file")
+        }
+    }
+
+    /// The configuration as JSON, every field of it; equal configurations give equal text.
+    public var json: Data {
+        get throws {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            return try encoder.encode(self)
+        }
+    }
+
+    /// Checks that a network can be trained with this configuration.
+    ///
+    /// - Throws: `TrainingConfigurationError` naming the field that is wrong.
+    public func validate() throws(TrainingConfigurationError) {
+        do { try network.validate() } catch {
+            throw TrainingConfigurationError(
+                field: (["network"] + [error.field].compactMap { $0 }).joined(separator: "."),
+                found: error.found, expected: error.expected)
+        }
+        try validateProcess()
+        try validateOptimizer()
+        try positive("batch", batch)
+        try positive("accumulation", accumulation)
+        try positive("steps", steps)
+        try require("data.spacing", data.spacing, data.spacing > 0 && data.spacing.isFinite, "above 0")
+        try require(
+            "data.minimum_foreground", data.minimumForeground, data.minimumForeground >= 0, "0 or more")
+        try positive("intervals.log", intervals.log)
+        try positive("intervals.validation", intervals.validation)
+        try positive("intervals.samples", intervals.samples)
+        try positive("intervals.checkpoint", intervals.checkpoint)
+        try require("validation.windows", validation.windows, validation.windows >= 0, "0 or more")
+        try require("validation.samples", validation.samples, (0...64).contains(validation.samples), "0 to 64")
+        try require(
+            "validation.sampling_steps", validation.samplingSteps,
+            (3...process.timesteps).contains(validation.samplingSteps),
+            "3 to \(process.timesteps), the process's timesteps")
+    }
+
+    private func validateProcess() throws(TrainingConfigurationError) {
+        try require(
+            "process.timesteps", process.timesteps, (3...1_000_000).contains(process.timesteps), "3 to 1000000")
+        let scale = process.varianceScale
+        try require("process.variance_scale", scale, scale > 0 && scale.isFinite, "above 0")
+        guard process.kind != .brownianBridge else { return }
+        let expected = "the default, since process.kind is not brownian_bridge"
+        try require("process.schedule", process.schedule.rawValue, process.schedule == .linear, expected)
+        try require("process.variance_scale", scale, scale == 1, expected)
+    }
+
+    private func validateOptimizer() throws(TrainingConfigurationError) {
+        func share(_ field: String, _ value: Double) throws(TrainingConfigurationError) {
+            try require(field, value, (0..<1).contains(value), "from 0 to below 1")
+        }
+        func finite(_ field: String, _ value: Double) throws(TrainingConfigurationError) {
+            try require(field, value, value >= 0 && value.isFinite, "0 or more")
+        }
+        let rate = optimizer.learningRate
+        try require("optimizer.learning_rate", rate, rate > 0 && rate.isFinite, "above 0")
+        try share("optimizer.beta1", optimizer.beta1)
+        try share("optimizer.beta2", optimizer.beta2)
+        try require("optimizer.epsilon", optimizer.epsilon, optimizer.epsilon > 0, "above 0")
+        try finite("optimizer.weight_decay", optimizer.weightDecay)
+        if let clip = optimizer.gradientClip {
+            try require("optimizer.gradient_clip", clip, clip > 0, "above 0, or null for no limit")
+        }
+        try share("learning_rate_schedule.factor", rateSchedule.factor)
+        try require(
+            "learning_rate_schedule.patience", rateSchedule.patience, rateSchedule.patience >= 0, "0 or more")
+        try require(
+            "learning_rate_schedule.cooldown", rateSchedule.cooldown, rateSchedule.cooldown >= 0, "0 or more")
+        try share("learning_rate_schedule.threshold", rateSchedule.threshold)
+        try require(
+            "learning_rate_schedule.minimum", rateSchedule.minimum, (0...rate).contains(rateSchedule.minimum),
+            "0 to \(rate), the learning rate")
+        try positive("learning_rate_schedule.period", rateSchedule.period)
+        try require(
+            "learning_rate_schedule.warmup", rateSchedule.warmup,
+            (0...rateSchedule.period).contains(rateSchedule.warmup), "0 to \(rateSchedule.period), the period")
+        try share("moving_average.decay", movingAverage.decay)
+        try positive("moving_average.interval", movingAverage.interval)
+        try require("moving_average.start", movingAverage.start, movingAverage.start >= 0, "0 or more")
+    }
+
+    private func positive(_ field: String, _ value: Int) throws(TrainingConfigurationError) {
+        try require(field, value, value > 0, "1 or more")
+    }
+
+    private func require(
+        _ field: String, _ found: Any, _ condition: Bool, _ expected: String
+    ) throws(TrainingConfigurationError) {
+        guard condition else {
+            throw TrainingConfigurationError(field: field, found: "\(found)", expected: expected)
+        }
+    }
+}

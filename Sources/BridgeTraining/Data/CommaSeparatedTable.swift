@@ -1,0 +1,66 @@
+/// The records of a comma-separated file (RFC 4180): fields between commas, in quotation marks where they hold
+/// commas, line breaks, or quotation marks, which then stand twice. Empty lines are passed over.
+struct CommaSeparatedTable {
+    /// One record.
+    struct Record: Equatable {
+        /// The line that it begins on, from 1.
+        let line: Int
+        let fields: [String]
+    }
+
+    let records: [Record]
+
+    init(_ text: String) {
+        var records: [Record] = []
+        var fields: [String] = []
+        var field = ""
+        var (line, firstLine) = (1, 1)
+        var isQuoted = false
+        func endRecord() {
+            fields.append(field)
+            if fields.count > 1 || !field.allSatisfy(\.isWhitespace) {
+                records.append(Record(line: firstLine, fields: fields))
+            }
+            (fields, field) = ([], "")
+        }
+        // A byte order mark says nothing. "\r\n" is one character.
+        let characters = Array(text.first == "\u{FEFF}" ? text.dropFirst() : text[...])
+        var index = 0
+        while index < characters.count {
+            let character = characters[index]
+            let next = index + 1 < characters.count ? characters[index + 1] : nil
+            if isQuoted {
+                if character == "\"", next == "\"" {
+                    field.append(character)
+                    index += 1
+                } else if character == "\"" {
+                    isQuoted = false
+                } else {
+                    field.append(character)
+                }
+            } else if character == "\"", field.allSatisfy(\.isWhitespace) {
+                (isQuoted, field) = (true, "")
+            } else if character == "," {
+                fields.append(field)
+                field = ""
+            } else if character.isNewline {
+                endRecord()
+            } else {
+                field.append(character)
+            }
+            if character.isNewline {
+                line += 1
+                if !isQuoted { firstLine = line }
+            }
+            index += 1
+        }
+        endRecord()
+        self.records = records
+    }
+
+    /// A field as it is written: in quotation marks where it must be.
+    static func quoted(_ field: String) -> String {
+        guard field.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return field }
+        return "\"" + field.replacing("\"", with: "\"\"") + "\""
+    }
+}

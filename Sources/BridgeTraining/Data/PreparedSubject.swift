@@ -1,0 +1,224 @@
+import Foundation
+import Preprocessing
+import StyleKeys
+import Tensors
+import VolumeIO
+import Volumes
+
+/// A subject whose volumes lie ready on disk, cut into slices, and are mapped into memory slice by slice.
+///
+/// The file is a safetensors file that holds each slice as a tensor of its own, `source.<slice>` and
+/// `target.<slice>`, `[rows, columns]` in [-1, 1], the style key as `style`, `[3, bins]`, and in its metadata what
+/// it was made from.
+struct PreparedSubject: Sendable {
+    let name: String
+    let style: StyleKey
+    let record: Record
+    private let file: Safetensors
+
+    /// What a prepared file was made from, and what it holds.
+    struct Record: Codable, Equatable, Sendable {
+        let origin: Origin
+        /// Slices, rows and columns.
+        let shape: [Int]
+        /// The target's foreground voxels in each slice.
+        let foreground: [Int]
+        /// A checksum of all slices and of the style key.
+        let checksum: UInt64
+    }
+
+    /// What decides the contents of a prepared file. Where it changes, the file is made anew.
+    struct Origin: Codable, Equatable, Sendable {
+        /// Changes with the code that prepares.
+        var version = 1
+        let source: FileStamp
+        let target: FileStamp
+        let mask: FileStamp?
+        let spacing: Double
+        let plane: SlicePlane
+        let bins: Int
+
+        init(_ subject: Manifest.Subject, settings: DataSettings, bins: Int) throws {
+            source = try FileStamp(subject.source)
+            target = try FileStamp(subject.target)
+            mask = try subject.mask.map { try FileStamp($0) }
+            (spacing, plane, self.bins) = (settings.spacing, settings.plane, bins)
+        }
+    }
+
+    /// How a file is known again without reading it.
+    struct FileStamp: Codable, Equatable, Sendable {
+        let path: String
+        let size: Int
+        let modified: Double
+
+        init(_ url: URL) throws {
+            let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
+            path = url.path
+            size = (attributes[.size] as? NSNumber)?.intValue ?? 0
+            modified = (attributes[.modificationDate] as? Date)?.timeIntervalSinceReferenceDate ?? 0
+        }
+    }
+
+    private static let recordField = "voxelbridge_subject"
+
+    /// Opens a subject's file in a folder, after making it where it is not there or was made from something else.
+    ///
+    /// - Throws: what reading or preparing a volume throws.
+    init(_ subject: Manifest.Subject, in folder: URL, settings: DataSettings, bins: Int) throws {
+        let url = folder.appending(path: "\(subject.name).safetensors")
+        let origin = try Origin(subject, settings: settings, bins: bins)
+        if let known = try? PreparedSubject(name: subject.name, contentsOf: url), known.record.origin == origin
+        {
+            self = known
+            return
+        }
+        let pair = try PreparedPair(subject, settings: settings, bins: bins)
+        let record = Record(
+            origin: origin, shape: [pair.source.shape.z, pair.source.shape.y, pair.source.shape.x],
+            foreground: pair.foreground, checksum: pair.checksum)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        let json = String(decoding: try encoder.encode(record), as: UTF8.self)
+        try Safetensors.write(pair.tensors, metadata: [Self.recordField: json], to: url)
+        self = try PreparedSubject(name: subject.name, contentsOf: url)
+    }
+
+    private init(name: String, contentsOf url: URL) throws {
+        self.name = name
+        file = try Safetensors(contentsOf: url)
+        record = try JSONDecoder().decode(
+            Record.self, from: Data((file.metadata[Self.recordField] ?? "").utf8))
+        let tokens = try file.tensor("style")
+        let bins = tokens.shape[1]
+        style = try StyleKey(
+            histogram: Array(tokens.values[..<bins]), cumulative: Array(tokens.values[bins..<2 * bins]),
+            difference: Array(tokens.values[(2 * bins)...]))
+    }
+
+    var slices: Int { record.shape[0] }
+    var rows: Int { record.shape[1] }
+    var columns: Int { record.shape[2] }
+
+    /// The slices around one of them, in the middle of frames of background: 2 radius + 1 slices of rows x columns.
+    func window(
+        _ volume: PreparedVolumeKind, around slice: Int, radius: Int, rows: Int, columns: Int
+    ) throws -> [Float] {
+        var window = [Float](repeating: -1, count: (2 * radius + 1) * rows * columns)
+        let (top, left) = ((rows - self.rows) / 2, (columns - self.columns) / 2)
+        for position in 0...2 * radius {
+            let index = slice - radius + position
+            guard (0..<slices).contains(index) else { continue }
+            let image = try file.tensor(Self.name(volume, index)).values
+            for row in 0..<self.rows {
+                let start = (position * rows + top + row) * columns + left
+                window.replaceSubrange(
+                    start..<start + self.columns, with: image[row * self.columns..<(row + 1) * self.columns])
+            }
+        }
+        return window
+    }
+
+    fileprivate static func name(_ volume: PreparedVolumeKind, _ slice: Int) -> String {
+        volume.rawValue + "." + String(slice)
+    }
+}
+
+/// Which of a subject's volumes.
+enum PreparedVolumeKind: String { case source, target }
+
+/// A subject's volumes, read and prepared: axes in the order of the slices, intensities in [-1, 1].
+private struct PreparedPair {
+    let source: Volume
+    let target: Volume
+    let style: StyleKey
+
+    /// As `PreprocessingPipeline.brain` does with the source; the target is cut to the same box.
+    init(_ subject: Manifest.Subject, settings: DataSettings, bins: Int) throws {
+        var source = try Volume(contentsOf: subject.source)
+        var target = try Volume(contentsOf: subject.target)
+        if let mask = try subject.mask.map({ try Volume(contentsOf: $0) }) {
+            source = source.cleared(outside: mask)
+            target = target.cleared(outside: mask)
+        }
+        // Positions that differ by rounding must not make the two boxes differ.
+        target = Volume(grid: source.grid, voxels: target.voxels)
+        do { style = try StyleKey(of: target, bins: bins) } catch {
+            throw FileProblem(file: subject.target.path, reason: "\(error)")
+        }
+        func prepared(_ volume: Volume, _ pipeline: PreprocessingPipeline, _ url: URL) throws -> Volume {
+            do { return try pipeline.apply(to: volume).volume } catch {
+                throw FileProblem(file: url.path, reason: "\(error)")
+            }
+        }
+        let box = try prepared(source, .brain(spacing: settings.spacing), subject.source)
+        let whole = try prepared(
+            target,
+            PreprocessingPipeline([
+                Reorient(to: .ras), Resample(spacing: settings.spacing), RescaleIntensity(),
+            ]), subject.target)
+        let permutation = settings.plane.permutation(for: box.grid)
+        self.source = box.map { 2 * $0 - 1 }.permuted(permutation)
+        self.target = whole.cut(to: box.grid).map { 2 * $0 - 1 }.permuted(permutation)
+    }
+
+    var foreground: [Int] {
+        let limit = 2 * ForegroundMask.defaultThreshold - 1
+        return (0..<target.shape.z).map { target.slice($0).count { $0 > limit } }
+    }
+
+    var tensors: [String: Tensor] {
+        var tensors = ["style": Tensor(shape: [3, style.bins], values: style.tokens)]
+        for (kind, volume) in [(PreparedVolumeKind.source, source), (.target, target)] {
+            for slice in 0..<volume.shape.z {
+                tensors[PreparedSubject.name(kind, slice)] = Tensor(
+                    shape: [volume.shape.y, volume.shape.x], values: Array(volume.slice(slice)))
+            }
+        }
+        return tensors
+    }
+
+    /// The checksum of Fowler, Noll and Vo (FNV-1a), word by word.
+    var checksum: UInt64 {
+        var sum: UInt64 = 0xCBF2_9CE4_8422_2325
+        for values in [source.voxels, target.voxels, style.tokens] {
+            for value in values { sum = (sum ^ UInt64(value.bitPattern)) &* 0x100_0000_01B3 }
+        }
+        return sum
+    }
+}
+
+/// What is wrong with a file, where the error itself does not name it.
+private struct FileProblem: Error, CustomStringConvertible {
+    let file: String
+    let reason: String
+
+    var description: String { "\(file): \(reason)" }
+}
+
+extension Volume {
+    /// The volume with its least intensity wherever a mask on its grid is not above zero.
+    fileprivate func cleared(outside mask: Volume) -> Volume {
+        let background = intensityRange.lowerBound
+        var cleared = self
+        cleared.voxels.withUnsafeMutableBufferPointer { voxels in
+            for index in voxels.indices where !(mask.voxels[index] > 0) { voxels[index] = background }
+        }
+        return cleared
+    }
+
+    /// The part of the volume on a grid that is a box of its own.
+    fileprivate func cut(to box: VoxelGrid) -> Volume {
+        let origin = grid.voxel(atWorld: box.world(atVoxel: .zero)).rounded(.toNearestOrAwayFromZero)
+        let first = SIMD3<Int>(Int(origin.x), Int(origin.y), Int(origin.z))
+        var cut: [Float] = []
+        cut.reserveCapacity(box.count)
+        for z in 0..<box.shape.z {
+            for y in 0..<box.shape.y {
+                let start = grid.offset(first.x, first.y + y, first.z + z)
+                cut += voxels[start..<start + box.shape.x]
+            }
+        }
+        return Volume(grid: box, voxels: cut)
+    }
+}

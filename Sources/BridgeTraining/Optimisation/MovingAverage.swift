@@ -1,0 +1,19 @@
+/// The exponential moving average of a network's parameters, which gives the better images.
+///
+/// As published: at every `interval`-th step; up to `start` it is the parameters themselves.
+struct MovingAverage: Equatable, Sendable {
+    /// Decay, interval and start.
+    let settings: MovingAverageSettings
+
+    /// The average.
+    var values: ParameterSet
+
+    /// Takes in the parameters after a step, counted from 1.
+    mutating func update(with parameters: ParameterSet, step: Int) {
+        if step <= settings.start {
+            if step % settings.interval == 0 || step == settings.start { values = parameters }
+        } else if step % settings.interval == 0 {
+            values.blend(Float(settings.decay), Float(1 - settings.decay), parameters)
+        }
+    }
+}

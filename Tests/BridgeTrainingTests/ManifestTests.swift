@@ -1,0 +1,140 @@
+import BridgeTraining
+import Foundation
+import TestSupport
+import Testing
+import VolumeIO
+
+/// The table of subjects: what is read, and what is told of one that is wrong.
+struct ManifestTests {
+    /// A folder with volumes and a manifest.
+    private func withManifest<Result>(
+        _ lines: [String], encoding: String.Encoding = .utf8, separator: String = "\n",
+        _ body: (URL) throws -> Result
+    ) throws -> Result {
+        try withTemporaryFolder { folder in
+            let grid = VoxelGrid(shape: [20, 24, 16], spacing: [3, 3, 3])
+            let brain = Volume.brainPhantom(on: grid)
+            func write(_ volume: Volume, _ name: String) throws {
+                try volume.write(to: folder.appending(path: name))
+            }
+            try write(brain, "ct.nii")
+            try write(brain.map { 100 - $0 }, "t1, final.nii.gz")
+            try write(Volume(grid: grid, repeating: 7), "flat.nii")
+            try write(Volume(grid: grid).map { _ in 1 }, "mask.nii")
+            try write(
+                Volume.brainPhantom(on: VoxelGrid(shape: [20, 24, 15], spacing: [3, 3, 3])), "short.nii")
+            try write(
+                Volume.brainPhantom(on: VoxelGrid(shape: [20, 24, 16], spacing: [3, 3, 4])), "thick.nii")
+            try Data("no volume".utf8).write(to: folder.appending(path: "text.nii"))
+            let file = folder.appending(path: "pairs.csv")
+            try lines.joined(separator: separator).data(using: encoding)!.write(to: file)
+            return try body(file)
+        }
+    }
+
+    private let header = "subject,split,source,target,mask"
+
+    @Test func aTableIsRead() throws {
+        let lines = [
+            "Split, subject ,target,source,mask", "", #"train,anna,"t1, final.nii.gz",ct.nii,mask.nii"#,
+            "validation,ben,ct.nii, ct.nii", #"test,"carl",ct.nii,ct.nii,"#, "",
+        ]
+        for separator in ["\n", "\r\n"] {
+            for mark in ["", "\u{FEFF}"] {
+                try withManifest([mark + lines[0]] + lines[1...], separator: separator) { file in
+                    let manifest = try Manifest(contentsOf: file)
+                    #expect(manifest.problems.isEmpty, "\(manifest.problems)")
+                    #expect(manifest.subjects.map(\.name) == ["anna", "ben", "carl"])
+                    #expect(manifest.subjects.map(\.split) == [.train, .validation, .test])
+                    #expect(manifest.subjects.map(\.line) == [3, 4, 5])
+                    let anna = manifest.subjects[0]
+                    #expect(anna.target.lastPathComponent == "t1, final.nii.gz")
+                    #expect(anna.source.path == file.deletingLastPathComponent().path + "/ct.nii")
+                    let copy = file.deletingLastPathComponent().appending(path: "copy/copy.csv")
+                    try FileManager.default.createDirectory(
+                        at: copy.deletingLastPathComponent(), withIntermediateDirectories: true)
+                    try manifest.write(to: copy)
+                    let copied = try Manifest(contentsOf: copy).subjects
+                    #expect(copied.map(\.target) == manifest.subjects.map(\.target))
+                    #expect(copied.map(\.mask) == manifest.subjects.map(\.mask))
+                    #expect(anna.mask?.lastPathComponent == "mask.nii" && manifest.subjects[1].mask == nil)
+                }
+            }
+        }
+    }
+
+    @Test func everyProblemIsToldAtOnceByLine() throws {
+        let lines = [
+            header,
+            "anna,train,ct.nii,ct.nii,",
+            "ben,train,missing.nii,ct.nii,",
+            "carl,holdout,ct.nii,ct.nii,",
+            "Anna,train,ct.nii,ct.nii,",
+            "dora,train,ct.nii,short.nii,",
+            "emil,train,ct.nii,thick.nii,",
+            "fay,train,flat.nii,ct.nii,",
+            "gus,train,ct.nii,flat.nii,",
+            "hal,train,ct.nii,ct.nii,short.nii",
+            "../ida,train,ct.nii,ct.nii,",
+            "joe,train,ct.nii,,",
+            "kim,train,ct.nii,ct.nii,,extra",
+            ",train,ct.nii,ct.nii,",
+            "lou,nowhere,absent.nii,text.nii,",
+        ]
+        try withManifest(lines) { file in
+            var configuration = TrainingConfiguration()
+            configuration.data.spacing = 3
+            let cache = file.deletingLastPathComponent().appending(path: "cache")
+            let error = #expect(throws: ManifestError.self) {
+                try ManifestDataset.prepare(
+                    Manifest(contentsOf: file), cache: cache, configuration: configuration)
+            }
+            let problems = error?.problems ?? []
+            func expect(_ line: Int, _ texts: String...) {
+                let told = problems.filter { $0.line == line }.map(\.text)
+                #expect(told.count == texts.count, "line \(line): \(told)")
+                for text in texts { #expect(told.contains { $0.contains(text) }, "line \(line): \(told)") }
+            }
+            expect(3, "missing.nii: there is no such file")
+            expect(4, "unknown split 'holdout'; expected one of train, validation, test")
+            expect(5, "'Anna' is there already, on line 2")
+            expect(6, "the target is not on the source's grid: 20 x 24 x 15")
+            expect(7, "voxels of 3 x 3 x 4 mm")
+            expect(8, "flat.nii: every voxel of the volume is 7.0")
+            expect(9, "flat.nii: the volume is nothing but background")
+            expect(10, "the mask is not on the source's grid")
+            expect(11, "'../ida' cannot be stored")
+            expect(12, "there is no target")
+            expect(13, "found 6 fields; expected 5")
+            expect(14, "there is no subject")
+            expect(15, "unknown split", "absent.nii: there is no such file", "text.nii")
+            #expect(problems.map(\.line) == problems.map(\.line).sorted())
+            #expect(error?.description.contains("pairs.csv:4: unknown split") == true)
+        }
+    }
+
+    @Test(arguments: [
+        ([""], "is empty"),
+        (["subject,split,source"], "there is no column 'target'"),
+        (["subject,split,source,target,sauce"], "unknown column 'sauce'"),
+        (["subject,split,source,target,source"], "column 'source' is there twice"),
+        (["subject,split,source,target"], "names no subject"),
+        (["subject,split,source,target", "a,validation,ct.nii,ct.nii"], "no subject of the split train"),
+    ])
+    func tablesThatAreNoneAreErrors(lines: [String], message: String) throws {
+        try withManifest(lines) { file in
+            var configuration = TrainingConfiguration()
+            configuration.data.spacing = 3
+            let error = #expect(throws: ManifestError.self) {
+                _ = try ManifestDataset.prepare(
+                    Manifest(contentsOf: file), cache: file.deletingLastPathComponent(),
+                    configuration: configuration)
+            }
+            #expect(error?.description.contains(message) == true, "\(error.map { "\($0)" } ?? "")")
+        }
+    }
+
+    @Test func aMissingFileIsAnError() {
+        #expect(throws: ManifestError.self) { try Manifest(contentsOf: URL(filePath: "/nowhere/pairs.csv")) }
+    }
+}
