@@ -30,7 +30,8 @@ struct DependencyTests {
             "VolumeMetrics", "ReferenceUNet",
         ],
         "VoxelBridgeTool": [
-            "VolumeTranslation", "BridgeTraining", "VolumeFigures", "VolumePhantoms", "Tensors", "ArgumentParser",
+            "VolumeTranslation", "BridgeTraining", "VolumeFigures", "VolumePhantoms", "Tensors",
+            "ArgumentParser",
             "Logging",
         ],
     ]
