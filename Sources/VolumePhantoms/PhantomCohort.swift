@@ -34,8 +34,12 @@ public struct PhantomCohort: Sendable {
     /// A cohort.
     ///
     /// - Parameters:
+    ///   - seed: what all randomness follows from.
     ///   - shape: number of voxels along each axis.
     ///   - spacing: distance between voxels in millimetres; by default such that the head fills the grid.
+    ///   - anatomy: the head that all subjects' are deformed from.
+    ///   - acquisition: what varies from image to image.
+    ///   - source: what the CT shows.
     ///   - deformation: how different the subjects' heads are, 0 to 2.
     public init(
         seed: UInt64 = 0, shape: SIMD3<Int> = [96, 96, 96], spacing: Double? = nil,

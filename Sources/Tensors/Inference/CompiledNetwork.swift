@@ -91,7 +91,7 @@ public final class CompiledNetwork: Sendable {
     ///   - images: `[channels, rows, columns]` each.
     ///   - rows: rows of each image.
     ///   - columns: columns of each image.
-    ///   - shared: one for each of the network's shared inputs.
+    ///   - inputs: one for each of the network's shared inputs.
     ///   - result: room for `[channels, rows, columns]`.
     /// - Throws: `CompilationError` where the network cannot be compiled for this size.
     public func evaluate(

@@ -10,6 +10,7 @@ extension Safetensors {
     ///   - tensors: a dictionary, or a file that is read piece by piece.
     ///   - metadata: text that the file is to carry.
     ///   - type: F32, or F16 or BF16, to which numbers are rounded: to nearest, ties to even.
+    ///   - url: the file, which is replaced if it is there.
     /// - Throws: `SafetensorsError` where the file cannot be written, a tensor is named `__metadata__`, or a
     ///   number is too large for the type; what `tensors` throws where one cannot be read.
     public static func write(
