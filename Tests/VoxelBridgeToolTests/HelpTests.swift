@@ -21,7 +21,8 @@ struct HelpTests {
         (
             ["train"],
             """
-            --data --output --config --resume --max-minutes --cache --threads --print-config --verbose --quiet
+            --data --output --config --resume --max-minutes --cache --threads --save-memory --print-config \
+            --verbose --quiet
             """
         ),
         (["montage"], "--output --labels --convention --point --verbose --quiet"),

@@ -16,11 +16,17 @@ public struct TrainableUNet: TrainableNetwork {
     /// - Parameters:
     ///   - configuration: a valid one.
     ///   - options: how much of the machine to take. No result depends on it.
-    public init(_ configuration: UNetConfiguration, options: ComputeOptions = ComputeOptions()) {
+    ///   - recomputesActivations: whether memory is saved by evaluating layers twice; see `NetworkGradients`. No
+    ///     result depends on it either.
+    public init(
+        _ configuration: UNetConfiguration, options: ComputeOptions = ComputeOptions(),
+        recomputesActivations: Bool = false
+    ) {
         self.configuration = configuration
         self.options = options
         architecture = UNetArchitecture(configuration)
-        differentiated = NetworkGradients(architecture, options: options)
+        differentiated = NetworkGradients(
+            architecture, options: options, recomputesActivations: recomputesActivations)
     }
 
     /// Every parameter, under its published name without prefix.
