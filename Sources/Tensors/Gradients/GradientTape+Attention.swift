@@ -49,6 +49,7 @@ private struct AttentionGradient {
     let heads, headChannels, headBlocks, contextBlocks: Int
     let scale: Float
 
+    var sizes: AttentionSizes { AttentionSizes(headChannels: headChannels, contextTokens: keys.pixels) }
     var paddedTokens: Int { contextBlocks * lanes }
 
     init(_ queries: BlockedTensor, _ keys: BlockedTensor, _ values: BlockedTensor, heads: Int) {
@@ -131,10 +132,12 @@ private struct AttentionGradient {
         func attend(_ rows: Range<Int>, _ scratch: Scratch) {
             reader(attention.queries).copy(
                 channels, tokens: rows.count, from: rows.lowerBound, padded: blockRows, to: scratch.queries)
-            product(scratch.queries, scratch.turnedKeys, into: scratch.shares)
-            kernels.softmax(
-                scratch.shares, blockRows * lanes, blockRows, attention.keys.pixels, attention.scale)
-            combine(scratch.shares, scratch.values, into: scratch.output)
+            attention.sizes.attend(
+                blockRows,
+                AttentionSizes.Scratch(
+                    keys: scratch.turnedKeys, values: scratch.values, queries: scratch.queries,
+                    scores: scratch.shares, output: scratch.output),
+                scale: attention.scale)
         }
 
         /// From the gradient of some queries' output to theirs, in `output`, and what they add to those of keys
@@ -188,8 +191,7 @@ private struct AttentionGradient {
             }
             kernels.multiply(
                 tokens, attention.headBlocks, rowBlocks, places(scratch.turned, rowBlocks, tokens), 0, lanes,
-                rows,
-                blockRows * lanes, sums, tokens * lanes, !isFirst)
+                rows, blockRows * lanes, sums, tokens * lanes, !isFirst)
         }
 
         private func places(
