@@ -99,13 +99,13 @@ public final class CompiledNetwork: Sendable {
         into result: UnsafeMutableBufferPointer<Float>
     ) throws {
         let sized = try program(rows: rows, columns: columns)
-        let values = shared.values(of: inputs)
         precondition(
             images.map(\.count) == network.imageChannels.map { $0 * rows * columns },
             "images of \(images.map(\.count)) numbers are not \(network.imageChannels) of \(rows) x \(columns)")
         precondition(
             inputs.map(\.shape) == network.sharedShapes,
             "shared inputs \(inputs.map(\.shape)) are not of shapes \(network.sharedShapes)")
+        let values = shared.values(of: inputs)
         sized.withWorkspace { workspace in
             withPointers(to: images[...]) { images in
                 pool.withShare {
