@@ -12,6 +12,7 @@ let package = Package(
         .executableTarget(
             name: "benchmarks",
             dependencies: [
+                .product(name: "BridgeTraining", package: "VoxelBridge"),
                 .product(name: "ReferenceUNet", package: "VoxelBridge"),
                 .product(name: "SliceSampling", package: "VoxelBridge"),
                 .product(name: "StyleKeys", package: "VoxelBridge"),

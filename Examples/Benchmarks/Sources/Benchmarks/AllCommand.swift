@@ -7,15 +7,15 @@ struct AllCommand: ParsableCommand {
         commandName: "all", abstract: "Times everything, beside PyTorch where it is given.")
 
     @Option(help: "Threads that are kept busy.") var threads = 2
-    @Option(help: "How often each measurement and its peer's are made in turn; the shortest counts.")
-    var rounds = 2
-    @Option(help: "PyTorch's benchmark of the same networks, bench.py.") var peer: String?
-    @Option(help: "A Python with PyTorch.") var python = "python3"
+    @OptionGroup var comparison: PeerComparison
 
     func run() throws {
-        show(table(try networks("published", size: 160, repeats: 2) + networks("small", size: 96, repeats: 10)))
+        show(
+            (try networks("published", size: 160, repeats: 2) + networks("small", size: 96, repeats: 10))
+                .table())
         show(try layers())
-        show(table(try translation()))
+        show(try translation().table())
+        show(try training().table(comparesMemory: true))
     }
 
     /// Prints a table at once, for the next one may be long in coming.
@@ -24,12 +24,8 @@ struct AllCommand: ParsableCommand {
         fflush(nil)
     }
 
-    private typealias Row = (own: Measurement, peer: Double?)
-
-    private func table(_ rows: [Row]) -> String { rows.map(\.own).table(peer: rows.map(\.peer)) }
-
     /// A network with Winograd's form and without; the peer with the batch that suits it better.
-    private func networks(_ config: String, size: Int, repeats: Int) throws -> [Row] {
+    private func networks(_ config: String, size: Int, repeats: Int) throws -> [Measurement] {
         let own = ["network", "--config", config, "--size", "\(size)"]
         let peers = Set([1, threads]).sorted().map {
             ["unet", "--config", config, "--size", "\(size)", "--batch", "\($0)"]
@@ -37,40 +33,20 @@ struct AllCommand: ParsableCommand {
         return try inTurn(own: [own, own + ["--winograd-memory", "0"]], peers: peers, repeats: repeats)
     }
 
-    private func translation() throws -> [Row] {
+    private func translation() throws -> [Measurement] {
         // The same job as the peer's. One run after the one to warm up: it takes minutes there.
         let job = ["translate", "--config", "small", "--size", "96", "--slices", "24", "--steps", "10"]
         return try inTurn(own: [job], peers: [job], repeats: 1)
     }
 
-    /// Makes our measurements and the peer's one after the other, and keeps each one's shortest.
-    private func inTurn(
-        own: [[String]], peers: [[String]], repeats: Int
-    ) throws -> [Row] {
-        let options = ["--threads", "\(threads)", "--repeat", "\(repeats)"]
-        var (best, bestPeer): ([Measurement], Double?) = ([], nil)
-        for _ in 0..<rounds {
-            var measured: [Measurement] = []
-            for index in 0..<max(own.count, peers.count) {
-                if index < own.count {
-                    announce("benchmarks", own[index])
-                    let data = try ChildProcess.ourselves(own[index] + options + ["--json"])
-                    measured += try JSONDecoder().decode([Measurement].self, from: data)
-                }
-                if let peer, index < peers.count {
-                    announce(peer, peers[index])
-                    let data = try ChildProcess.run(python, [peer] + peers[index] + options)
-                    let seconds = try JSONDecoder().decode(PeerTime.self, from: data).seconds
-                    bestPeer = min(seconds, bestPeer ?? .infinity)
-                }
-            }
-            if best.isEmpty { best = measured }
-            for index in best.indices {
-                best[index].seconds = min(best[index].seconds, measured[index].seconds)
-                best[index].peakMemory = max(best[index].peakMemory, measured[index].peakMemory)
-            }
-        }
-        return best.map { ($0, bestPeer) }
+    private func training() throws -> [Measurement] {
+        let job = ["train", "--config", "small", "--size", "64", "--batch", "8"]
+        return try inTurn(own: [job, job + ["--save-memory"]], peers: [job], repeats: 5)
+    }
+
+    private func inTurn(own: [[String]], peers: [[String]], repeats: Int) throws -> [Measurement] {
+        try comparison.inTurn(
+            own: own, peers: peers, options: ["--threads", "\(threads)", "--repeat", "\(repeats)"])
     }
 
     private func layers() throws -> String {
@@ -79,44 +55,19 @@ struct AllCommand: ParsableCommand {
             .appending(path: "../../peer_layers.py").standardizedFileURL.path
         var best: LayerTimes?
         var bestPeer: [String: Double] = [:]
-        for _ in 0..<rounds {
-            announce("benchmarks", ["layers"])
+        for _ in 0..<comparison.rounds {
+            comparison.announce("benchmarks", ["layers"])
             let data = try ChildProcess.ourselves(["layers"] + options + ["--json"])
             let times = try JSONDecoder().decode(LayerTimes.self, from: data)
             best = best?.merged(with: times) ?? times
-            if peer != nil {
-                announce(script, [])
+            if comparison.peer != nil {
+                comparison.announce(script, [])
                 let specifications = Set(LayerCase.all.map(\.specification)).sorted()
-                let data = try ChildProcess.run(python, [script] + options + specifications)
+                let data = try ChildProcess.run(comparison.python, [script] + options + specifications)
                 bestPeer.merge(
                     try JSONDecoder().decode([String: Double].self, from: data), uniquingKeysWith: min)
             }
         }
         return best?.table(peer: bestPeer) ?? ""
-    }
-
-    /// Says on standard error what is being measured, and how busy the machine is.
-    private func announce(_ program: String, _ arguments: [String]) {
-        var load = [0.0]
-        getloadavg(&load, 1)
-        let line = ([URL(filePath: program).lastPathComponent] + arguments).joined(separator: " ")
-        FileHandle.standardError.write(Data("\(line) (load \(text(load[0])))\n".utf8))
-    }
-}
-
-/// What PyTorch's benchmark prints: a time, of one window or of a translation.
-private struct PeerTime: Decodable {
-    let seconds: Double
-
-    private enum CodingKeys: String, CodingKey {
-        case perWindow = "seconds_per_window"
-        case whole = "seconds"
-    }
-
-    init(from decoder: any Decoder) throws {
-        let fields = try decoder.container(keyedBy: CodingKeys.self)
-        seconds =
-            try fields.decodeIfPresent(Double.self, forKey: .perWindow)
-            ?? fields.decode(Double.self, forKey: .whole)
     }
 }

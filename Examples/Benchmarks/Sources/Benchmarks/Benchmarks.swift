@@ -1,15 +1,15 @@
 import ArgumentParser
 import Foundation
 
-/// Times the network, its layers and a whole translation, beside PyTorch where it is there.
+/// Times the network, its layers, a whole translation and a step of training, beside PyTorch where it is there.
 @main
 struct Benchmarks: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "benchmarks",
-        abstract: "Times the network, its layers and a whole translation.",
+        abstract: "Times the network, its layers, a whole translation and a step of training.",
         subcommands: [
             AllCommand.self, NetworkCommand.self, LayersCommand.self, TranslateCommand.self,
-            WriteWeightsCommand.self,
+            TrainCommand.self, WriteWeightsCommand.self, RunPeerCommand.self,
         ])
 }
 

@@ -10,6 +10,16 @@ struct Measurement: Codable {
     let operations: Double
     /// Bytes that the process held in memory, at most, until then.
     var peakMemory: Int
+    /// The peer's of the same, where it was made.
+    var peer: PeerMeasurement?
+
+    /// The shorter time, and the larger memory.
+    func merged(with other: Measurement) -> Measurement {
+        var merged = self
+        merged.seconds = min(seconds, other.seconds)
+        merged.peakMemory = max(peakMemory, other.peakMemory)
+        return merged
+    }
 }
 
 /// The seconds of the shortest of several runs, after one to warm up.
@@ -28,14 +38,23 @@ func seconds(_ run: () async throws -> Void) async rethrows -> Double {
     return (clock.now - start) / .seconds(1)
 }
 
-/// The bytes that this process held in memory at most, files that are mapped included.
-func peakMemory() -> Int {
+/// Whose memory is asked for.
+enum ProcessGroup {
+    /// This process.
+    case ourselves
+    /// The one that held most of those that this process has run to their end.
+    case children
+}
+
+/// The bytes that a process held in memory at most, files that are mapped included.
+func peakMemory(of group: ProcessGroup = .ourselves) -> Int {
+    let who = group == .ourselves ? RUSAGE_SELF : RUSAGE_CHILDREN
     var usage = rusage()
     #if canImport(Darwin)
-        getrusage(RUSAGE_SELF, &usage)
+        getrusage(who, &usage)
         return usage.ru_maxrss
     #else
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        getrusage(__rusage_who_t(who.rawValue), &usage)
         return usage.ru_maxrss << 10  // It counts in KiB here.
     #endif
 }
@@ -54,16 +73,18 @@ func text(_ number: Double) -> String {
 }
 
 extension [Measurement] {
-    /// The measurements as a table, with the peer's seconds beside each where they are known.
-    func table(peer: [Double?]) -> String {
-        markdown(
-            ["", "threads", "seconds", "PyTorch", "ratio", "GFLOP/s", "peak memory"],
-            zip(self, peer).map { own, peer in
+    /// The measurements as a table, with the peer's beside each where they are known.
+    func table(comparesMemory: Bool = false) -> String {
+        let memory = { (bytes: Int) in text(Double(bytes) / 1e9) + " GB" }
+        return markdown(
+            ["", "threads", "seconds", "PyTorch", "ratio", "GFLOP/s", "peak memory"]
+                + (comparesMemory ? ["PyTorch's"] : []),
+            map { own in
                 [
-                    own.what, "\(own.threads)", text(own.seconds), peer.map(text) ?? "",
-                    peer.map { text($0 / own.seconds) } ?? "", text(own.operations / own.seconds / 1e9),
-                    text(Double(own.peakMemory) / 1e9) + " GB",
-                ]
+                    own.what, "\(own.threads)", text(own.seconds), own.peer.map { text($0.seconds) } ?? "",
+                    own.peer.map { text($0.seconds / own.seconds) } ?? "",
+                    text(own.operations / own.seconds / 1e9), memory(own.peakMemory),
+                ] + (comparesMemory ? [own.peer.map { memory($0.peakMemory) } ?? ""] : [])
             })
     }
 }

@@ -38,6 +38,14 @@ final class OperationCount: LayerArithmetic {
         return count.work
     }
 
+    /// The operations of learning from one window, as they are defined: evaluation, and on the way back each product
+    /// twice more, once for the gradient of either factor.
+    ///
+    /// The gradients of the network's own inputs, which nobody needs, are counted with the rest: about a thousandth.
+    static func trainingOperations(of network: any CompilableNetwork, size: Int) -> Double {
+        3 * work(of: network, size: size).operations
+    }
+
     private func add(
         operations: Int, reads: [[Int]], weight: [Int], writes: [Int], isWinograd: Bool = false
     ) {

@@ -18,7 +18,7 @@ struct TranslateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let measurements = [try await measure()]
-        try options.print(measurements) { $0.table(peer: $0.map { _ in nil }) }
+        try options.print(measurements) { $0.table() }
     }
 
     private func measure() async throws -> Measurement {

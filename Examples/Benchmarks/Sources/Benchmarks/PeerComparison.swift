@@ -1,0 +1,98 @@
+import ArgumentParser
+import Foundation
+
+/// How measurements are made beside PyTorch's of the same.
+struct PeerComparison: ParsableArguments {
+    @Option(help: "How often each measurement and its peer's are made in turn; the shortest counts.")
+    var rounds = 2
+    @Option(help: "PyTorch's benchmark of the same networks, bench.py.") var peer: String?
+    @Option(help: "A Python with PyTorch.") var python = "python3"
+
+    /// Makes our measurements and the peer's one after the other, each in a process of its own, and keeps each one's
+    /// shortest.
+    ///
+    /// - Parameters:
+    ///   - own: arguments of this program's measurements.
+    ///   - peers: arguments of the peer's; the best of them stands beside each of ours.
+    ///   - options: arguments of both.
+    func inTurn(own: [[String]], peers: [[String]], options: [String]) throws -> [Measurement] {
+        var (best, bestPeer): ([Measurement], PeerMeasurement?) = ([], nil)
+        for _ in 0..<rounds {
+            var measured: [Measurement] = []
+            for index in 0..<max(own.count, peers.count) {
+                if index < own.count {
+                    announce("benchmarks", own[index])
+                    let data = try ChildProcess.ourselves(own[index] + options + ["--json"])
+                    measured += try JSONDecoder().decode([Measurement].self, from: data)
+                }
+                if let peer, index < peers.count {
+                    announce(peer, peers[index])
+                    let data = try ChildProcess.ourselves(
+                        ["run-peer", python, peer] + peers[index] + options)
+                    let other = try JSONDecoder().decode(PeerMeasurement.self, from: data)
+                    bestPeer = bestPeer?.merged(with: other) ?? other
+                }
+            }
+            best = best.isEmpty ? measured : zip(best, measured).map { $0.merged(with: $1) }
+        }
+        for index in best.indices { best[index].peer = bestPeer }
+        return best
+    }
+
+    /// Says on standard error what is being measured, and how busy the machine is.
+    func announce(_ program: String, _ arguments: [String]) {
+        var load = [0.0]
+        getloadavg(&load, 1)
+        let line = ([URL(filePath: program).lastPathComponent] + arguments).joined(separator: " ")
+        FileHandle.standardError.write(Data("\(line) (load \(text(load[0])))\n".utf8))
+    }
+}
+
+/// How long the peer took for the same.
+struct PeerMeasurement: Codable {
+    /// Of the shortest run, for one of what is counted.
+    let seconds: Double
+    /// Bytes that its process held in memory, at most.
+    let peakMemory: Int
+
+    /// The shorter time, and the larger memory.
+    func merged(with other: PeerMeasurement) -> PeerMeasurement {
+        PeerMeasurement(
+            seconds: min(seconds, other.seconds), peakMemory: max(peakMemory, other.peakMemory))
+    }
+}
+
+/// Runs the peer for its time and memory: as the only child of a process of its own, for what a process can learn
+/// about its children's memory is the most that any of them held.
+struct RunPeerCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run-peer", abstract: "Runs the peer's benchmark.", shouldDisplay: false)
+
+    @Argument(parsing: .captureForPassthrough) var command: [String]
+
+    func run() throws {
+        let data = try ChildProcess.run(command[0], Array(command.dropFirst()))
+        let time = try JSONDecoder().decode(PeerTime.self, from: data)
+        let measurement = PeerMeasurement(seconds: time.seconds, peakMemory: peakMemory(of: .children))
+        print(String(decoding: try JSONEncoder().encode(measurement), as: UTF8.self))
+    }
+}
+
+/// What PyTorch's benchmark prints: a time, of one window, of a step, or of a translation.
+private struct PeerTime: Decodable {
+    let seconds: Double
+
+    private enum CodingKeys: String, CodingKey {
+        case perWindow = "seconds_per_window"
+        case perStep = "seconds_per_step"
+        case whole = "seconds"
+    }
+
+    init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        seconds =
+            try fields.decodeIfPresent(Double.self, forKey: .perWindow)
+            ?? fields.decodeIfPresent(Double.self, forKey: .perStep)
+            ?? fields.decode(Double.self, forKey: .whole)
+    }
+}
