@@ -89,7 +89,11 @@ struct TrainingRunTests {
                     == configuration)
             let model = try Safetensors(contentsOf: folder.appending(path: "model.safetensors"))
             #expect(model.names == TinyNetwork().parameters.map(\.name).sorted())
-            #expect(model.metadata == ["network": "tiny"])
+            #expect(model.metadata["network"] == "tiny")
+            let settings = try #require(model.metadata["voxelbridge_translation"])
+            #expect(
+                try JSONDecoder().decode(TranslationSettings.self, from: Data(settings.utf8))
+                    == configuration.translation)
             for parameter in run.trainer.state.averagedParameters.tensors {
                 #expect(try model.tensor(parameter.key) == parameter.value)
             }

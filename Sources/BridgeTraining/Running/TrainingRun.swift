@@ -163,9 +163,9 @@ public struct TrainingRun<Network: TrainableNetwork> {
         try report(.saved(file))
     }
 
-    /// Writes the moving average of the weights, with the network's configuration.
+    /// Writes the moving average of the weights, with the network's configuration and what it was trained for.
     private func writeModel(to file: URL) throws {
-        let metadata = try trainer.network.metadata
+        let metadata = try trainer.network.metadata.merging(trainer.configuration.translation.metadata) { $1 }
         try Safetensors.write(trainer.state.averagedParameters.tensors, metadata: metadata, to: file)
     }
 }
