@@ -15,7 +15,8 @@ struct TrainTests {
             #expect(
                 try Set(run.files) == [
                     "best.safetensors", "cache", "checkpoints", "configuration.json", "data.txt",
-                    "log.jsonl", "loss.png", "manifest.csv", "model.safetensors", "samples", "style.json",
+                    "lock", "log.jsonl", "loss.png", "manifest.csv", "model.safetensors", "samples",
+                    "style.json",
                 ])
             #expect(
                 try run.appending(path: "samples").files == ["step-000000005.png", "step-000000010.png"])
@@ -81,6 +82,29 @@ struct TrainTests {
                 let isEqual = first == second
                 #expect(isEqual, "\(name)")
             }
+        }
+    }
+
+    /// Of two in one folder the second is told of the first; one that was killed leaves the folder free.
+    @Test func twoDoNotTrainInOneFolder() async throws {
+        let settings = TrainingPairs.settings().replacing("\"steps\": 10", with: "\"steps\": 100000")
+        try await TrainingPairs.withFolder(settings) { folder in
+            let first = TrainingPairs.arguments(folder, run: "run")
+            let (process, ended) = try Tool.start(first, output: folder)
+            let checkpoints = folder.appending(path: "run/checkpoints")
+            while (try? checkpoints.files.contains { $0.hasPrefix("step-") }) != true, process.isRunning {
+                try await Task.sleep(for: .milliseconds(2))
+            }
+            let again = first + ["--resume", "--max-minutes", "0.00001"]
+            let second = try await Tool.run(again)
+            #expect(second.status == 1)
+            #expect(second.messages.contains("another process is training in"))
+            #expect(second.messages.contains(folder.appending(path: "run").path))
+            #expect(process.isRunning)
+            kill(process.processIdentifier, SIGKILL)
+            for await _ in ended {}
+            let third = try await Tool.run(again)
+            #expect(third.status == 0, "\(third.messages)")
         }
     }
 
