@@ -15,7 +15,7 @@ extension Decoder {
             throw DecodingError.dataCorrupted(
                 .init(
                     codingPath: codingPath + [unknown],
-                    debugDescription: "an unknown field beside " + known.sorted().joined(separator: ", ")))
+                    debugDescription: "a field that is none of " + known.sorted().joined(separator: ", ")))
         }
         return try container(keyedBy: keys)
     }
