@@ -17,6 +17,9 @@ public struct UNet: Sendable {
     /// The network's sizes.
     public let configuration: UNetConfiguration
 
+    /// What the network was trained for; nil where its file does not say.
+    public let translation: TranslationSettings?
+
     private let architecture: UNetArchitecture
     private let compiled: CompiledNetwork
 
@@ -65,7 +68,7 @@ public struct UNet: Sendable {
     ///
     /// - Throws: `UNetError.notFinite`.
     public init(_ weights: UNetWeights, options: ComputeOptions = ComputeOptions()) throws {
-        configuration = weights.configuration
+        (configuration, translation) = (weights.configuration, weights.translation)
         architecture = UNetArchitecture(configuration)
         let multiple = configuration.sizeMultiple
         let size = max(1, Self.plannedSize / multiple) * multiple

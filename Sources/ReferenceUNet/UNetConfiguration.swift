@@ -160,9 +160,6 @@ extension UNetConfiguration {
     private func require(
         _ field: CodingKeys, _ found: Any, _ condition: Bool, _ expected: String
     ) throws(UNetConfigurationError) {
-        guard condition else {
-            throw UNetConfigurationError(
-                file: nil, field: field.rawValue, found: "\(found)", expected: expected)
-        }
+        try UNetConfigurationError.require(field.rawValue, found, condition, expected)
     }
 }

@@ -1,9 +1,11 @@
-/// A network's configuration that no network can be made of, or a file that holds none.
+/// A network's configuration that no network can be made of, or settings that nothing can be translated with, or a
+/// file that holds none.
 public struct UNetConfigurationError: Error, Equatable, CustomStringConvertible {
     /// The file, where the configuration came from one.
     public let file: String?
 
-    /// The field as it is named in the file, or nil where the file as a whole is wrong.
+    /// The field as it is named in the file, with dots between it and the fields that it lies in; nil where the file
+    /// as a whole is wrong.
     public let field: String?
 
     /// What was found.
@@ -20,20 +22,39 @@ public struct UNetConfigurationError: Error, Equatable, CustomStringConvertible 
 }
 
 extension UNetConfigurationError {
-    init(decoding error: DecodingError, file: String) {
+    init(decoding error: DecodingError, file: String?, expected: String = "a U-Net's configuration in JSON") {
+        func field(_ context: DecodingError.Context) -> String? {
+            let names = context.codingPath.filter { $0.intValue == nil }.map(\.stringValue)
+            return names.isEmpty ? nil : names.joined(separator: ".")
+        }
         switch error {
         case .keyNotFound(let key, _):
             self.init(file: file, field: key.stringValue, found: "no such field", expected: "a value")
         case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
             self.init(
-                file: file, field: context.codingPath.first?.stringValue, found: context.debugDescription,
+                file: file, field: field(context), found: context.debugDescription,
                 expected: "a value of type \(type)")
         case .dataCorrupted(let context):
             self.init(
-                file: file, field: context.codingPath.first?.stringValue, found: context.debugDescription,
-                expected: "a U-Net's configuration in JSON")
+                file: file, field: field(context), found: context.debugDescription, expected: expected)
         @unknown default:
-            self.init(file: file, field: nil, found: "\(error)", expected: "a U-Net's configuration in JSON")
+            self.init(file: file, field: nil, found: "\(error)", expected: expected)
         }
+    }
+
+    /// Throws an error that names a field unless a condition holds.
+    static func require(
+        _ field: String, _ found: Any, _ condition: Bool, _ expected: String
+    ) throws(UNetConfigurationError) {
+        guard condition else {
+            throw UNetConfigurationError(file: nil, field: field, found: "\(found)", expected: expected)
+        }
+    }
+
+    /// The error of what lies in a field of a file.
+    func within(_ outer: String, of file: String) -> UNetConfigurationError {
+        UNetConfigurationError(
+            file: file, field: [outer, field].compactMap(\.self).joined(separator: "."), found: found,
+            expected: expected)
     }
 }

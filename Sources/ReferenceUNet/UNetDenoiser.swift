@@ -28,9 +28,11 @@ public struct UNetDenoiser: SliceDenoiser {
     ///
     /// - Parameters:
     ///   - network: the network with its weights.
-    ///   - parameterization: what the network was trained to predict; the published ones, the gradient.
-    public init(_ network: UNet, parameterization: Parameterization = .gradient) {
-        (self.network, self.parameterization) = (network, parameterization)
+    ///   - parameterization: what the network was trained to predict; nil for what its file says, or else the
+    ///     gradient, as of the published ones.
+    public init(_ network: UNet, parameterization: Parameterization? = nil) {
+        self.network = network
+        self.parameterization = parameterization ?? network.translation?.objective ?? .gradient
     }
 
     /// The network's output for each window, one after another.

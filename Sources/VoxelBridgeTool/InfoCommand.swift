@@ -7,7 +7,7 @@ struct InfoCommand: ParsableCommand {
         commandName: "info", abstract: "Tell what a file holds: a volume, or a network's weights.",
         discussion: """
             Of a volume: shape, spacing, orientation, intensities. Of weights: which ones there are, how many \
-            parameters, and the network's configuration.
+            parameters, the network's configuration, and what it was trained for.
             """)
 
     @Argument(help: "The file (.nii or .nii.gz; .safetensors or .pth).")

@@ -1,4 +1,5 @@
 import ArgumentParser
+import BridgeTraining
 import Foundation
 import VolumePhantoms
 import VolumeTranslation
@@ -108,9 +109,10 @@ struct PhantomCommand: AsyncParsableCommand {
         } done: { count in
             line?.show(count, of: subjects, detail: "subject \(count) of \(subjects)")
         }
-        let splits = SubjectSplit.splits(count: subjects, validation: validation, test: test)
+        let splits = Manifest.Split.splits(count: subjects, validation: validation, test: test)
         try folder.writeManifest(splits)
-        let counts = SubjectSplit.allCases.map { split in "\(splits.count { $0 == split }) \(split.rawValue)" }
+        let counts = Manifest.Split.allCases.map { split in "\(splits.count { $0 == split }) \(split.rawValue)"
+        }
         logging.logger.info(
             "Wrote \(subjects) subjects and \(folder.manifest.path): \(counts.joined(separator: ", "))")
     }
@@ -188,22 +190,24 @@ private struct CohortFolder {
         let name = name(subject.number)
         for (volume, part) in [(subject.source, "source"), (subject.target, "target"), (subject.mask, "mask")] {
             try volume.write(
-                to: url.appending(path: file(name, part)), text: "voxelbridge phantom, a made-up head")
+                to: file(name, part), text: "voxelbridge phantom, a made-up head")
         }
     }
 
-    /// Writes the list of subjects, with paths relative to the folder.
-    func writeManifest(_ splits: [SubjectSplit]) throws {
-        let rows = splits.enumerated().map { number, split in
+    /// Writes the list of subjects.
+    func writeManifest(_ splits: [Manifest.Split]) throws {
+        let subjects = splits.enumerated().map { number, split in
             let name = name(number)
-            return ([name, split.rawValue] + ["source", "target", "mask"].map { file(name, $0) })
-                .joined(separator: ",")
+            return Manifest.Subject(
+                name: name, split: split, source: file(name, "source"), target: file(name, "target"),
+                mask: file(name, "mask"))
         }
-        let text = (["subject,split,source,target,mask"] + rows).joined(separator: "\n") + "\n"
-        try Data(text.utf8).write(to: manifest, options: .atomic)
+        try Manifest(subjects, file: manifest).write(to: manifest)
     }
 
     private func name(_ number: Int) -> String { String(format: "sub-%04d", number + 1) }
 
-    private func file(_ name: String, _ part: String) -> String { "\(name)_\(part).nii.gz" }
+    private func file(_ name: String, _ part: String) -> URL {
+        url.appending(path: "\(name)_\(part).nii.gz")
+    }
 }

@@ -23,10 +23,11 @@ struct TrainCommand: AsyncParsableCommand {
               voxelbridge train --data pairs.csv --output run
               voxelbridge train --data pairs.csv --output run --resume
 
-            The folder then holds model.safetensors (the moving average of the weights, which \
-            'voxelbridge translate' takes for its model), log.jsonl, loss.png, \
-            samples/ with sampled validation slices, and checkpoints/. A run that is killed at any moment and \
-            resumed ends with the same weights, to the byte, as one that is not.
+            The folder then holds model.safetensors (the moving average of the weights), style.json (the \
+            average style of the training subjects), log.jsonl, loss.png, samples/ with sampled validation \
+            slices, and checkpoints/. A run that is killed at any moment and resumed ends with the same \
+            weights, to the byte, as one that is not. Model and style are all that 'voxelbridge translate' \
+            needs.
 
             Settings are the published ones. A JSON file names those that differ; a small network to begin with:
 
@@ -117,6 +118,9 @@ struct TrainCommand: AsyncParsableCommand {
             configuration: configuration, training: training, validation: prepared.validation, folder: folder,
             resumes: resume)
         try manifest.write(to: folder.appending(path: "manifest.csv"))
+        if configuration.network.contextWidth != nil {
+            try training.averageStyle.write(to: folder.appending(path: "style.json"))
+        }
         logger.info(
             "\(numbers(run.trainer.state.parameters.count)) parameters, begins at step \(run.trainer.state.step)"
         )

@@ -12,6 +12,8 @@ struct WeightsDescription: Encodable {
     let parameters: Int
     let storedAs: [String]
     let configuration: ShownConfiguration
+    /// What the network was trained for, where the file says so.
+    let translation: TranslationSettings?
 
     init(of url: URL) throws {
         let (found, headChannels) = try UNetWeights.describing(contentsOf: url)
@@ -22,6 +24,7 @@ struct WeightsDescription: Encodable {
         parameters = found.names.reduce(0) { $0 + (found.shape(of: $1) ?? []).reduce(1, *) }
         storedAs = Set(found.names.compactMap { found.type(of: $0)?.rawValue }).sorted()
         configuration = ShownConfiguration(fields: found.configuration, headChannels: headChannels)
+        translation = found.translation
     }
 
     /// A configuration of which the heads may not be known.
@@ -47,8 +50,8 @@ struct WeightsDescription: Encodable {
             ("parameters", "\(parameters), in \(tensors) tensors"),
             ("stored as", storedAs.joined(separator: ", ")),
         ]
-        return Self.lines(facts, width: 13) + ["configuration"]
-            + Self.lines(configurationFacts, width: 25).map { "  " + $0 }
+        return Self.lines(facts, width: 13) + Self.lines("configuration", configurationFacts)
+            + (translation.map { Self.lines("translation", Self.facts(of: $0)) } ?? [])
     }
 
     /// The configuration's fields as they would stand in a file.
@@ -71,6 +74,22 @@ struct WeightsDescription: Encodable {
             ("use_spatial_transformer", "\(configuration.usesSpatialTransformer)"),
             ("context_dim", configuration.contextWidth.map(String.init) ?? "null"),
         ]
+    }
+
+    /// The settings' fields as they stand in the file.
+    private static func facts(of settings: TranslationSettings) -> [(String, String)] {
+        let process = settings.process
+        return [
+            ("process.kind", process.kind.rawValue), ("process.timesteps", "\(process.timesteps)"),
+            ("process.schedule", process.schedule.rawValue),
+            ("process.variance_scale", "\(process.varianceScale)"),
+            ("objective", settings.objective.rawValue), ("spacing", "\(settings.spacing)"),
+            ("plane", settings.plane.rawValue),
+        ]
+    }
+
+    private static func lines(_ title: String, _ facts: [(String, String)]) -> [String] {
+        [title] + lines(facts, width: 25).map { "  " + $0 }
     }
 
     private static func lines(_ facts: [(String, String)], width: Int) -> [String] {

@@ -63,6 +63,64 @@ struct ManifestTests {
         }
     }
 
+    /// What lies below the manifest is named by where it lies from there, and goes where the folder goes.
+    @Test func aFolderWithItsManifestMayBeMoved() throws {
+        try withManifest([header]) { file in
+            let folder = file.deletingLastPathComponent()
+            let (inside, outside) = (folder.appending(path: "data/a, b"), folder.appending(path: "data 2"))
+            for url in [inside, outside] {
+                try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+                try FileManager.default.copyItem(
+                    at: folder.appending(path: "ct.nii"), to: url.appending(path: "ct.nii"))
+            }
+            let (near, far) = (inside.appending(path: "ct.nii"), outside.appending(path: "ct.nii"))
+            let subjects = [
+                Manifest.Subject(name: "anna", split: .train, source: near, target: far),
+                Manifest.Subject(name: "ben", split: .test, source: far, target: near, mask: near),
+            ]
+            let place = folder.appending(path: "data/pairs.csv")
+            let manifest = Manifest(subjects, file: place)
+            #expect(manifest.problems.isEmpty && manifest.subjects.map(\.line) == [2, 3])
+            try manifest.write(to: place)
+            #expect(
+                try String(contentsOf: place, encoding: .utf8) == """
+                    subject,split,source,target,mask
+                    anna,train,"a, b/ct.nii",\(far.path),
+                    ben,test,\(far.path),"a, b/ct.nii","a, b/ct.nii"
+
+                    """)
+            #expect(try Manifest(contentsOf: place).subjects == manifest.subjects)
+            let moved = folder.appending(path: "moved")
+            try FileManager.default.moveItem(at: folder.appending(path: "data"), to: moved)
+            let read = try Manifest(contentsOf: moved.appending(path: "pairs.csv"))
+            #expect(read.problems.isEmpty)
+            #expect(read.subjects.map(\.source.path) == [moved.path + "/a, b/ct.nii", far.path])
+        }
+    }
+
+    @Test func subjectsAreCheckedAsThoseOfAFile() throws {
+        try withManifest([header]) { file in
+            func subject(_ name: String, _ target: String) -> Manifest.Subject {
+                let folder = file.deletingLastPathComponent()
+                return Manifest.Subject(
+                    name: name, split: .train, source: folder.appending(path: "ct.nii"),
+                    target: folder.appending(path: target))
+            }
+            let manifest = Manifest(
+                [
+                    subject("anna", "ct.nii"), subject("Anna", "ct.nii"), subject("../ben", "ct.nii"),
+                    subject("carl", "missing.nii"), subject("dora", "short.nii"),
+                ], file: file)
+            #expect(manifest.subjects.map(\.name) == ["anna"])
+            #expect(manifest.problems.map(\.line) == [3, 4, 5, 6])
+            let before = try Data(contentsOf: file)
+            let error = #expect(throws: ManifestError.self) { try manifest.write(to: file) }
+            #expect(error?.problems == manifest.problems)
+            #expect(try Data(contentsOf: file) == before)
+            #expect(Manifest([], file: file).problems.map(\.text) == ["names no subject"])
+        }
+    }
+
     @Test func everyProblemIsToldAtOnceByLine() throws {
         let lines = [
             header,

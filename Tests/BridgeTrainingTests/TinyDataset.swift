@@ -41,6 +41,10 @@ extension TrainingConfiguration {
         configuration.objective = .allCases.randomElement(using: &generator)!
         configuration.loss = TrainingLoss.allCases.randomElement(using: &generator)!
         configuration.process.kind = ProcessSettings.Kind.allCases.randomElement(using: &generator)!
+        // Of rectified flow the noise cannot be predicted.
+        if configuration.process.kind == .rectifiedFlow, configuration.objective == .noise {
+            configuration.objective = .sample
+        }
         configuration.optimizer.kind = Bool.random(using: &generator) ? .adam : .adamW
         configuration.optimizer.weightDecay = Bool.random(using: &generator) ? 0 : 0.01
         configuration.optimizer.gradientClip = Bool.random(using: &generator) ? nil : 0.3

@@ -89,7 +89,11 @@ struct TrainingRunTests {
                     == configuration)
             let model = try Safetensors(contentsOf: folder.appending(path: "model.safetensors"))
             #expect(model.names == TinyNetwork().parameters.map(\.name).sorted())
-            #expect(model.metadata == ["network": "tiny"])
+            #expect(model.metadata["network"] == "tiny")
+            let settings = try #require(model.metadata["voxelbridge_translation"])
+            #expect(
+                try JSONDecoder().decode(TranslationSettings.self, from: Data(settings.utf8))
+                    == configuration.translation)
             for parameter in run.trainer.state.averagedParameters.tensors {
                 #expect(try model.tensor(parameter.key) == parameter.value)
             }
@@ -120,15 +124,36 @@ struct TrainingRunTests {
         }
     }
 
+    @Test func twoRunsCannotBeInOneFolder() throws {
+        var generator = SeededGenerator(seed: 8)
+        let configuration = TrainingConfiguration.tiny(&generator)
+        try withTemporaryFolder { folder in
+            func begin() throws -> TrainingRun<TinyNetwork> {
+                try TrainingRun(
+                    TinyNetwork(), configuration: configuration, training: training, validation: nil,
+                    folder: folder, resumes: true)
+            }
+            var first: TrainingRun<TinyNetwork>? = try begin()
+            for _ in 0..<2 {
+                #expect(throws: TrainingError.locked(folder: folder.path)) { _ = try begin() }
+            }
+            try first?.run()
+            first = nil
+            _ = try begin()
+        }
+    }
+
     @Test func aRunIsNotOverwrittenNorResumedAsAnother() throws {
         var generator = SeededGenerator(seed: 7)
         var configuration = TrainingConfiguration.tiny(&generator)
         configuration.steps = 4
         try withTemporaryFolder { folder in
-            var run = try TrainingRun(
-                TinyNetwork(), configuration: configuration, training: training, validation: validation,
-                folder: folder, resumes: false)
-            try run.run()
+            do {
+                var run = try TrainingRun(
+                    TinyNetwork(), configuration: configuration, training: training, validation: validation,
+                    folder: folder, resumes: false)
+                try run.run()
+            }
             func begin(_ configuration: TrainingConfiguration, data: TinyDataset, resumes: Bool) throws {
                 _ = try TrainingRun(
                     TinyNetwork(), configuration: configuration, training: data, validation: validation,

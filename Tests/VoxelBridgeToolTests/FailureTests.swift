@@ -63,7 +63,10 @@ struct FailureTests {
         Misuse("info @brain.nii --colour", "--colour"),
         Misuse("info", "<file>"),
         Misuse("translate @brain.nii @out.nii --style @brain.nii", "--model"),
-        Misuse("\(translate) @brain.nii @out.nii --steps 2", "--steps must be from 3 to 1000, and is 2"),
+        Misuse("\(translate) @brain.nii @out.nii --steps 2", "--steps must be at least 3, and is 2"),
+        Misuse(
+            "\(translate) @brain.nii @out.nii --steps 1001",
+            "--steps must be from 3 to 1000, the timesteps of the process, and is 1001"),
         Misuse("\(translate) @brain.nii @out.nii --steps many", "--steps"),
         Misuse("\(translate) @brain.nii @out.nii --corrections=-1", "--corrections must be from 0", "-1"),
         Misuse("\(translate) @brain.nii @out.nii --step-size=-0.5", "--step-size must not be negative"),
@@ -72,6 +75,12 @@ struct FailureTests {
         Misuse("\(translate) @brain.nii @out.nii --threads 0", "--threads must be from 1"),
         Misuse("\(translate) @brain.nii @out.nii --spacing 0", "--spacing must be above zero"),
         Misuse("\(translate) @brain.nii @out.nii --spacing inf", "--spacing must be above zero"),
+        Misuse("\(translate) @brain.nii @out.nii --spacing 1e-9", "spacing: found 1e-09"),
+        Misuse("\(translate) @brain.nii @out.nii --process flow", "rectified_flow", "brownian_bridge"),
+        Misuse(
+            "\(translate) @brain.nii @out.nii --process diffusion --schedule sin",
+            "process.schedule: found sin", "process.kind is not brownian_bridge"),
+        Misuse("translate @brain.nii @out.nii --model histogram", "takes a style", "--style"),
         Misuse("\(translate) @brain.nii @out.nii --mode best", "ista", "co-predict", "independent"),
         Misuse("\(translate) @brain.nii @out.nii --plane oblique", "axial", "coronal", "sagittal"),
         Misuse(

@@ -9,7 +9,7 @@ struct HelpTests {
             ["translate"],
             """
             --model --config --weights --winograd-memory --style --steps --mode --corrections --step-size --scaling \
-            --step-rule --schedule --plane --batch --threads --spacing --objective --raw --verbose --quiet
+            --step-rule --process --schedule --plane --batch --threads --spacing --objective --raw --verbose --quiet
             """
         ),
         (["predict"], "--model --config --weights --winograd-memory --threads"),

@@ -1,52 +1,12 @@
 import Foundation
-import Tensors
 import TestSupport
 import Testing
-import VolumeTranslation
 
 /// The command `train`, on a network and on volumes that are small enough for a moment.
 struct TrainTests {
-    private static let settings = """
-        { "network": { "model_channels": 32, "channel_mult": [1, 1], "num_res_blocks": 1, "num_head_channels": 32,
-                       "attention_resolutions": [], "context_dim": 16 },
-          "data": { "spacing": 8, "minimum_foreground": 10 }, "batch": 2, "steps": 10,
-          "optimizer": { "learning_rate": 0.001 }, "moving_average": { "start": 2, "interval": 1 },
-          "intervals": { "log": 2, "validation": 4, "samples": 5, "checkpoint": 2 },
-          "validation": { "windows": 4, "samples": 2, "sampling_steps": 3 } }
-        """
-
-    /// A folder with pairs of volumes, their table, and settings.
-    private func withPairs(_ body: (URL) async throws -> Void) async throws {
-        try await withTemporaryFolder { folder in
-            for (index, name) in ["anna", "ben", "carl"].enumerated() {
-                let brain = Volume.brainPhantom(
-                    on: VoxelGrid(shape: [14, 16, 12], spacing: [5, 5, 5]), grey: 60 + Double(10 * index))
-                try brain.write(to: folder.appending(path: "\(name)-ct.nii.gz"))
-                try brain.map { $0 > 0 ? 150 - $0 : 0 }.write(to: folder.appending(path: "\(name)-t1.nii.gz"))
-            }
-            try Data(
-                """
-                subject,split,source,target
-                anna,train,anna-ct.nii.gz,anna-t1.nii.gz
-                ben,train,ben-ct.nii.gz,ben-t1.nii.gz
-                carl,validation,carl-ct.nii.gz,carl-t1.nii.gz
-                """.utf8
-            ).write(to: folder.appending(path: "pairs.csv"))
-            try Data(Self.settings.utf8).write(to: folder.appending(path: "config.json"))
-            try await body(folder)
-        }
-    }
-
-    private func arguments(_ folder: URL, run: String) -> [String] {
-        [
-            "train", "--data", folder.appending(path: "pairs.csv").path, "--config",
-            folder.appending(path: "config.json").path, "--output", folder.appending(path: run).path,
-        ]
-    }
-
     @Test func aNetworkIsTrainedAndTranslates() async throws {
-        try await withPairs { folder in
-            let outcome = try await Tool.run(arguments(folder, run: "run"))
+        try await TrainingPairs.withFolder { folder in
+            let outcome = try await Tool.run(TrainingPairs.arguments(folder, run: "run"))
             try #require(outcome.status == 0, "\(outcome.messages)")
             #expect(outcome.messages.contains("2 training subjects"))
             #expect(outcome.messages.contains("validation loss"))
@@ -55,19 +15,17 @@ struct TrainTests {
             #expect(
                 try Set(run.files) == [
                     "best.safetensors", "cache", "checkpoints", "configuration.json", "data.txt",
-                    "log.jsonl",
-                    "loss.png", "manifest.csv", "model.safetensors", "samples",
+                    "lock", "log.jsonl", "loss.png", "manifest.csv", "model.safetensors", "samples",
+                    "style.json",
                 ])
             #expect(
                 try run.appending(path: "samples").files == ["step-000000005.png", "step-000000010.png"])
-            let key = folder.appending(path: "key.json").path
+            let result = folder.appending(path: "out.nii.gz")
             try await Tool.succeed(
-                "key", folder.appending(path: "anna-t1.nii.gz").path, "--bins", "16", "--output", key)
-            try await Tool.succeed(
-                "translate", folder.appending(path: "carl-ct.nii.gz").path,
-                folder.appending(path: "out.nii.gz").path, "--model",
-                run.appending(path: "model.safetensors").path, "--style", key, "--spacing", "8", "--steps",
-                "3")
+                "translate", folder.appending(path: "carl-ct.nii.gz").path, result.path, "--model",
+                run.appending(path: "model.safetensors").path, "--style",
+                run.appending(path: "style.json").path, "--steps", "3")
+            #expect(FileManager.default.fileExists(atPath: result.path))
             // The folder holds all that is needed to repeat the run.
             try await Tool.succeed(
                 "train", "--data", run.appending(path: "manifest.csv").path, "--config",
@@ -81,24 +39,39 @@ struct TrainTests {
         }
     }
 
+    /// The style of a run is the average key of the volumes that it was trained on, and of no others.
+    @Test func theStyleIsTheAverageOfTheTrainingSubjects() async throws {
+        try await TrainingPairs.withFolder { folder in
+            let key = folder.appending(path: "key.json")
+            try await Tool.succeed(
+                "key", folder.appending(path: "anna-t1.nii.gz").path,
+                folder.appending(path: "ben-t1.nii.gz").path, "--bins", "16", "--output", key.path)
+            let outcome = try await Tool.run(
+                TrainingPairs.arguments(folder, run: "run") + ["--max-minutes", "0.00001"])
+            try #require(outcome.status == 0, "\(outcome.messages)")
+            let style = try Data(contentsOf: folder.appending(path: "run/style.json"))
+            #expect(try style == Data(contentsOf: key))
+        }
+    }
+
     /// Killed at random moments and resumed each time, a run ends with the bytes of one that was not.
     @Test func aRunThatIsKilledEndsTheSame() async throws {
-        try await withPairs { folder in
-            let whole = try await Tool.run(arguments(folder, run: "whole") + ["--threads", "1"])
+        try await TrainingPairs.withFolder { folder in
+            let whole = try await Tool.run(TrainingPairs.arguments(folder, run: "whole") + ["--threads", "1"])
             try #require(whole.status == 0, "\(whole.messages)")
             let checkpoints = folder.appending(path: "broken/checkpoints")
             func newest() -> String? { (try? checkpoints.files)?.last { $0.hasPrefix("step-") } }
             for _ in 0..<4 {
                 let before = newest()
                 let (process, ended) = try Tool.start(
-                    arguments(folder, run: "broken") + ["--resume"], output: folder)
+                    TrainingPairs.arguments(folder, run: "broken") + ["--resume"], output: folder)
                 // Killed some time after it has come further, if it has not ended by then.
                 while newest() == before, process.isRunning { try await Task.sleep(for: .milliseconds(2)) }
                 try await Task.sleep(for: .milliseconds(Int.random(in: 0...60)))
                 kill(process.processIdentifier, SIGKILL)
                 for await _ in ended {}
             }
-            let last = try await Tool.run(arguments(folder, run: "broken") + ["--resume"])
+            let last = try await Tool.run(TrainingPairs.arguments(folder, run: "broken") + ["--resume"])
             try #require(last.status == 0, "\(last.messages)")
             for name in ["model.safetensors", "best.safetensors", "checkpoints/step-000000010.safetensors"] {
                 let (first, second) = try (
@@ -112,31 +85,55 @@ struct TrainTests {
         }
     }
 
+    /// Of two in one folder the second is told of the first; one that was killed leaves the folder free.
+    @Test func twoDoNotTrainInOneFolder() async throws {
+        let settings = TrainingPairs.settings().replacing("\"steps\": 10", with: "\"steps\": 100000")
+        try await TrainingPairs.withFolder(settings) { folder in
+            let first = TrainingPairs.arguments(folder, run: "run")
+            let (process, ended) = try Tool.start(first, output: folder)
+            let checkpoints = folder.appending(path: "run/checkpoints")
+            while (try? checkpoints.files.contains { $0.hasPrefix("step-") }) != true, process.isRunning {
+                try await Task.sleep(for: .milliseconds(2))
+            }
+            let again = first + ["--resume", "--max-minutes", "0.00001"]
+            let second = try await Tool.run(again)
+            #expect(second.status == 1)
+            #expect(second.messages.contains("another process is training in"))
+            #expect(second.messages.contains(folder.appending(path: "run").path))
+            #expect(process.isRunning)
+            kill(process.processIdentifier, SIGKILL)
+            for await _ in ended {}
+            let third = try await Tool.run(again)
+            #expect(third.status == 0, "\(third.messages)")
+        }
+    }
+
     @Test func minutesAreKept() async throws {
-        try await withPairs { folder in
-            let stopped = try await Tool.run(arguments(folder, run: "run") + ["--max-minutes", "0.00001"])
+        try await TrainingPairs.withFolder { folder in
+            let stopped = try await Tool.run(
+                TrainingPairs.arguments(folder, run: "run") + ["--max-minutes", "0.00001"])
             #expect(stopped.status == 0 && stopped.messages.contains("Stopped after step 1 of 10"))
-            let again = try await Tool.run(arguments(folder, run: "run"))
+            let again = try await Tool.run(TrainingPairs.arguments(folder, run: "run"))
             #expect(again.status == 1 && again.messages.contains("--resume"))
-            let resumed = try await Tool.run(arguments(folder, run: "run") + ["--resume"])
+            let resumed = try await Tool.run(TrainingPairs.arguments(folder, run: "run") + ["--resume"])
             #expect(resumed.status == 0 && resumed.messages.contains("begins at step 1"))
         }
     }
 
     @Test func everythingWrongWithTheDataIsTold() async throws {
-        try await withPairs { folder in
+        try await TrainingPairs.withFolder { folder in
             let table = folder.appending(path: "pairs.csv")
             try Data(
                 "subject,split,source,target\na,train,no.nii,no.nii\nb,tr,anna-ct.nii.gz,anna-ct.nii.gz\n".utf8
             )
             .write(to: table)
-            let outcome = try await Tool.run(arguments(folder, run: "run"))
+            let outcome = try await Tool.run(TrainingPairs.arguments(folder, run: "run"))
             #expect(outcome.status == 1)
             #expect(outcome.messages.contains("pairs.csv:2: source"))
             #expect(outcome.messages.contains("pairs.csv:3: unknown split 'tr'"))
             #expect(!FileManager.default.fileExists(atPath: folder.appending(path: "run/log.jsonl").path))
             try Data(#"{"optimizer": {"rate": 1}}"#.utf8).write(to: folder.appending(path: "config.json"))
-            let misnamed = try await Tool.run(arguments(folder, run: "run"))
+            let misnamed = try await Tool.run(TrainingPairs.arguments(folder, run: "run"))
             #expect(misnamed.status == 1 && misnamed.messages.contains("config.json: optimizer.rate"))
         }
     }

@@ -5,16 +5,9 @@ import ReferenceUNet
 struct StrictFields<Key: CodingKey & CaseIterable> {
     private let container: KeyedDecodingContainer<Key>
 
-    /// - Throws: `TrainingConfigurationError` naming a field that is not one of the keys.
+    /// - Throws: `DecodingError` naming a field that is not one of the keys.
     init(_ decoder: any Decoder) throws {
-        container = try decoder.container(keyedBy: Key.self)
-        let known = Key.allCases.map(\.stringValue)
-        let found = try decoder.container(keyedBy: AnyKey.self).allKeys.map(\.stringValue)
-        if let unknown = found.filter({ !known.contains($0) }).min() {
-            throw TrainingConfigurationError(
-                field: Self.path(decoder.codingPath, unknown), found: "a field of this name",
-                expected: "one of \(known.sorted().joined(separator: ", "))")
-        }
+        container = try decoder.knownFields(Key.self)
     }
 
     /// Sets a value to that of its field, where there is one.
@@ -66,13 +59,6 @@ struct StrictFields<Key: CodingKey & CaseIterable> {
     private static func path(_ path: [any CodingKey], _ last: String) -> String {
         (path.map(\.stringValue) + [last]).joined(separator: ".")
     }
-}
-
-private struct AnyKey: CodingKey {
-    let stringValue: String
-    let intValue: Int? = nil
-    init(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { nil }
 }
 
 /// A value of JSON, whatever it is.

@@ -40,12 +40,14 @@ extension TrainingConfiguration {
                 field: (["network"] + [error.field].compactMap { $0 }).joined(separator: "."),
                 found: error.found, expected: error.expected)
         }
-        try validateProcess()
+        do { try translation.validate() } catch {
+            let field = error.field == "spacing" ? "data.spacing" : error.field ?? ""
+            throw TrainingConfigurationError(field: field, found: error.found, expected: error.expected)
+        }
         try validateOptimizer()
         try positive("batch", batch)
         try positive("accumulation", accumulation)
         try positive("steps", steps)
-        try require("data.spacing", data.spacing, data.spacing > 0 && data.spacing.isFinite, "above 0")
         try require(
             "data.minimum_foreground", data.minimumForeground, data.minimumForeground >= 0, "0 or more")
         try positive("intervals.log", intervals.log)
@@ -58,17 +60,6 @@ extension TrainingConfiguration {
             "validation.sampling_steps", validation.samplingSteps,
             (3...process.timesteps).contains(validation.samplingSteps),
             "3 to \(process.timesteps), the process's timesteps")
-    }
-
-    private func validateProcess() throws(TrainingConfigurationError) {
-        try require(
-            "process.timesteps", process.timesteps, (3...1_000_000).contains(process.timesteps), "3 to 1000000")
-        let scale = process.varianceScale
-        try require("process.variance_scale", scale, scale > 0 && scale.isFinite, "above 0")
-        guard process.kind != .brownianBridge else { return }
-        let expected = "the default, since process.kind is not brownian_bridge"
-        try require("process.schedule", process.schedule.rawValue, process.schedule == .linear, expected)
-        try require("process.variance_scale", scale, scale == 1, expected)
     }
 
     private func validateOptimizer() throws(TrainingConfigurationError) {

@@ -61,6 +61,14 @@ public struct TrainingConfiguration: Equatable, Sendable, Codable {
     /// 30,000, left-right flips, batches of 16 windows, T = 1000.
     public static let published = TrainingConfiguration()
 
+    /// What a network that is trained so must be translated with: its weights file carries it.
+    public var translation: TranslationSettings {
+        var settings = TranslationSettings()
+        (settings.process, settings.objective) = (process, objective)
+        (settings.spacing, settings.plane) = (data.spacing, data.plane)
+        return settings
+    }
+
     /// Decodes a configuration.
     ///
     /// - Throws: `TrainingConfigurationError` or `DecodingError`, naming the field.

@@ -13,20 +13,10 @@ import VolumeIO
 /// the manifest. The column `mask` may be missing, and so may be its fields: with a mask, what is zero in it becomes
 /// background in both volumes.
 public struct Manifest: Sendable {
-    /// What a subject is for.
-    public enum Split: String, CaseIterable, Sendable {
-        /// The network learns from it.
-        case train
-        /// The network is judged by it.
-        case validation
-        /// Training leaves it alone.
-        case test
-    }
-
     /// A subject: one line of the table.
     public struct Subject: Equatable, Sendable {
-        /// The line in the file, from 1.
-        public let line: Int
+        /// The line in the file, from 1; 0 of a subject that is in no manifest yet.
+        public internal(set) var line = 0
         /// The subject's name, by which its prepared volumes are stored.
         public let name: String
         /// What it is for.
@@ -37,9 +27,15 @@ public struct Manifest: Sendable {
         public let target: URL
         /// Above zero where both are to be seen; nil for everywhere.
         public let mask: URL?
+
+        /// A subject.
+        public init(name: String, split: Split, source: URL, target: URL, mask: URL? = nil) {
+            (self.name, self.split) = (name, split)
+            (self.source, self.target, self.mask) = (source, target, mask)
+        }
     }
 
-    /// The file.
+    /// The file, which errors name.
     public let file: URL
 
     /// The subjects of whose lines nothing is wrong so far.
@@ -63,24 +59,47 @@ public struct Manifest: Sendable {
             throw ManifestError(
                 file: file.path, problems: [.init(0, "is empty; expected a first line \(Columns.example)")])
         }
-        var check = ManifestCheck(
-            folder: file.deletingLastPathComponent(), columns: try Columns(header, file: file.path))
-        for record in table.records.dropFirst() { check.read(record) }
-        if check.subjects.isEmpty, check.problems.isEmpty {
-            check.problems.append(.init(0, "names no subject"))
+        let columns = try Columns(header, file: file.path)
+        var check = ManifestCheck()
+        for record in table.records.dropFirst() {
+            check.read(record, columns: columns, folder: file.deletingLastPathComponent())
         }
-        subjects = check.subjects
-        problems = check.problems
+        (subjects, problems) = check.result
     }
 
-    /// Writes the subjects as a manifest whose paths are absolute, so that it may lie anywhere.
+    /// A manifest of these subjects, checked as those of a file are.
     ///
-    /// - Throws: the system's error where the file cannot be written.
+    /// - Parameters:
+    ///   - subjects: in the order of their lines.
+    ///   - file: where the manifest is to lie.
+    public init(_ subjects: [Subject], file: URL) {
+        self.file = file
+        var check = ManifestCheck()
+        for (index, var subject) in subjects.enumerated() {
+            // The first line is that of the names.
+            subject.line = index + 2
+            check.read(subject)
+        }
+        (self.subjects, problems) = check.result
+    }
+
+    /// Writes the subjects as a manifest. The paths of files that lie below its folder are relative to it, so that
+    /// the folder may be moved as a whole, and those of others absolute.
+    ///
+    /// - Throws: `ManifestError` where there are problems; the system's error where the file cannot be written.
     public func write(to file: URL) throws {
+        guard problems.isEmpty else { throw ManifestError(file: self.file.path, problems: problems) }
+        func components(_ url: URL) -> [String] { url.absoluteURL.standardizedFileURL.pathComponents }
+        let folder = components(file).dropLast()
+        func path(_ url: URL) -> String {
+            let path = components(url)
+            return path.starts(with: folder)
+                ? path.dropFirst(folder.count).joined(separator: "/") : url.absoluteURL.path
+        }
         let rows = subjects.map { subject in
             [
-                subject.name, subject.split.rawValue, subject.source.path, subject.target.path,
-                subject.mask?.path ?? "",
+                subject.name, subject.split.rawValue, path(subject.source), path(subject.target),
+                subject.mask.map(path) ?? "",
             ].map(CommaSeparatedTable.quoted).joined(separator: ",")
         }
         let text = ([Columns.example] + rows).map { $0 + "\n" }.joined()
@@ -144,64 +163,88 @@ private struct Columns {
     }
 }
 
-/// Checks the lines of a manifest, one after another.
+/// Checks the subjects of a manifest, one after another.
 private struct ManifestCheck {
-    let folder: URL
-    let columns: Columns
-    var subjects: [Manifest.Subject] = []
-    var problems: [ManifestError.Problem] = []
+    private var subjects: [Manifest.Subject] = []
+    private var problems: [ManifestError.Problem] = []
     /// The line of each name so far. Names are compared as file systems compare them that ignore case.
     private var lines: [String: Int] = [:]
 
-    init(folder: URL, columns: Columns) { (self.folder, self.columns) = (folder, columns) }
+    /// The subjects of which nothing is wrong, and what is wrong with others.
+    var result: ([Manifest.Subject], [ManifestError.Problem]) {
+        (subjects, subjects.isEmpty && problems.isEmpty ? [.init(0, "names no subject")] : problems)
+    }
 
-    mutating func read(_ record: CommaSeparatedTable.Record) {
+    mutating func read(_ record: CommaSeparatedTable.Record, columns: Columns, folder: URL) {
         let before = problems.count
-        func problem(_ text: String) { problems.append(.init(record.line, text)) }
         if record.fields.count > columns.names.count {
-            problem("found \(record.fields.count) fields; expected \(columns.names.count)")
+            problem(record.line, "found \(record.fields.count) fields; expected \(columns.names.count)")
         }
         let name = columns.field("subject", of: record)
-        if let name {
-            if !Self.canBeFileName(name) {
-                problem(
-                    "subject '\(name)' cannot be stored; expected letters, digits, '.', '_' and '-', no '.' first"
-                )
-            }
-            if let first = lines.updateValue(record.line, forKey: name.lowercased()) {
-                problem("subject '\(name)' is there already, on line \(first)")
-            }
-        } else {
-            problem("there is no subject")
-        }
+        if let name { check(name, record.line) } else { problem(record.line, "there is no subject") }
         let split = columns.field("split", of: record).flatMap(Manifest.Split.init(rawValue:))
         if split == nil {
             let known = Manifest.Split.allCases.map(\.rawValue).joined(separator: ", ")
-            problem("unknown split '\(columns.field("split", of: record) ?? "")'; expected one of \(known)")
-        }
-        let volumes = ["source", "target", "mask"].map { column -> (url: URL, header: NIfTIHeader)? in
-            guard let path = columns.field(column, of: record) else {
-                if column != "mask" { problem("there is no \(column)") }
-                return nil
-            }
-            let url = URL(filePath: path, relativeTo: folder).standardizedFileURL.absoluteURL
-            do { return (url, try NIfTIHeader(contentsOf: url)) } catch {
-                problem("\(column) \(error)")
-                return nil
-            }
-        }
-        guard let source = volumes[0] else { return }
-        for (column, volume) in zip(["target", "mask"], volumes[1...]) {
-            guard let volume, !volume.header.grid.matches(source.header.grid) else { continue }
             problem(
-                "the \(column) is not on the source's grid: \(text(volume.header)), and the source "
-                    + "\(text(source.header)); resample it onto the source's grid first")
+                record.line,
+                "unknown split '\(columns.field("split", of: record) ?? "")'; expected one of \(known)")
         }
-        guard problems.count == before, let name, let split, let target = volumes[1] else { return }
-        subjects.append(
-            .init(
-                line: record.line, name: name, split: split, source: source.url, target: target.url,
-                mask: volumes[2]?.url))
+        var files: [String: URL] = [:]
+        for column in ["source", "target", "mask"] {
+            if let path = columns.field(column, of: record) {
+                files[column] = URL(filePath: path, relativeTo: folder).standardizedFileURL.absoluteURL
+            } else if column != "mask" {
+                problem(record.line, "there is no \(column)")
+            }
+        }
+        check(files, record.line)
+        guard problems.count == before, let name, let split, let source = files["source"],
+            let target = files["target"]
+        else { return }
+        var subject = Manifest.Subject(
+            name: name, split: split, source: source, target: target, mask: files["mask"])
+        subject.line = record.line
+        subjects.append(subject)
+    }
+
+    mutating func read(_ subject: Manifest.Subject) {
+        let before = problems.count
+        check(subject.name, subject.line)
+        var files = ["source": subject.source, "target": subject.target]
+        files["mask"] = subject.mask
+        check(files, subject.line)
+        if problems.count == before { subjects.append(subject) }
+    }
+
+    private mutating func problem(_ line: Int, _ text: String) { problems.append(.init(line, text)) }
+
+    private mutating func check(_ name: String, _ line: Int) {
+        if !Self.canBeFileName(name) {
+            problem(
+                line,
+                "subject '\(name)' cannot be stored; expected letters, digits, '.', '_' and '-', no '.' first")
+        }
+        if let first = lines.updateValue(line, forKey: name.lowercased()) {
+            problem(line, "subject '\(name)' is there already, on line \(first)")
+        }
+    }
+
+    private mutating func check(_ files: [String: URL], _ line: Int) {
+        var headers: [String: NIfTIHeader] = [:]
+        for column in ["source", "target", "mask"] {
+            guard let file = files[column] else { continue }
+            do { headers[column] = try NIfTIHeader(contentsOf: file) } catch {
+                problem(line, "\(column) \(error)")
+            }
+        }
+        guard let source = headers["source"] else { return }
+        for column in ["target", "mask"] {
+            guard let header = headers[column], !header.grid.matches(source.grid) else { continue }
+            problem(
+                line,
+                "the \(column) is not on the source's grid: \(text(header)), and the source "
+                    + "\(text(source)); resample it onto the source's grid first")
+        }
     }
 
     private func text(_ header: NIfTIHeader) -> String {

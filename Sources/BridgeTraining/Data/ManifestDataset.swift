@@ -1,6 +1,6 @@
 import Dispatch
 public import Foundation
-import StyleKeys
+public import StyleKeys
 import Synchronization
 
 /// The training data of a manifest: every slice with enough foreground, and its neighbours.
@@ -36,6 +36,11 @@ public struct ManifestDataset: TrainingDataset {
     /// The subjects' names, with the checksums of their slices.
     public var checksum: String {
         subjects.map { "\($0.name) \(String($0.record.checksum, radix: 16))" }.joined(separator: "\n")
+    }
+
+    /// The average of the subjects' style keys: what to translate with when no other style is wanted.
+    public var averageStyle: StyleKey {
+        get throws { try StyleKey(averaging: subjects.map(\.style)) }
     }
 
     /// The slice at an index and its neighbours, with the subject's style.

@@ -13,6 +13,8 @@ import Foundation
 /// | `log.jsonl` | the log |
 /// | `loss.png` | the log's losses |
 /// | `samples/step-<n>.png` | sampled validation slices |
+/// | `style.json` | the average style of the training subjects, where the data are those of a manifest |
+/// | `lock` | nothing: it is locked while the run is at work |
 /// | `cache` | prepared volumes, unless they lie elsewhere |
 struct RunFolder: Sendable {
     let url: URL

@@ -107,6 +107,8 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
     case diverged(step: Int, rate: Double)
     /// The folder holds a run already.
     case runExists(folder: String)
+    /// Another run is at work in the folder.
+    case locked(folder: String)
     /// The run in the folder has another configuration than the one given.
     case otherConfiguration(folder: String)
     /// The run in the folder was made of other data.
@@ -122,6 +124,8 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
                 + "anew with a smaller optimizer.learning_rate, or with an optimizer.gradient_clip of 1"
         case .runExists(let folder):
             "\(folder) holds a run already; go on with it by --resume, or choose another folder"
+        case .locked(let folder):
+            "another process is training in \(folder); wait for its end, or choose another folder"
         case .otherConfiguration(let folder):
             "the configuration given is not that of the run in \(folder); resume without one, or choose another "
                 + "folder"

@@ -18,6 +18,8 @@ public struct TrainingRun<Network: TrainableNetwork> {
 
     private let validation: Validation?
     private let files: RunFolder
+    /// Nobody else trains in the folder while the run lives.
+    private let lock: FolderLock
     private let dataChecksum: String
     private var log: TrainingLog
 
@@ -31,14 +33,17 @@ public struct TrainingRun<Network: TrainableNetwork> {
     ///   - folder: the run's own, which is made where it is not there.
     ///   - resumes: whether to go on with the run in the folder, from its last checkpoint. Where there is none, the
     ///     run begins.
-    /// - Throws: `TrainingError` where the folder's run is not this one, or where there is one and it is not to be
-    ///   resumed; the system's error where files cannot be written.
+    /// - Throws: `TrainingError` where the folder's run is not this one, where there is one and it is not to be
+    ///   resumed, or where another run, of this process or of another, is at work in the folder; the system's error
+    ///   where files cannot be written.
     public init(
         _ network: Network, configuration: TrainingConfiguration, training: any TrainingDataset,
         validation: (any TrainingDataset)?, folder: URL, resumes: Bool
     ) throws {
         let files = RunFolder(url: folder)
         self.files = files
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        lock = try FolderLock(folder)
         if files.holdsRun, !resumes { throw TrainingError.runExists(folder: folder.path) }
         if let known = try Self.configuration(ofRunIn: folder), known != configuration {
             throw TrainingError.otherConfiguration(folder: folder.path)
@@ -163,9 +168,9 @@ public struct TrainingRun<Network: TrainableNetwork> {
         try report(.saved(file))
     }
 
-    /// Writes the moving average of the weights, with the network's configuration.
+    /// Writes the moving average of the weights, with the network's configuration and what it was trained for.
     private func writeModel(to file: URL) throws {
-        let metadata = try trainer.network.metadata
+        let metadata = try trainer.network.metadata.merging(trainer.configuration.translation.metadata) { $1 }
         try Safetensors.write(trainer.state.averagedParameters.tensors, metadata: metadata, to: file)
     }
 }

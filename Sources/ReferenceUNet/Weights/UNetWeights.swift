@@ -37,6 +37,10 @@ public struct UNetWeights: TensorSource {
     /// Every kind of weights in the file.
     public let available: [Selection]
 
+    /// What the network was trained for; nil where the file does not say, as of published checkpoints. Set it to have
+    /// it in `metadata`.
+    public var translation: TranslationSettings?
+
     private let file: String
     private let source: any TensorSource
     private let parameters: UNetParameters
@@ -87,7 +91,7 @@ public struct UNetWeights: TensorSource {
     private init(
         file: WeightsFile, given: StatedConfiguration?, selection: Selection?, unknownHeadChannels: Int? = nil
     ) throws {
-        (available, self.file) = (file.available, file.path)
+        (available, self.file, translation) = (file.available, file.path, file.translation)
         (self.selection, source) = try file.tensors(selection)
         // Far more than the largest configuration has; to list them as not expected would take long.
         guard source.count <= 1 << 16 else {
@@ -118,10 +122,12 @@ public struct UNetWeights: TensorSource {
         }
     }
 
-    /// What a safetensors file says of itself to be a whole model: the configuration and which weights it
-    /// holds.
+    /// What a safetensors file says of itself to be a whole model: the configuration, which weights it holds, and
+    /// what they were trained for.
     public var metadata: [String: String] {
-        get throws { try configuration.metadata(of: selection) }
+        get throws {
+            try configuration.metadata(of: selection).merging(translation?.metadata ?? [:]) { $1 }
+        }
     }
 }
 

@@ -15,6 +15,9 @@ struct WeightsFile {
     /// The configuration that the file carries.
     let carried: StatedConfiguration?
 
+    /// What the file says that the network was trained for.
+    let translation: TranslationSettings?
+
     private let sources: [UNetWeights.Selection: any TensorSource]
 
     /// Opens a file.
@@ -25,7 +28,7 @@ struct WeightsFile {
             ["pth", "pt", "ckpt"].contains(url.pathExtension.lowercased()) || PyTorchCheckpoint.canRead(url)
         if isCheckpoint {
             sources = try Self.sources(in: PyTorchCheckpoint(contentsOf: url), path: path)
-            carried = nil
+            (carried, translation) = (nil, nil)
         } else {
             let file = try Safetensors(contentsOf: url)
             let selection = file.metadata[Self.selectionField].flatMap(UNetWeights.Selection.init(rawValue:))
@@ -33,13 +36,15 @@ struct WeightsFile {
             carried = try file.metadata[Self.configurationField].map { [path] in
                 try StatedConfiguration(json: Data($0.utf8), file: path)
             }
+            translation = try TranslationSettings(metadata: file.metadata, file: path)
         }
         size = try url.resourceValues(forKeys: [.fileSizeKey]).fileSize
     }
 
     /// Parameters in memory.
     init(_ parameters: [String: Tensor]) {
-        (path, size, carried, sources) = ("the parameters given", nil, nil, [.model: parameters])
+        (path, size, carried, translation) = ("the parameters given", nil, nil, nil)
+        sources = [.model: parameters]
     }
 
     private static func sources(

@@ -1,14 +1,18 @@
-/// What a subject is for: to train on, to choose a model by, or to judge it by.
-public enum SubjectSplit: String, CaseIterable, Sendable {
-    /// To train on.
-    case train
-    /// To choose a model by.
-    case validation
-    /// To judge it by.
-    case test
+extension Manifest {
+    /// What a subject is for.
+    public enum Split: String, CaseIterable, Sendable {
+        /// The network learns from it.
+        case train
+        /// The network is judged by it.
+        case validation
+        /// Training leaves it alone.
+        case test
+    }
+}
 
-    /// What each subject of a cohort is for: the first ones to train on, then those for validation, then for test.
-    /// Subjects are drawn independently, so that their order says nothing of them.
+extension Manifest.Split {
+    /// What each of so many subjects is for, by shares: the first ones to train on, then those for validation, then
+    /// for test. Their order should say nothing of them.
     ///
     /// The counts are the nearest to the shares, with one of each at least from three subjects on where its share is
     /// above zero.
@@ -17,7 +21,7 @@ public enum SubjectSplit: String, CaseIterable, Sendable {
     ///   - count: number of subjects.
     ///   - validation: share of subjects for validation, 0 to 1.
     ///   - test: share of subjects for test; with `validation` at most 1.
-    public static func splits(count: Int, validation: Double = 0.1, test: Double = 0.1) -> [SubjectSplit] {
+    public static func splits(count: Int, validation: Double = 0.1, test: Double = 0.1) -> [Manifest.Split] {
         precondition(validation >= 0 && test >= 0 && validation + test <= 1, "shares must not exceed one")
         func number(_ share: Double) -> Int {
             max(Int((Double(count) * share).rounded()), count >= 3 && share > 0 ? 1 : 0)
