@@ -54,26 +54,30 @@ struct TrainTests {
         }
     }
 
-    /// Killed at random moments and resumed each time, a run ends with the bytes of one that was not.
+    /// Killed at twenty random moments and resumed each time, a run ends with the bytes of one that was not.
     @Test func aRunThatIsKilledEndsTheSame() async throws {
-        try await TrainingPairs.withFolder { folder in
+        let settings = TrainingPairs.settings().replacing("\"steps\": 10", with: "\"steps\": 60")
+        try await TrainingPairs.withFolder(settings) { folder in
             let whole = try await Tool.run(TrainingPairs.arguments(folder, run: "whole") + ["--threads", "1"])
             try #require(whole.status == 0, "\(whole.messages)")
             let checkpoints = folder.appending(path: "broken/checkpoints")
             func newest() -> String? { (try? checkpoints.files)?.last { $0.hasPrefix("step-") } }
-            for _ in 0..<4 {
+            var kills = 0
+            for _ in 0..<20 {
                 let before = newest()
                 let (process, ended) = try Tool.start(
                     TrainingPairs.arguments(folder, run: "broken") + ["--resume"], output: folder)
-                // Killed some time after it has come further, if it has not ended by then.
-                while newest() == before, process.isRunning { try await Task.sleep(for: .milliseconds(2)) }
-                try await Task.sleep(for: .milliseconds(Int.random(in: 0...60)))
+                // Killed some time after it has come further: while it trains, validates, draws or writes.
+                while newest() == before, process.isRunning { try await Task.sleep(for: .milliseconds(1)) }
+                try await Task.sleep(for: .microseconds(Int.random(in: 0...30_000)))
+                if process.isRunning { kills += 1 }
                 kill(process.processIdentifier, SIGKILL)
                 for await _ in ended {}
             }
+            #expect(kills >= 15, "the run had ended too early to be killed more than \(kills) times")
             let last = try await Tool.run(TrainingPairs.arguments(folder, run: "broken") + ["--resume"])
             try #require(last.status == 0, "\(last.messages)")
-            for name in ["model.safetensors", "best.safetensors", "checkpoints/step-000000010.safetensors"] {
+            for name in ["model.safetensors", "best.safetensors", "checkpoints/step-000000060.safetensors"] {
                 let (first, second) = try (
                     Data(contentsOf: folder.appending(path: "whole/\(name)")),
                     Data(contentsOf: folder.appending(path: "broken/\(name)"))
