@@ -443,6 +443,7 @@ static void blend_keeping_sum(
     }
 }
 
+// In double precision, for sums may be those of gradients that cancel to 0.
 static void correlate(
     const float *x, const float *y, const float *center, size_t pixels, double *sums, double *products) {
     doubles middle = widened(load(center)), sum = middle * 0, product = middle * 0;

@@ -43,10 +43,10 @@ struct ReferenceTrainingTests {
     /// there, moves them by up to 8e-4, and differs by 9e-5 in all. Here they must stay within a fiftieth of a step.
     ///
     /// What remains is rounding of the other gradients, which is 8e-6 of them with convolutions in Winograd's form:
-    /// of each 100 000 numbers the one or two whose gradient is nearly 0 differ by a part of a step. Such rounding
-    /// drawn at random gives 4e-6 in all as a rule, and 1e-5 one time in thirty. Were it larger, the outputs would
-    /// differ by the 4.5e-5 that parts the nearest from its target: then the gradient of L1 turns one of 1536 signs,
-    /// which changes every gradient by some per cent, and the parameters by 3e-4.
+    /// the few numbers whose gradient is nearly 0 differ by a part of a step. Such rounding drawn at random thirty
+    /// times gave 4e-6 in all as a rule, and once 1.4e-5. Bad luck is worse: a number that rounding moves by half a
+    /// step can carry an output over its target, of which the nearest is 4.5e-5 away, and one turned sign of 1536 in
+    /// the gradient of L1 changes every gradient by some per cent, and the parameters by 3e-4.
     private func check(
         _ found: ParameterSet, against expected: ParameterSet, slopes: ParameterSet, tolerance: Double
     ) {
