@@ -17,11 +17,13 @@
 
 typedef float lanes __attribute__((vector_size(64), may_alias));
 typedef int32_t integers __attribute__((vector_size(64), may_alias));
+typedef double doubles __attribute__((vector_size(128), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE lanes load(const float *p) { return *(const lanes *)p; }
 INLINE void store(float *p, lanes x) { *(lanes *)p = x; }
+INLINE doubles widened(lanes x) { return __builtin_convertvector(x, doubles); }
 INLINE lanes all(float x) { return (lanes){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
 INLINE lanes choose(integers mask, lanes a, lanes b) {
     return (lanes)((mask & (integers)a) | (~mask & (integers)b));
@@ -429,21 +431,30 @@ static void blend(
         store(result + pixel * 16, p * load(x + pixel * 16) + q * load(y + pixel * 16) + s);
 }
 
+static void blend_keeping_sum(
+    const float *x, const float *y, size_t pixels, const double *coefficients, float *result) {
+    doubles p = *(const doubles *)coefficients, q = *(const doubles *)(coefficients + 16);
+    doubles s = *(const doubles *)(coefficients + 32), left = p * 0;
+    for (size_t pixel = 0; pixel < pixels; pixel++) {
+        doubles exact = p * widened(load(x + pixel * 16)) + (q * widened(load(y + pixel * 16)) + s) + left;
+        lanes rounded = __builtin_convertvector(exact, lanes);
+        store(result + pixel * 16, rounded);
+        left = exact - widened(rounded);
+    }
+}
+
+// In double precision, for sums may be those of gradients that cancel to 0.
 static void correlate(
     const float *x, const float *y, const float *center, size_t pixels, double *sums, double *products) {
-    lanes middle = load(center);
-    for (size_t begin = 0; begin < pixels; begin += 256) {
-        size_t end = begin + 256 < pixels ? begin + 256 : pixels;
-        lanes sum = all(0), product = all(0);
-        for (size_t pixel = begin; pixel < end; pixel++) {
-            lanes a = load(x + pixel * 16);
-            sum += a;
-            product += a * (load(y + pixel * 16) - middle);
-        }
-        for (int lane = 0; lane < 16; lane++) {
-            sums[lane] += (double)sum[lane];
-            products[lane] += (double)product[lane];
-        }
+    doubles middle = widened(load(center)), sum = middle * 0, product = middle * 0;
+    for (size_t pixel = 0; pixel < pixels; pixel++) {
+        doubles a = widened(load(x + pixel * 16));
+        sum += a;
+        product += a * (widened(load(y + pixel * 16)) - middle);
+    }
+    for (int lane = 0; lane < 16; lane++) {
+        sums[lane] += sum[lane];
+        products[lane] += product[lane];
     }
 }
 
@@ -591,6 +602,7 @@ const voxel_kernels KERNELS = {
     .winograd_weights_adjoint = winograd_weights_adjoint,
     .add = add,
     .blend = blend,
+    .blend_keeping_sum = blend_keeping_sum,
     .correlate = correlate,
     .silu_gradient = silu_gradient,
     .gelu_gradient = gelu_gradient,

@@ -33,34 +33,34 @@ struct ReferenceTrainingTests {
                 rate: state.learningRate)
             state.average.update(with: state.parameters, step: step)
         }
-        try check(state.parameters, against: set("adam5"), slopes: set("grad.l1"), typical: 1e-4, all: 1e-3)
-        try check(
-            state.averagedParameters, against: set("ema5"), slopes: set("grad.l1"), typical: 1e-6, all: 1e-5)
+        try check(state.parameters, against: set("adam5"), slopes: set("grad.l1"), tolerance: 1e-5)
+        try check(state.averagedParameters, against: set("ema5"), slopes: set("grad.l1"), tolerance: 1e-6)
     }
 
-    /// Adam divides a gradient by its own size, and the gradient of L1 jumps where an output meets its target: one
-    /// sign of 1536 that rounding turns changes every gradient of that step by some per cent, and where a gradient is 0
-    /// but for rounding the step is as large as any. PyTorch's own single precision differs from its double by up to
-    /// 9e-4, and in all by 9e-5. So what is compared is the typical difference of the numbers whose gradient is
-    /// clear of rounding, of steps of 1e-3 each, and all numbers together.
+    /// All numbers together, and those whose gradient is 0 apart: the biases, and all that the time goes through,
+    /// before normalisations of one channel each. Double precision gives them 1e-17, and they stay; Adam divides a
+    /// gradient by its own size but for an epsilon of 1e-8, so PyTorch's single precision, which rounds to 1e-9
+    /// there, moves them by up to 8e-4, and differs by 9e-5 in all. Here they must stay within a fiftieth of a step.
+    ///
+    /// What remains is rounding of the other gradients, which is 8e-6 of them with convolutions in Winograd's form:
+    /// the few numbers whose gradient is nearly 0 differ by a part of a step. Such rounding drawn at random thirty
+    /// times gave 4e-6 in all as a rule, and once 1.4e-5. Bad luck is worse: a number that rounding moves by half a
+    /// step can carry an output over its target, of which the nearest is 4.5e-5 away, and one turned sign of 1536 in
+    /// the gradient of L1 changes every gradient by some per cent, and the parameters by 3e-4.
     private func check(
-        _ found: ParameterSet, against expected: ParameterSet, slopes: ParameterSet, typical: Double,
-        all: Double
+        _ found: ParameterSet, against expected: ParameterSet, slopes: ParameterSet, tolerance: Double
     ) {
-        var (squares, clear) = (0.0, 0)
-        for index in found.parameters.indices {
-            for number in found.arrays[index].indices where abs(slopes.arrays[index][number]) > 1e-4 {
-                let difference = Double(found.arrays[index][number] - expected.arrays[index][number])
-                squares += difference * difference
-                clear += 1
-            }
+        let (all, target) = (found.arrays.flatMap { $0 }, expected.arrays.flatMap { $0 })
+        let difference = relativeL2(all, target)
+        #expect(difference < tolerance)
+        var (still, most) = (0, Float(0))
+        for (index, slope) in slopes.arrays.joined().enumerated() where abs(slope) < 1e-14 {
+            most = max(most, abs(all[index] - target[index]))
+            still += 1
         }
-        #expect(clear > 10_000)
-        let difference = (squares / Double(max(1, clear))).squareRoot()
-        let whole = relativeL2(found.arrays.flatMap { $0 }, expected.arrays.flatMap { $0 })
-        print("after five steps: typical difference \(difference), relative L2 \(whole)")
-        #expect(difference < typical)
-        #expect(whole < all)
+        #expect(still > 50_000)
+        #expect(most < 2e-5)
+        print("after five steps: relative L2 \(difference), of those without a gradient at most \(most)")
     }
 
     /// The reference's batch: windows of noisy slices at its timesteps, and their training target.

@@ -120,7 +120,13 @@ typedef struct {
     /// p x + q y + s; coefficients: `[p, q, s][16]`.
     void (*blend)(const float *x, const float *y, size_t pixels, const float *coefficients, float *result);
 
-    /// Adds the sums of x and of x (y - center) over the pixels to sixteen `sums` and `products`.
+    /// As `blend`, from coefficients in double precision, 128-byte aligned, where what rounding takes from a pixel
+    /// is given to the next: the sum over the pixels is exact but for the rounding of the last.
+    void (*blend_keeping_sum)(
+        const float *x, const float *y, size_t pixels, const double *coefficients, float *result);
+
+    /// Adds the sums of x and of x (y - center) over the pixels, in double precision, to sixteen `sums` and
+    /// `products`.
     void (*correlate)(
         const float *x, const float *y, const float *center, size_t pixels, double *sums, double *products);
 

@@ -6,8 +6,8 @@ extension GradientTape {
         let (weight, bias) = (parameter(layer.weight).values, parameter(layer.bias).values)
         let result = room(channels: x.data.channels, like: x.data)
         forEachImage(of: x.data) { block, item in
-            withCoefficients { coefficients in
-                for channel in groups.channels(of: block) {
+            withCoefficients { (coefficients: UnsafeMutablePointer<Float>) in
+                for channel in channels(of: block) {
                     let (mean, scale) = groups.moments(channel, item)
                     let slope = scale * Double(weight[channel])
                     coefficients[channel % lanes] = Float(slope)
@@ -19,7 +19,7 @@ extension GradientTape {
         }
         return record(result, shape: x.shape, isTokens: x.isTokens, isLearned: true, from: [x]) {
             [self] gradient in
-            let sums = groups.correlate(gradient, x.data, workers: workers)
+            let sums = groups.sums(gradient, x.data, workers: workers)
             add(normalized(gradient, x.data, groups, sums, weight), to: x)
             let places = x.data.channels
             var (weights, biases) = (
@@ -38,6 +38,9 @@ extension GradientTape {
     }
 
     /// With g the gradient times the weight and z the normalised image, `(g - mean(g) - z mean(g z)) / deviation`.
+    ///
+    /// Over each group this sums to 0. It does so here as nearly as numbers can, for where a group is one channel
+    /// the gradients of the biases before it are these sums, and Adam makes full steps of mere rounding.
     private func normalized(
         _ gradient: BlockedTensor, _ x: BlockedTensor, _ groups: GroupMoments,
         _ sums: (sums: [Double], products: [Double]), _ weight: [Float]
@@ -45,8 +48,8 @@ extension GradientTape {
         let result = room(channels: x.channels, like: x)
         let count = Double(groups.size * x.pixels)
         forEachImage(of: x) { block, item in
-            withCoefficients { coefficients in
-                for channel in groups.channels(of: block) {
+            withCoefficients { (coefficients: UnsafeMutablePointer<Double>) in
+                for channel in channels(of: block) {
                     let (mean, scale) = groups.moments(channel, item)
                     var (slopes, products) = (0.0, 0.0)
                     for member in groups.members(of: channel) {
@@ -55,11 +58,11 @@ extension GradientTape {
                         products += Double(weight[member]) * sums.products[place]
                     }
                     let along = scale * scale * scale * products / count
-                    coefficients[channel % lanes] = Float(scale * Double(weight[channel]))
-                    coefficients[lanes + channel % lanes] = Float(-along)
-                    coefficients[2 * lanes + channel % lanes] = Float(along * mean - scale * slopes / count)
+                    coefficients[channel % lanes] = scale * Double(weight[channel])
+                    coefficients[lanes + channel % lanes] = -along
+                    coefficients[2 * lanes + channel % lanes] = along * mean - scale * slopes / count
                 }
-                kernels.blend(
+                kernels.blend_keeping_sum(
                     gradient.block(block, of: item), x.block(block, of: item), x.pixels, coefficients,
                     result.block(block, of: item))
             }
@@ -67,9 +70,11 @@ extension GradientTape {
         return result
     }
 
-    private func withCoefficients(_ body: (UnsafeMutablePointer<Float>) -> Void) {
-        withUnsafeTemporaryAllocation(byteCount: 3 * lanes * 4, alignment: 64) { bytes in
-            let coefficients = bytes.bindMemory(to: Float.self)
+    private func withCoefficients<Number: BinaryFloatingPoint>(_ body: (UnsafeMutablePointer<Number>) -> Void) {
+        withUnsafeTemporaryAllocation(
+            byteCount: 3 * lanes * MemoryLayout<Number>.size, alignment: 128
+        ) { bytes in
+            let coefficients = bytes.bindMemory(to: Number.self)
             coefficients.update(repeating: 0)
             if let start = coefficients.baseAddress { body(start) }
         }
@@ -122,31 +127,21 @@ extension GradientTape {
 private struct GroupMoments {
     /// Channels of a group.
     let size: Int
-    private let blockedChannels: Int
     private let means, scales: [Double]
 
     init(_ x: BlockedTensor, epsilon: Float, workers: WorkerPool) {
         size = x.channels / GroupNorm.groups
-        blockedChannels = x.channels
-        let moments = UnsafeMutableBufferPointer<voxel_moments>.allocate(capacity: x.blockCount * x.batch)
-        defer { moments.deallocate() }
-        nonisolated(unsafe) let all = moments
-        workers.split(x.blockCount * x.batch) { places, _ in
-            for place in places {
-                var own = voxel_moments()
-                withUnsafeMutablePointer(to: &own) { own in
-                    var finish = voxel_finish(bias: nil, residual: nil, moments: own)
-                    kernels.finish(x.block(place / x.batch, of: place % x.batch), x.pixels, &finish)
-                }
-                all[place] = own
-            }
-        }
+        // About the first pixel, which keeps deviations when the mean is large.
+        func pivot(_ channel: Int, _ item: Int) -> Float { x.block(channel / lanes, of: item)[channel % lanes] }
+        let (sums, products) = correlate(x, x, about: pivot, workers: workers)
         var (means, scales) = ([Double](), [Double]())
         for item in 0..<x.batch {
             for group in 0..<GroupNorm.groups {
                 let members = (group * size..<(group + 1) * size).map { channel in
-                    let own = moments[channel / lanes * x.batch + item]
-                    return (mean: own.mean(channel % lanes), deviation: own.deviation(channel % lanes))
+                    let place = item * x.channels + channel
+                    let mean = sums[place] / Double(x.pixels)
+                    let deviation = products[place] - (mean - Double(pivot(channel, item))) * sums[place]
+                    return (mean: mean, deviation: max(0, deviation))
                 }
                 let mean = members.reduce(0) { $0 + $1.mean } / Double(size)
                 let spread = members.reduce(0) {
@@ -159,7 +154,6 @@ private struct GroupMoments {
         (self.means, self.scales) = (means, scales)
     }
 
-    func channels(of block: Int) -> Range<Int> { block * lanes..<min((block + 1) * lanes, blockedChannels) }
     func members(of channel: Int) -> Range<Int> { channel / size * size..<(channel / size + 1) * size }
 
     func moments(_ channel: Int, _ item: Int) -> (mean: Double, scale: Double) {
@@ -168,29 +162,48 @@ private struct GroupMoments {
     }
 
     /// For each channel of each image, the sum of the gradient, and that of its product with x less the mean.
-    func correlate(
+    func sums(
         _ gradient: BlockedTensor, _ x: BlockedTensor, workers: WorkerPool
     ) -> (sums: [Double], products: [Double]) {
-        var sums = [Double](repeating: 0, count: x.batch * x.blockCount * lanes)
-        var products = sums
-        sums.withUnsafeMutableBufferPointer { sums in
-            products.withUnsafeMutableBufferPointer { products in
-                nonisolated(unsafe) let (sums, products) = (sums, products)
-                workers.split(x.blockCount * x.batch) { places, _ in
-                    let center = FloatBuffer(zeros: lanes)
-                    for place in places {
-                        let (block, item) = (place / x.batch, place % x.batch)
-                        for channel in channels(of: block) {
-                            center.start[channel % lanes] = Float(moments(channel, item).mean)
-                        }
-                        let first = (item * x.blockCount + block) * lanes
-                        kernels.correlate(
-                            gradient.block(block, of: item), x.block(block, of: item), center.start, x.pixels,
-                            sums.baseAddress.map { $0 + first }, products.baseAddress.map { $0 + first })
-                    }
-                }
+        var (sums, products) = correlate(
+            gradient, x, about: { Float(moments($0, $1).mean) }, workers: workers)
+        for item in 0..<x.batch {
+            for channel in 0..<x.channels {
+                let (place, mean) = (item * x.channels + channel, moments(channel, item).mean)
+                products[place] -= (mean - Double(Float(mean))) * sums[place]
             }
         }
         return (sums, products)
     }
+}
+
+/// The channels of a block. Groups are 32, so every block is full.
+private func channels(of block: Int) -> Range<Int> { block * lanes..<(block + 1) * lanes }
+
+/// For each channel of each image, the sums of x and of x (y - center).
+private func correlate(
+    _ x: BlockedTensor, _ y: BlockedTensor, about center: (_ channel: Int, _ item: Int) -> Float,
+    workers: WorkerPool
+) -> (sums: [Double], products: [Double]) {
+    var sums = [Double](repeating: 0, count: x.batch * x.channels)
+    var products = sums
+    sums.withUnsafeMutableBufferPointer { sums in
+        products.withUnsafeMutableBufferPointer { products in
+            nonisolated(unsafe) let (sums, products) = (sums, products)
+            workers.split(x.blockCount * x.batch) { places, _ in
+                let centers = FloatBuffer(zeros: lanes)
+                for place in places {
+                    let (block, item) = (place / x.batch, place % x.batch)
+                    for channel in channels(of: block) {
+                        centers.start[channel % lanes] = center(channel, item)
+                    }
+                    let first = item * x.channels + block * lanes
+                    kernels.correlate(
+                        x.block(block, of: item), y.block(block, of: item), centers.start, x.pixels,
+                        sums.baseAddress.map { $0 + first }, products.baseAddress.map { $0 + first })
+                }
+            }
+        }
+    }
+    return (sums, products)
 }
