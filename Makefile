@@ -10,9 +10,19 @@ help: ## Say what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: demo
-demo: ## Translate a real brain; results go to build/demo (a brain of your own: BRAIN=brain.nii.gz)
+demo: ## Translate a made-up CT into T1; results go to build/demo (from a brain of your own: BRAIN=t1.nii.gz)
 	@.ci/setup $(if $(BRAIN),,mricron-data)
-	swift run -c release --package-path Examples/Harmonisation Harmonisation build/demo $(BRAIN)
+	swift run -c release --package-path Examples/CTToMRI CTToMRI demo $(if $(BRAIN),--anatomy '$(BRAIN)')
+
+.PHONY: harmonise
+harmonise: ## Bring a spoiled brain back to its own style, without a network; results go to build/harmonise
+	@.ci/setup $(if $(BRAIN),,mricron-data)
+	swift run -c release --package-path Examples/Harmonisation Harmonisation build/harmonise $(BRAIN)
+
+.PHONY: ablation
+ablation: ## Train the demonstration networks and measure what each part of the method adds (hours)
+	@.ci/setup mricron-data
+	Examples/CTToMRI/reproduce build/ablation
 
 .PHONY: test
 test: ## Run the tests (some of them: FILTER=VolumesTests)

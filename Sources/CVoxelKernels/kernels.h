@@ -256,16 +256,23 @@ static void activate(
 
 // F(4 x 4, 3 x 3): Lavin, Gray, arXiv 1509.09308, section 4.1 and equation 15.
 
+// Its points are 0, +-5/8, +-3/2 and infinity rather than 0, +-1, +-2 and infinity, which more than halves rounding:
+// their powers are exact, and closer to 1 (Barabasz, Anderson, Soodhalter, Gregg, arXiv 1803.10986).
+#define NEAR 0.625f
+#define FAR 1.5f
+#define NEAR_SHARE (1 / (2 * NEAR * NEAR * (NEAR * NEAR - FAR * FAR)))
+#define FAR_SHARE (1 / (2 * FAR * FAR * (FAR * FAR - NEAR * NEAR)))
+
 // B^T x, six numbers to six.
 INLINE void input_transform(const lanes x[6], lanes y[6]) {
-    lanes a = x[4] - 4 * x[2], b = x[3] - 4 * x[1];
-    lanes c = x[4] - x[2], d = 2 * (x[3] - x[1]);
-    y[0] = 4 * x[0] - 5 * x[2] + x[4];
+    lanes a = x[4] - FAR * FAR * x[2], b = NEAR * (x[3] - FAR * FAR * x[1]);
+    lanes c = x[4] - NEAR * NEAR * x[2], d = FAR * (x[3] - NEAR * NEAR * x[1]);
+    y[0] = NEAR * NEAR * FAR * FAR * x[0] - (NEAR * NEAR + FAR * FAR) * x[2] + x[4];
     y[1] = a + b;
     y[2] = a - b;
     y[3] = c + d;
     y[4] = c - d;
-    y[5] = 4 * x[1] - 5 * x[3] + x[5];
+    y[5] = NEAR * NEAR * FAR * FAR * x[1] - (NEAR * NEAR + FAR * FAR) * x[3] + x[5];
 }
 
 static void winograd_input(
@@ -292,9 +299,9 @@ static void winograd_input(
 INLINE void output_transform(const lanes x[6], lanes y[4]) {
     lanes a = x[1] + x[2], b = x[1] - x[2], c = x[3] + x[4], d = x[3] - x[4];
     y[0] = x[0] + a + c;
-    y[1] = b + 2 * d;
-    y[2] = a + 4 * c;
-    y[3] = b + 8 * d + x[5];
+    y[1] = NEAR * b + FAR * d;
+    y[2] = NEAR * NEAR * a + FAR * FAR * c;
+    y[3] = NEAR * NEAR * NEAR * b + FAR * FAR * FAR * d + x[5];
 }
 
 static void winograd_output(
@@ -332,12 +339,12 @@ static void winograd_output(
 
 // G x, three numbers to six.
 INLINE void weight_transform(const lanes x[3], lanes y[6]) {
-    lanes even = x[0] + x[2], far = x[0] + 4 * x[2];
-    y[0] = x[0] * (1 / 4.0f);
-    y[1] = (even + x[1]) * (-1 / 6.0f);
-    y[2] = (even - x[1]) * (-1 / 6.0f);
-    y[3] = (far + 2 * x[1]) * (1 / 24.0f);
-    y[4] = (far - 2 * x[1]) * (1 / 24.0f);
+    lanes near = x[0] + NEAR * NEAR * x[2], far = x[0] + FAR * FAR * x[2];
+    y[0] = x[0] * (1 / (NEAR * NEAR * FAR * FAR));
+    y[1] = (near + NEAR * x[1]) * NEAR_SHARE;
+    y[2] = (near - NEAR * x[1]) * NEAR_SHARE;
+    y[3] = (far + FAR * x[1]) * FAR_SHARE;
+    y[4] = (far - FAR * x[1]) * FAR_SHARE;
     y[5] = x[2];
 }
 
@@ -362,10 +369,11 @@ static void winograd_weights(const float *kernels, float *u, size_t frequency_st
 
 // A x, four numbers to six: what A^T's gradient comes back through.
 INLINE void output_adjoint(const lanes x[4], lanes y[6]) {
-    lanes even = x[0] + x[2], odd = x[1] + x[3], far = x[0] + 4 * x[2], farOdd = 2 * x[1] + 8 * x[3];
+    lanes near = x[0] + NEAR * NEAR * x[2], nearOdd = NEAR * x[1] + NEAR * NEAR * NEAR * x[3];
+    lanes far = x[0] + FAR * FAR * x[2], farOdd = FAR * x[1] + FAR * FAR * FAR * x[3];
     y[0] = x[0];
-    y[1] = even + odd;
-    y[2] = even - odd;
+    y[1] = near + nearOdd;
+    y[2] = near - nearOdd;
     y[3] = far + farOdd;
     y[4] = far - farOdd;
     y[5] = x[3];
@@ -393,10 +401,10 @@ static void winograd_output_adjoint(
 
 // G^T x, six numbers to three.
 INLINE void weight_adjoint(const lanes x[6], lanes y[3]) {
-    lanes near = (x[1] + x[2]) * (-1 / 6.0f), far = (x[3] + x[4]) * (1 / 24.0f);
-    y[0] = x[0] * (1 / 4.0f) + near + far;
-    y[1] = (x[1] - x[2]) * (-1 / 6.0f) + (x[3] - x[4]) * (1 / 12.0f);
-    y[2] = near + 4 * far + x[5];
+    lanes near = (x[1] + x[2]) * NEAR_SHARE, far = (x[3] + x[4]) * FAR_SHARE;
+    y[0] = x[0] * (1 / (NEAR * NEAR * FAR * FAR)) + near + far;
+    y[1] = (x[1] - x[2]) * (NEAR * NEAR_SHARE) + (x[3] - x[4]) * (FAR * FAR_SHARE);
+    y[2] = NEAR * NEAR * near + FAR * FAR * far + x[5];
 }
 
 static void winograd_weights_adjoint(const float *u, size_t frequency_stride, float *kernels) {

@@ -12,7 +12,7 @@ import VolumeTranslation
 struct Harmonisation {
     static func main() async {
         let arguments = CommandLine.arguments.dropFirst()
-        let folder = URL(filePath: arguments.first ?? "build/demo", directoryHint: .isDirectory)
+        let folder = URL(filePath: arguments.first ?? "build/harmonise", directoryHint: .isDirectory)
         // Colin 27, the skull-stripped average of 27 scans of one person, from Debian's mricron-data.
         let brain = arguments.dropFirst().first ?? "/usr/share/mricron/templates/ch2bet.nii.gz"
         do {
