@@ -1,0 +1,105 @@
+import ArgumentParser
+import Foundation
+import VolumeFigures
+import VolumePhantoms
+import VolumeTranslation
+
+/// Translates a CT that the network has never seen, twice: to the average style of the T1 images it was trained
+/// on, and to the style of the true one.
+struct Demonstration: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "demo",
+        abstract: "Make up the CT and T1 of one more subject, translate the CT, and compare with the T1.")
+
+    @Option(help: "The folder for the results.")
+    var output = "build/demo"
+
+    @Option(help: "The folder with the network and the average key.")
+    var model = "Examples/CTToMRI/Model"
+
+    @Option(help: "The brain that subjects are deformed from (.nii or .nii.gz).")
+    var anatomy = "/usr/share/mricron/templates/ch2bet.nii.gz"
+
+    @Option(
+        help: "Which subject of the cohort: the network was trained on 1 to 48, and looked after on 49 to 51.")
+    var subject = 60
+
+    func validate() throws {
+        guard (1...9999).contains(subject) else {
+            throw ValidationError("--subject must be from 1 to 9999, and is \(subject)")
+        }
+    }
+
+    func run() async throws {
+        let folder = URL(filePath: output, directoryHint: .isDirectory)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let (source, truth) = try makeSubject()
+        let network = try UNet(weights: URL(filePath: model).appending(path: "ct-to-t1.safetensors"))
+        let styles: KeyValuePairs = [
+            "Average style": try StyleKey(contentsOf: URL(filePath: model).appending(path: "style.json")),
+            "The true style": try StyleKey(of: truth),
+        ]
+
+        let sampler = SliceSampler(
+            scheduler: BrownianBridge(steps: 25), denoiser: UNetDenoiser(network),
+            corrector: ScoreCorrector(steps: 1, stepSize: 0.5))
+        let before = try Scores(of: RescaleIntensity().apply(to: source).volume, against: truth)
+        var rows = [(name: "The CT itself", values: before.values)]
+        var results: [(name: String, volume: Volume)] = []
+        for (name, style) in styles {
+            let result = try await translate(source, style: style, sampler: sampler, name: name)
+            rows.append((name, try Scores(of: result, against: truth).values))
+            results.append((name, result))
+        }
+        let table = Scores.table(rows)
+        print("\n\(table)\n")
+
+        let files = [("ct", source), ("average", results[0].volume), ("own", results[1].volume), ("t1", truth)]
+        for (name, volume) in files { try volume.write(to: folder.appending(path: "\(name).nii.gz")) }
+        try Data((table + "\n").utf8).write(to: folder.appending(path: "metrics.md"), options: .atomic)
+        try montage(source, results, truth).write(to: folder.appending(path: "montage.png"))
+        guard rows[1].values[1] > before.psnr + 6 else { throw NotTranslated() }
+        print(whatToDoNext)
+    }
+
+    /// The CT and the T1 image of a subject, the latter in [0, 1].
+    private func makeSubject() throws -> (source: Volume, truth: Volume) {
+        // As `voxelbridge phantom --shape 88x104x88 --spacing 2 --seed 27 --source brain` makes them.
+        let cohort = PhantomCohort(
+            seed: 27, shape: [88, 104, 88], spacing: 2,
+            anatomy: try PhantomAnatomy(t1: Volume(contentsOf: anatomy)), source: .brain)
+        let made = cohort.subject(subject - 1)
+        return (made.source, try RescaleIntensity().apply(to: made.target).volume)
+    }
+
+    private func montage(
+        _ source: Volume, _ results: [(name: String, volume: Volume)], _ truth: Volume
+    ) -> Montage {
+        // Between the hemispheres there is little brain to see: a sagittal slice goes through one of them.
+        Montage(
+            rows: [.init(source, label: "CT")]
+                + results.map { .init($0.volume, label: "T1, \($0.name.lowercased())", window: 0...1) }
+                + [.init(truth, label: "T1, truth", window: 0...1)],
+            at: SIMD3(25, 0, 0), pixelSize: 1)
+    }
+
+    private var whatToDoNext: String {
+        """
+        Results are in \(output):
+          montage.png              the CT, both translations, and the truth
+          metrics.md               the table above
+          ct, average, own, t1     .nii.gz, for any viewer
+
+        The same with the command line tool:
+          swift run -c release voxelbridge translate \(output)/ct.nii.gz \(output)/translated.nii.gz \\
+              --model \(model)/ct-to-t1.safetensors --style \(model)/style.json
+          swift run -c release voxelbridge evaluate \(output)/translated.nii.gz \(output)/t1.nii.gz
+        """
+    }
+}
+
+/// The demonstration failed to demonstrate anything.
+struct NotTranslated: Error, CustomStringConvertible {
+    let description =
+        "the translation is hardly nearer to the T1 image than the CT: its PSNR must be 6 dB higher"
+}
