@@ -92,7 +92,7 @@ struct Demonstration: AsyncParsableCommand {
 
         The same with the command line tool:
           swift run -c release voxelbridge translate \(output)/ct.nii.gz \(output)/translated.nii.gz \\
-              --model \(model)/ct-to-t1.safetensors --style \(model)/style.json
+              --model \(model)/ct-to-t1.safetensors --style \(model)/style.json --steps 25
           swift run -c release voxelbridge evaluate \(output)/translated.nii.gz \(output)/t1.nii.gz
         """
     }
