@@ -115,8 +115,8 @@ extension ImageExpression {
 }
 
 extension voxel_moments {
-    func mean(_ lane: Int) -> Double { withUnsafeBytes(of: mean) { Self.number($0, lane) } }
-    func deviation(_ lane: Int) -> Double {
+    fileprivate func mean(_ lane: Int) -> Double { withUnsafeBytes(of: mean) { Self.number($0, lane) } }
+    fileprivate func deviation(_ lane: Int) -> Double {
         withUnsafeBytes(of: deviation) { Self.number($0, lane) }
     }
 
