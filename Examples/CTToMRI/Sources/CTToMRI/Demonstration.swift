@@ -44,21 +44,23 @@ struct Demonstration: AsyncParsableCommand {
             scheduler: BrownianBridge(steps: 25), denoiser: UNetDenoiser(network),
             corrector: ScoreCorrector(steps: 1, stepSize: 0.5))
         let before = try Scores(of: RescaleIntensity().apply(to: source).volume, against: truth)
-        var rows = [(name: "The CT itself", values: before.values)]
-        var results: [(name: String, volume: Volume)] = []
+        var results: [(name: String, volume: Volume, scores: Scores)] = []
         for (name, style) in styles {
             let result = try await translate(source, style: style, sampler: sampler, name: name)
-            rows.append((name, try Scores(of: result, against: truth).values))
-            results.append((name, result))
+            results.append((name, result, try Scores(of: result, against: truth)))
         }
-        let table = Scores.table(rows)
+        let table = Scores.table(
+            [("The CT itself", before.values)] + results.map { ($0.name, $0.scores.values) })
         print("\n\(table)\n")
 
         let files = [("ct", source), ("average", results[0].volume), ("own", results[1].volume), ("t1", truth)]
         for (name, volume) in files { try volume.write(to: folder.appending(path: "\(name).nii.gz")) }
         try Data((table + "\n").utf8).write(to: folder.appending(path: "metrics.md"), options: .atomic)
-        try montage(source, results, truth).write(to: folder.appending(path: "montage.png"))
-        guard rows[1].values[1] > before.psnr + 6 else { throw NotTranslated() }
+        let translations = results.map {
+            Montage.Row($0.volume, label: "T1, \($0.name.lowercased())", window: 0...1)
+        }
+        try montage(source, translations, truth).write(to: folder.appending(path: "montage.png"))
+        guard results[0].scores.psnr > before.psnr + 6 else { throw NotTranslated() }
         print(whatToDoNext)
     }
 
@@ -72,13 +74,10 @@ struct Demonstration: AsyncParsableCommand {
         return (made.source, try RescaleIntensity().apply(to: made.target).volume)
     }
 
-    private func montage(
-        _ source: Volume, _ results: [(name: String, volume: Volume)], _ truth: Volume
-    ) -> Montage {
+    private func montage(_ source: Volume, _ translations: [Montage.Row], _ truth: Volume) -> Montage {
         // Between the hemispheres there is little brain to see: a sagittal slice goes through one of them.
         Montage(
-            rows: [.init(source, label: "CT")]
-                + results.map { .init($0.volume, label: "T1, \($0.name.lowercased())", window: 0...1) }
+            rows: [.init(source, label: "CT")] + translations
                 + [.init(truth, label: "T1, truth", window: 0...1)],
             at: SIMD3(25, 0, 0), pixelSize: 1)
     }
