@@ -8,6 +8,7 @@ let package = Package(
         .library(name: "VolumeIO", targets: ["VolumeIO", "Volumes", "Preprocessing"]),
         .library(name: "StyleKeys", targets: ["StyleKeys"]),
         .library(name: "BridgeDiffusion", targets: ["BridgeDiffusion"]),
+        .library(name: "DiffusionSampling", targets: ["DiffusionSampling"]),
         .library(name: "SliceSampling", targets: ["SliceSampling"]),
         .library(name: "VolumeMetrics", targets: ["VolumeMetrics"]),
         .library(name: "VolumeFigures", targets: ["VolumeFigures"]),
@@ -15,6 +16,7 @@ let package = Package(
         .library(name: "ReferenceUNet", targets: ["ReferenceUNet", "Tensors"]),
         .library(name: "BridgeTraining", targets: ["BridgeTraining"]),
         .library(name: "VolumeTranslation", targets: ["VolumeTranslation"]),
+        .library(name: "VoxelBridge", targets: ["VoxelBridge"]),
         .executable(name: "voxelbridge", targets: ["VoxelBridgeTool"]),
     ],
     dependencies: [
@@ -23,38 +25,48 @@ let package = Package(
     ],
     targets: [
         // The core: Swift alone, nothing to install.
+        .target(name: "VoxelSupport"),
         .target(name: "Volumes"),
         .target(name: "Preprocessing", dependencies: ["Volumes"]),
         .target(name: "StyleKeys", dependencies: ["Volumes"]),
-        .target(name: "BridgeDiffusion"),
-        .target(name: "SliceSampling", dependencies: ["Volumes", "BridgeDiffusion"]),
+        .target(name: "BridgeDiffusion", dependencies: ["VoxelSupport"]),
+        .target(name: "DiffusionSampling", dependencies: ["VoxelSupport", "BridgeDiffusion"]),
+        .target(name: "SliceSampling", dependencies: ["Volumes", "BridgeDiffusion", "DiffusionSampling"]),
         .target(name: "VolumeMetrics", dependencies: ["Volumes"]),
-        .target(name: "VolumePhantoms", dependencies: ["Volumes", "Preprocessing"]),
+        .target(name: "VolumePhantoms", dependencies: ["VoxelSupport", "Volumes", "Preprocessing"]),
+        .target(
+            name: "VolumeTranslation",
+            dependencies: [
+                "VoxelSupport", "Volumes", "Preprocessing", "StyleKeys", "BridgeDiffusion", "DiffusionSampling",
+                "SliceSampling",
+            ]),
 
         // Leaves that stand on a system library each.
         .target(name: "VolumeIO", dependencies: ["Volumes", "CNIfTI"]),
         .target(name: "VolumeFigures", dependencies: ["Volumes", "CPNG"]),
-        .target(name: "Tensors", dependencies: ["COpenBLAS", "CVoxelKernels"]),
-        .target(name: "ReferenceUNet", dependencies: ["Tensors", "SliceSampling", "StyleKeys"]),
+        .target(name: "Tensors", dependencies: ["DiffusionSampling", "COpenBLAS", "CVoxelKernels"]),
+        .target(
+            name: "ReferenceUNet",
+            dependencies: [
+                "VoxelSupport", "Tensors", "Preprocessing", "SliceSampling", "StyleKeys", "VolumeTranslation",
+            ]),
 
         .target(
             name: "BridgeTraining",
             dependencies: [
-                "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion", "SliceSampling",
-                "VolumeFigures", "Tensors", "ReferenceUNet",
+                "VoxelSupport", "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion",
+                "DiffusionSampling", "SliceSampling", "VolumeFigures", "Tensors", "ReferenceUNet",
+                "VolumeTranslation",
             ]),
 
-        // The whole path, and its command.
+        // Everything for translation, and its command.
         .target(
-            name: "VolumeTranslation",
-            dependencies: [
-                "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion", "SliceSampling",
-                "VolumeMetrics", "ReferenceUNet",
-            ]),
+            name: "VoxelBridge",
+            dependencies: ["VolumeIO", "VolumeMetrics", "ReferenceUNet", "VolumeTranslation"]),
         .executableTarget(
             name: "VoxelBridgeTool",
             dependencies: [
-                "VolumeTranslation", "BridgeTraining", "VolumeFigures", "VolumePhantoms", "Tensors",
+                "VoxelSupport", "VoxelBridge", "BridgeTraining", "VolumeFigures", "VolumePhantoms", "Tensors",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -77,6 +89,8 @@ let package = Package(
         .testTarget(name: "PreprocessingTests", dependencies: ["Preprocessing", "VolumeIO", "TestSupport"]),
         .testTarget(name: "StyleKeysTests", dependencies: ["StyleKeys", "VolumeIO", "Tensors", "TestSupport"]),
         .testTarget(name: "BridgeDiffusionTests", dependencies: ["BridgeDiffusion", "TestSupport"]),
+        .testTarget(
+            name: "DiffusionSamplingTests", dependencies: ["DiffusionSampling", "Tensors", "TestSupport"]),
         .testTarget(name: "SliceSamplingTests", dependencies: ["SliceSampling", "TestSupport"]),
         .testTarget(name: "VolumeMetricsTests", dependencies: ["VolumeMetrics", "VolumeIO", "TestSupport"]),
         .testTarget(name: "VolumeFiguresTests", dependencies: ["VolumeFigures", "CPNG", "TestSupport"]),
@@ -93,10 +107,10 @@ let package = Package(
             name: "BridgeTrainingTests",
             dependencies: ["BridgeTraining", "VolumeIO", "Tensors", "TestSupport"]),
         .testTarget(
-            name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "Tensors", "TestSupport"]),
+            name: "VolumeTranslationTests", dependencies: ["VoxelBridge", "Tensors", "TestSupport"]),
         .testTarget(
             name: "VoxelBridgeToolTests",
-            dependencies: ["VoxelBridgeTool", "VolumeTranslation", "VolumePhantoms", "Tensors", "TestSupport"]),
+            dependencies: ["VoxelBridgeTool", "VoxelBridge", "VolumePhantoms", "Tensors", "TestSupport"]),
         .testTarget(name: "PackageTests", dependencies: ["TestSupport"]),
     ]
 )

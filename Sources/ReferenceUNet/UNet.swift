@@ -1,5 +1,8 @@
 import Foundation
+import Synchronization
 import Tensors
+public import VolumeTranslation
+import VoxelSupport
 
 /// A conditional 2-D U-Net with its weights: denoises windows of 2N + 1 neighbouring slices.
 ///
@@ -19,6 +22,9 @@ public struct UNet: Sendable {
 
     /// What the network was trained for; nil where its file does not say.
     public let translation: TranslationSettings?
+
+    /// A fingerprint of everything that decides the bits of an output: the weights, and the form that convolutions take.
+    public let fingerprint: String
 
     private let architecture: UNetArchitecture
     private let compiled: CompiledNetwork
@@ -70,11 +76,23 @@ public struct UNet: Sendable {
     public init(_ weights: UNetWeights, options: ComputeOptions = ComputeOptions()) throws {
         (configuration, translation) = (weights.configuration, weights.translation)
         architecture = UNetArchitecture(configuration)
+        // Parameters may be read in any order.
+        let fingerprints = Mutex<[String: UInt64]>([:])
         let multiple = configuration.sizeMultiple
         let size = max(1, Self.plannedSize / multiple) * multiple
         compiled = try CompiledNetwork(architecture, planned: (size, size), options: options) {
-            try weights.tensor($0.name)
+            let tensor = try weights.tensor($0.name)
+            var fingerprint = Fingerprint()
+            fingerprint.combine(tensor.values)
+            let (name, value) = ($0.name, fingerprint.value)
+            fingerprints.withLock { $0[name] = value }
+            return tensor
         }
+        let fingerprint = Fingerprint(
+            of: fingerprints.withLock { $0.sorted { $0.key < $1.key }.map(\.value) })
+        self.fingerprint =
+            String(fingerprint.value, radix: 16)
+            + (options.winogradMemory.map { " with \($0) bytes for Winograd's form" } ?? "")
     }
 
     /// Rows and columns that memory is planned for: those of the published network's slices.

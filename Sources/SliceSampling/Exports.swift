@@ -1,2 +1,3 @@
 @_exported import BridgeDiffusion
+@_exported import DiffusionSampling
 @_exported import Volumes

@@ -1,24 +1,26 @@
 /// A batch of neighbouring windows: for each, 2N+1 slices of the noisy volume and of the source.
 ///
-/// The slices are views of storage that all windows share, as neighbouring windows overlap: handing out a
-/// batch copies no voxel. A slice is `rows` x `columns` values, columns fastest.
+/// The slices are views of storage that all windows share, as neighbouring windows overlap: handing out a batch
+/// copies no voxel. A slice is `rows` x `columns` values, columns fastest.
 public struct SliceWindows: Sendable {
     /// The windows' places in the run: window i has slice i of the volume in its middle.
     public let indices: Range<Int>
 
+    private let noisyStack: SliceStack
+    private let sourceStack: SliceStack
+
+    init(_ indices: Range<Int>, noisy: SliceStack, source: SliceStack) {
+        (self.indices, noisyStack, sourceStack) = (indices, noisy, source)
+    }
+
     /// N: slices on either side of a window's middle one.
-    public let radius: Int
+    public var radius: Int { sourceStack.shape.radius }
 
     /// Number of rows of a slice.
-    public let rows: Int
+    public var rows: Int { sourceStack.shape.rows }
 
     /// Number of columns of a slice.
-    public let columns: Int
-
-    let noisyStorage: [Float]
-    let sourceStorage: [Float]
-    /// Slices from the start of one window of noisy slices to the start of the next.
-    let noisyStride: Int
+    public var columns: Int { sourceStack.shape.columns }
 
     /// Number of windows in the batch.
     public var count: Int { indices.count }
@@ -30,17 +32,14 @@ public struct SliceWindows: Sendable {
     public var valuesPerWindow: Int { slicesPerWindow * rows * columns }
 
     /// The noisy slices x_t of the batch's window `index`, from `0..<count`. O(1).
-    public func noisy(_ index: Int) -> ArraySlice<Float> {
-        view(noisyStorage, from: (indices.lowerBound + index) * noisyStride)
-    }
+    public func noisy(_ index: Int) -> ArraySlice<Float> { window(index, of: noisyStack) }
 
     /// The source slices y of the batch's window `index`, from `0..<count`. O(1).
-    public func source(_ index: Int) -> ArraySlice<Float> {
-        view(sourceStorage, from: indices.lowerBound + index)
-    }
+    public func source(_ index: Int) -> ArraySlice<Float> { window(index, of: sourceStack) }
 
-    private func view(_ storage: [Float], from slice: Int) -> ArraySlice<Float> {
-        let start = slice * rows * columns
-        return storage[start..<start + valuesPerWindow]
+    private func window(_ index: Int, of stack: SliceStack) -> ArraySlice<Float> {
+        let first = stack.shape.slice(window: indices.lowerBound + index, position: 0)
+        let start = stack.shape.voxels(ofSlice: first).lowerBound
+        return stack.values[start..<start + valuesPerWindow]
     }
 }

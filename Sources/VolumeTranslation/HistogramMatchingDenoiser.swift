@@ -18,7 +18,7 @@ public struct HistogramMatchingDenoiser: StyledDenoiser {
     public let radius: Int
 
     /// The sample: predictions are estimates of x_0.
-    public var parameterization: Parameterization { .sample }
+    public var predictionType: PredictionType { .sample }
 
     /// Any slice will do.
     public var sizeMultiple: Int { 1 }

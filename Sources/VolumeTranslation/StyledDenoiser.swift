@@ -1,14 +1,22 @@
-import ReferenceUNet
-import SliceSampling
-import StyleKeys
+public import DiffusionSampling
+public import SliceSampling
+public import StyleKeys
+public import Volumes
 
 /// A denoiser whose predictions take on a style.
 ///
-/// What it is conditioned on is made once for a volume: that is the place for whatever depends on the style,
-/// or on the source as a whole, and not on the window or the timestep.
+/// What it is conditioned on is made once for a volume: that is the place for whatever depends on the style, or on the
+/// source as a whole, and not on the window or the timestep.
 public protocol StyledDenoiser: SliceDenoiser {
     /// What rows and columns of a slice must be divisible by.
     var sizeMultiple: Int { get }
+
+    /// What the model was trained for, where it says so. `nil` unless a conformer has it.
+    var settings: TranslationSettings? { get }
+
+    /// What of the model decides the bits of a prediction, by name, for example a fingerprint of its weights: a saved
+    /// translation is resumed only where these are equal. None unless a conformer has them.
+    var runSettings: [RunSetting] { get }
 
     /// What to condition on.
     ///
@@ -18,18 +26,10 @@ public protocol StyledDenoiser: SliceDenoiser {
     func conditioning(for source: Volume, style: StyleKey) throws -> Conditioning
 }
 
-extension UNetDenoiser: StyledDenoiser {
-    /// What each halving of the resolution needs.
-    public var sizeMultiple: Int { network.configuration.sizeMultiple }
+extension StyledDenoiser {
+    /// None.
+    public var settings: TranslationSettings? { nil }
 
-    /// The style key itself.
-    ///
-    /// - Throws: ``TranslationError/styleBins(found:expected:)`` where it has not as many bins as the network
-    ///   takes.
-    public func conditioning(for source: Volume, style: StyleKey) throws -> StyleKey {
-        if let bins = network.configuration.contextWidth, bins != style.bins {
-            throw TranslationError.styleBins(found: style.bins, expected: bins)
-        }
-        return style
-    }
+    /// None.
+    public var runSettings: [RunSetting] { [] }
 }

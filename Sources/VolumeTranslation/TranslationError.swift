@@ -1,5 +1,7 @@
+public import Foundation
+
 /// Why a volume could not be translated.
-public enum TranslationError: Error, CustomStringConvertible {
+public enum TranslationError: LocalizedError, CustomStringConvertible {
     /// A style key's histogram has negative values, or nothing above zero.
     case styleIsNoHistogram
 
@@ -17,4 +19,7 @@ public enum TranslationError: Error, CustomStringConvertible {
                 + "\(expected) bins"
         }
     }
+
+    /// The same as ``description``.
+    public var errorDescription: String? { description }
 }

@@ -1,31 +1,68 @@
-import Preprocessing
-import SliceSampling
-import StyleKeys
-import Volumes
+public import BridgeDiffusion
+public import DiffusionSampling
+public import Preprocessing
+public import SliceSampling
+public import StyleKeys
+public import Volumes
+import VoxelSupport
 
 /// The whole path from a source volume to the translated volume on the source's own grid.
 ///
+/// A network's own settings are the common case; the module `ReferenceUNet` makes a translator of a network's file:
+///
 /// ```swift
-/// let translator = VolumeTranslator(
-///     preprocessing: .brain(spacing: 1),
-///     sampler: SliceSampler(
-///         scheduler: BrownianBridge(steps: 50), denoiser: UNetDenoiser(network),
-///         corrector: ScoreCorrector(steps: 1, stepSize: 0.5)))
+/// let translator = try VolumeTranslator(UNet(weights: "ct2mri.safetensors"))
 /// let mri = try await translator.translate(ct, style: StyleKey(of: reference))
-/// try mri.write(to: "mri.nii.gz")
+/// ```
+///
+/// Any styled denoiser can be used with any sampler:
+///
+/// ```swift
+/// let harmoniser = VolumeTranslator(HistogramMatchingDenoiser(), spacing: 1)
+/// let harmonised = try await harmoniser.translate(t1, style: StyleKey(of: reference))
 /// ```
 public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
-    /// Brings the source to the network's spacing, and intensities from 0 to 1. Slices are then padded to the
-    /// sizes that the denoiser takes.
+    /// Brings the source to the network's spacing, and intensities from 0 to 1. Slices are then padded to the sizes that
+    /// the denoiser takes.
     public var preprocessing: PreprocessingPipeline
 
-    /// Samples the prepared volume.
+    /// Samples the prepared volume. Its clipping is the translator's.
     public var sampler: SliceSampler<Denoiser>
 
+    /// Whether estimates of x_0 are clamped to the range of intensities, -1 to 1, at every step, as the public
+    /// implementation of the method does when it tests.
+    public var clipsEstimates: Bool
+
     /// A translator.
-    public init(preprocessing: PreprocessingPipeline, sampler: SliceSampler<Denoiser>) {
-        self.preprocessing = preprocessing
-        self.sampler = sampler
+    ///
+    /// - Parameters:
+    ///   - preprocessing: brings the source to the network's spacing, and intensities from 0 to 1.
+    ///   - sampler: samples the prepared volume.
+    ///   - clipsEstimates: whether estimates are clamped to the range of intensities at every step.
+    public init(
+        preprocessing: PreprocessingPipeline, sampler: SliceSampler<Denoiser>, clipsEstimates: Bool = true
+    ) {
+        (self.preprocessing, self.sampler, self.clipsEstimates) = (preprocessing, sampler, clipsEstimates)
+    }
+
+    /// A translator by a denoiser's own settings (`StyledDenoiser.settings`), or the published ones.
+    ///
+    /// - Parameters:
+    ///   - denoiser: the denoiser.
+    ///   - steps: S, the number of timesteps visited.
+    ///   - corrector: what is done after each step but the last; `nil` for co-prediction alone.
+    ///   - paths: types of a caller's own paths, which the settings may name.
+    /// - Throws: `StoredPathError` where the settings name a path that is not known.
+    public init(
+        _ denoiser: Denoiser, steps: Int = 50, corrector: (any Corrector)? = ScoreCorrector(),
+        paths: [any StorablePath.Type] = []
+    ) throws {
+        let settings = denoiser.settings ?? TranslationSettings()
+        self.init(
+            preprocessing: .brain(spacing: settings.spacing),
+            sampler: SliceSampler(
+                scheduler: Scheduler(try settings.process.path(among: paths), steps: steps), denoiser: denoiser,
+                plane: settings.plane, corrector: corrector))
     }
 
     /// The source translated to a style.
@@ -36,25 +73,122 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
     ///   - progress: called after every batch of windows.
     /// - Returns: a volume on the source's grid, with intensities from 0 to 1. The source's background
     ///   (`ForegroundMask`) is zero.
-    /// - Throws: what preparing, conditioning or sampling throws; `CancellationError` when the task is
-    ///   cancelled.
+    /// - Throws: what preparing, conditioning or sampling throws; `CancellationError` when the task is cancelled.
     public func translate(
         _ source: Volume, style: StyleKey, progress: (@Sendable (SamplingProgress) -> Void)? = nil
     ) async throws -> Volume {
+        let job = try TranslationJob(self, source: source, style: style)
+        return try job.finish(
+            await job.sampler.sample(
+                from: job.input, conditioning: job.conditioning, progress: progress))
+    }
+
+    /// A translation step by step: the sequence has one state for each timestep visited, the last with the result.
+    ///
+    /// A state can be written, and a translation that was killed resumed from it to the same bits:
+    ///
+    /// ```swift
+    /// let saved = try? TranslationState(contentsOf: checkpoint)
+    /// for try await state in try translator.states(of: ct, style: style, resuming: saved?.sampling) {
+    ///     try state.write(to: checkpoint)
+    ///     if state.isComplete { mri = try state.volume() }
+    /// }
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - source: as for ``translate(_:style:progress:)``.
+    ///   - style: the style of the target modality.
+    ///   - saved: a state of the same translation to resume; the sequence begins after it.
+    ///   - progress: called after every batch of windows.
+    /// - Throws: what preparing or conditioning throws; `SamplingStateError` where the saved state belongs to another
+    ///   translation: another source, style, model or setting.
+    public func states(
+        of source: Volume, style: StyleKey, resuming saved: SamplingState<SliceStack>? = nil,
+        progress: (@Sendable (SamplingProgress) -> Void)? = nil
+    ) throws -> TranslationStates<Denoiser> {
+        let job = try TranslationJob(self, source: source, style: style)
+        let states = try job.sampler.states(
+            from: job.input, conditioning: job.conditioning, resuming: saved,
+            settings: [RunSetting("fingerprint of the style", Self.fingerprint(of: style))]
+                + sampler.denoiser.runSettings, progress: progress)
+        return TranslationStates(states: states) { try job.finish($0) }
+    }
+
+    private static func fingerprint(of style: StyleKey) -> String {
+        var fingerprint = Fingerprint()
+        fingerprint.combine(style.tokens)
+        return String(fingerprint.value, radix: 16)
+    }
+}
+
+/// A source that has been prepared, and the way back from what is sampled for it.
+private struct TranslationJob<Denoiser: StyledDenoiser>: Sendable {
+    let sampler: SliceSampler<Denoiser>
+    let input: Volume
+    let conditioning: Denoiser.Conditioning
+    private let source: Volume
+    private let prepared: PreparedVolume
+
+    init(_ translator: VolumeTranslator<Denoiser>, source: Volume, style: StyleKey) throws {
+        var sampler = translator.sampler
+        sampler.clip = translator.clipsEstimates ? -1...1 : nil
         let planes =
             [(sampler.plane, sampler.denoiser)] + sampler.alternatingPlanes.map { ($0.plane, $0.denoiser) }
-        let pipeline = planes.reduce(preprocessing) { pipeline, view in
+        let pipeline = planes.reduce(translator.preprocessing) { pipeline, view in
             pipeline.appending(PadToMultiple(of: view.1.sizeMultiple, plane: view.0))
         }
-        let prepared = try pipeline.apply(to: source)
-        let input = prepared.volume.map { 2 * $0 - 1 }
-        let sampled = try await sampler.sample(
-            from: input, conditioning: sampler.denoiser.conditioning(for: input, style: style),
-            progress: progress)
+        prepared = try pipeline.apply(to: source)
+        input = prepared.volume.map { 2 * $0 - 1 }
+        conditioning = try sampler.denoiser.conditioning(for: input, style: style)
+        (self.source, self.sampler) = (source, sampler)
+    }
+
+    /// The translation on the source's own grid.
+    func finish(_ sampled: Volume) throws -> Volume {
         let translated = sampled.map { min(max(($0 + 1) / 2, 0), 1) }
         let restored = try prepared.restoreGrid(of: translated)
         let cleared = ForegroundMask(of: source).clearingBackground(of: restored)
         // Reordering axes and back may round the affine; the result lies on the source's grid itself.
         return Volume(grid: source.grid, voxels: cleared.voxels)
+    }
+}
+
+/// Where a translation stands after a step.
+public struct TranslationState: Sendable {
+    /// The state of sampling, by which the translation is resumed.
+    public let sampling: SamplingState<SliceStack>
+
+    private let finish: @Sendable (Volume) throws -> Volume
+
+    init(_ sampling: SamplingState<SliceStack>, finish: @escaping @Sendable (Volume) throws -> Volume) {
+        (self.sampling, self.finish) = (sampling, finish)
+    }
+
+    /// Whether the last step has been made. ``volume()`` is then the result.
+    public var isComplete: Bool { sampling.isComplete }
+
+    /// What would be the result if this step were the last, on the source's grid, with intensities from 0 to 1. O(n).
+    public func volume() throws -> Volume { try finish(sampling.estimate.volume) }
+}
+
+/// The states of a translation, one after each step.
+public struct TranslationStates<Denoiser: StyledDenoiser>: AsyncSequence, Sendable {
+    let states: SamplingStates<CoPrediction<Denoiser>>
+    let finish: @Sendable (Volume) throws -> Volume
+
+    /// A translation from its start, or from the state that it resumes.
+    public func makeAsyncIterator() -> Iterator {
+        Iterator(states: states.makeAsyncIterator(), finish: finish)
+    }
+
+    /// Makes a step for each state that is asked for.
+    public struct Iterator: AsyncIteratorProtocol {
+        var states: SamplingStates<CoPrediction<Denoiser>>.Iterator
+        let finish: @Sendable (Volume) throws -> Volume
+
+        /// The state after the next step, or `nil` after the last.
+        public mutating func next() async throws -> TranslationState? {
+            try await states.next().map { TranslationState($0, finish: finish) }
+        }
     }
 }

@@ -1,14 +1,26 @@
+public import BridgeDiffusion
 public import Foundation
 import ReferenceUNet
+import VolumeTranslation
 
 extension TrainingConfiguration {
     /// Reads a configuration from a JSON file and validates it.
     ///
+    /// - Parameters:
+    ///   - url: the file.
+    ///   - paths: types of a caller's own paths, which the field `process` may name.
     /// - Throws: `TrainingConfigurationError` naming the file and the field that is wrong.
-    public init(contentsOf url: URL) throws(TrainingConfigurationError) {
+    public init(
+        contentsOf url: URL, paths: [any StorablePath.Type] = []
+    ) throws(TrainingConfigurationError) {
         do {
             self = try JSONDecoder().decode(TrainingConfiguration.self, from: Data(contentsOf: url))
+            try process.resolve(among: paths)
             try validate()
+        } catch let error as StoredPathError {
+            throw TrainingConfigurationError(
+                file: url.path, field: (["process"] + [error.field].compactMap { $0 }).joined(separator: "."),
+                found: error.found, expected: error.expected)
         } catch var error as TrainingConfigurationError {
             error.file = url.path
             throw error
@@ -27,7 +39,9 @@ extension TrainingConfiguration {
         get throws {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            return try encoder.encode(self)
+            var configuration = self
+            configuration.process = process.explicit
+            return try encoder.encode(configuration)
         }
     }
 
@@ -56,10 +70,10 @@ extension TrainingConfiguration {
         try positive("intervals.checkpoint", intervals.checkpoint)
         try require("validation.windows", validation.windows, validation.windows >= 0, "0 or more")
         try require("validation.samples", validation.samples, (0...64).contains(validation.samples), "0 to 64")
+        let timesteps = (try? process.path().trainingTimesteps) ?? 3
         try require(
             "validation.sampling_steps", validation.samplingSteps,
-            (3...process.timesteps).contains(validation.samplingSteps),
-            "3 to \(process.timesteps), the process's timesteps")
+            (3...timesteps).contains(validation.samplingSteps), "3 to \(timesteps), the timesteps of the process")
     }
 
     private func validateOptimizer() throws(TrainingConfigurationError) {

@@ -1,5 +1,6 @@
 public import BridgeDiffusion
 public import ReferenceUNet
+public import VolumeTranslation
 
 /// Every setting of a training run. What a run computes follows from it and from the data alone.
 ///
@@ -18,9 +19,9 @@ public struct TrainingConfiguration: Equatable, Sendable, Codable {
     /// The sizes of the network.
     public var network = UNetConfiguration.ct2mri
     /// The process that the network is trained to reverse.
-    public var process = ProcessSettings()
+    public var process = StoredPath()
     /// What the network learns to predict.
-    public var objective = Parameterization.gradient
+    public var predictionType = PredictionType.gradient
     /// How far a prediction is from that.
     public var loss = TrainingLoss.l1
     /// Adam or AdamW.
@@ -47,7 +48,9 @@ public struct TrainingConfiguration: Equatable, Sendable, Codable {
     public var seed: UInt64 = 0
 
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case network, process, objective, loss, optimizer
+        case network, process, loss, optimizer
+        // The name in files written so far.
+        case predictionType = "objective"
         case rateSchedule = "learning_rate_schedule"
         case movingAverage = "moving_average"
         case data, intervals, validation, batch, accumulation, steps, flips, seed
@@ -64,7 +67,7 @@ public struct TrainingConfiguration: Equatable, Sendable, Codable {
     /// What a network that is trained so must be translated with: its weights file carries it.
     public var translation: TranslationSettings {
         var settings = TranslationSettings()
-        (settings.process, settings.objective) = (process, objective)
+        (settings.process, settings.predictionType) = (process, predictionType)
         (settings.spacing, settings.plane) = (data.spacing, data.plane)
         return settings
     }
@@ -76,7 +79,7 @@ public struct TrainingConfiguration: Equatable, Sendable, Codable {
         let fields = try StrictFields<CodingKeys>(decoder)
         network = try fields.network(.network)
         try fields.read(.process, into: &process)
-        try fields.read(.objective, into: &objective)
+        try fields.read(.predictionType, into: &predictionType)
         try fields.read(.loss, into: &loss)
         try fields.read(.optimizer, into: &optimizer)
         try fields.read(.rateSchedule, into: &rateSchedule)

@@ -1,6 +1,7 @@
 /// The exponential moving average of a network's parameters, which gives the better images.
 ///
-/// As published: at every `interval`-th step; up to `start` it is the parameters themselves.
+/// As published, it is updated at every `interval`-th step after `start`. Before its first update it is the parameters
+/// themselves.
 struct MovingAverage: Equatable, Sendable {
     /// Decay, interval and start.
     let settings: MovingAverageSettings
@@ -10,10 +11,13 @@ struct MovingAverage: Equatable, Sendable {
 
     /// Takes in the parameters after a step, counted from 1.
     mutating func update(with parameters: ParameterSet, step: Int) {
-        if step <= settings.start {
-            if step % settings.interval == 0 || step == settings.start { values = parameters }
-        } else if step % settings.interval == 0 {
+        if step == settings.start {
+            values = parameters
+        } else if step > settings.start, step % settings.interval == 0 {
             values.blend(Float(settings.decay), Float(1 - settings.decay), parameters)
         }
     }
+
+    /// Whether it has been updated by a step.
+    func isUnderWay(after step: Int) -> Bool { step / settings.interval * settings.interval > settings.start }
 }

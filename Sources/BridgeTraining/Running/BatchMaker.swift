@@ -1,6 +1,6 @@
 import BridgeDiffusion
 import Foundation
-import SliceSampling
+import DiffusionSampling
 import Tensors
 
 /// Makes batches: which examples, flipped or not, at which timesteps, with which noise.
@@ -9,16 +9,17 @@ import Tensors
 /// k mod n of epoch k / n, in an order of the data set's n examples that each epoch has for itself.
 struct BatchMaker: Sendable {
     let dataset: any TrainingDataset
-    let scheduler: any GaussianPathScheduler
-    let objective: Parameterization
+    let path: any GaussianPath
+    let predictionType: PredictionType
     let flips: Bool
     let randomness: Randomness
     private var epoch: (number: Int, order: [Int])?
 
-    init(dataset: any TrainingDataset, configuration: TrainingConfiguration) {
+    /// - Throws: `StoredPathError` where the configuration names a path that it does not hold.
+    init(dataset: any TrainingDataset, configuration: TrainingConfiguration) throws {
         self.dataset = dataset
-        scheduler = configuration.process.scheduler(steps: configuration.validation.samplingSteps)
-        objective = configuration.objective
+        path = try configuration.process.path()
+        predictionType = configuration.predictionType
         flips = configuration.flips
         randomness = Randomness(seed: configuration.seed)
     }
@@ -32,7 +33,7 @@ struct BatchMaker: Sendable {
                 let bits = randomness.block(.example, place)
                 let (index, timestep) = (
                     index(of: number),
-                    Randomness.number(below: scheduler.trainingTimesteps, from: SIMD4(bits[2], bits[3], 0, 0))
+                    Randomness.number(below: path.trainingTimesteps, from: SIMD4(bits[2], bits[3], 0, 0))
                 )
                 var example = try dataset.example(at: index)
                 if flips, bits[0] & 1 == 1 {
@@ -54,7 +55,7 @@ struct BatchMaker: Sendable {
                 let share = (Double(number) * 0.618_033_988_749_895).truncatingRemainder(dividingBy: 1)
                 let place = SIMD3(UInt32(truncatingIfNeeded: number), 0, 0)
                 return (
-                    example, Int(share * Double(scheduler.trainingTimesteps)), noiseSeed(.validation, place)
+                    example, Int(share * Double(path.trainingTimesteps)), noiseSeed(.validation, place)
                 )
             })
     }
@@ -82,9 +83,9 @@ struct BatchMaker: Sendable {
             let noise = (0..<slices).flatMap {
                 field.slice($0, rows: rows, columns: columns, timestep: timestep)
             }
-            noisy += scheduler.forwardSample(at: timestep)(
+            noisy += path.forwardSample(at: timestep)(
                 target: example.target, source: example.source, noise: noise)
-            target += scheduler.trainingTarget(of: objective, at: timestep)(
+            target += path.trainingTarget(of: predictionType, at: timestep)(
                 target: example.target, source: example.source, noise: noise)
             source += example.source
             keys += example.style.tokens

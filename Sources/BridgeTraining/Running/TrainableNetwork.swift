@@ -28,7 +28,7 @@ public protocol TrainableNetwork: Sendable {
     ) throws -> (loss: Double, gradients: [String: Tensor])
 
     /// The network with these parameters: a function from batches to outputs, `[batch, 2N + 1, rows, columns]`.
-    func evaluator(of parameters: [String: Tensor]) throws -> (WindowBatch) throws -> Tensor
+    func evaluator(of parameters: [String: Tensor]) throws -> @Sendable (WindowBatch) throws -> Tensor
 }
 
 /// Windows of noisy slices and of their sources, as a network is given them.

@@ -3,7 +3,7 @@ import Tensors
 /// Trains a network in memory, one step at a time.
 ///
 /// ```swift
-/// var trainer = Trainer(network, configuration: configuration, dataset: data)
+/// var trainer = try Trainer(network, configuration: configuration, dataset: data)
 /// while trainer.state.step < configuration.steps {
 ///     let report = try trainer.step()
 ///     print(report.loss)
@@ -27,16 +27,18 @@ public struct Trainer<Network: TrainableNetwork>: Sendable {
     private var gradients: ParameterSet
 
     /// A trainer at the beginning of a run, or where a state of the same run was left.
+    ///
+    /// - Throws: `StoredPathError` where the configuration names a path that it does not hold.
     public init(
         _ network: Network, configuration: TrainingConfiguration, dataset: any TrainingDataset,
         state: TrainingState? = nil
-    ) {
+    ) throws {
         precondition(dataset.count > 0, "there is nothing to train on")
         precondition(
             dataset.radius == configuration.network.radius, "the data's windows are not of the network's size")
         self.network = network
         self.configuration = configuration
-        batches = BatchMaker(dataset: dataset, configuration: configuration)
+        batches = try BatchMaker(dataset: dataset, configuration: configuration)
         gradients = ParameterSet(network.parameters)
         self.state =
             state

@@ -1,4 +1,5 @@
 public import Foundation
+public import BridgeDiffusion
 import Tensors
 import VolumeFigures
 
@@ -8,7 +9,7 @@ import VolumeFigures
 /// var run = try TrainingRun(
 ///     TrainableUNet(configuration.network), configuration: configuration, training: data.training,
 ///     validation: data.validation, folder: folder, resumes: true)
-/// try run.run { event in print(event) }
+/// try await run.run { event in print(event) }
 /// ```
 ///
 /// A run that was killed at any moment and is resumed ends with the same weights, to the byte, as one that was not.
@@ -20,6 +21,7 @@ public struct TrainingRun<Network: TrainableNetwork> {
     private let files: RunFolder
     /// Nobody else trains in the folder while the run lives.
     private let lock: FolderLock
+    private let executor = ComputeExecutor()
     private let dataChecksum: String
     private var log: TrainingLog
 
@@ -45,7 +47,9 @@ public struct TrainingRun<Network: TrainableNetwork> {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         lock = try FolderLock(folder)
         if files.holdsRun, !resumes { throw TrainingError.runExists(folder: folder.path) }
-        if let known = try Self.configuration(ofRunIn: folder), known != configuration {
+        if let known = try Self.configuration(ofRunIn: folder, paths: [type(of: configuration.process.path())]),
+            known != configuration
+        {
             throw TrainingError.otherConfiguration(folder: folder.path)
         }
         let dataChecksum =
@@ -60,17 +64,22 @@ public struct TrainingRun<Network: TrainableNetwork> {
         }
         try Data((dataChecksum + "\n").utf8).write(to: files.data, options: .atomic)
         try configuration.json.write(to: files.configuration, options: .atomic)
-        trainer = Trainer(network, configuration: configuration, dataset: training, state: state)
-        self.validation = validation.map { Validation(dataset: $0, configuration: configuration) }
+        trainer = try Trainer(network, configuration: configuration, dataset: training, state: state)
+        self.validation = try validation.map { try Validation(dataset: $0, configuration: configuration) }
         log = try TrainingLog(files.log, upTo: trainer.state.step)
     }
 
     /// The configuration of the run in a folder, or nil where there is none.
     ///
+    /// - Parameters:
+    ///   - folder: the run's folder.
+    ///   - paths: types of a caller's own paths, which the field `process` may name.
     /// - Throws: `TrainingConfigurationError` where the file is no configuration.
-    public static func configuration(ofRunIn folder: URL) throws -> TrainingConfiguration? {
+    public static func configuration(
+        ofRunIn folder: URL, paths: [any StorablePath.Type] = []
+    ) throws -> TrainingConfiguration? {
         let files = RunFolder(url: folder)
-        return files.holdsRun ? try TrainingConfiguration(contentsOf: files.configuration) : nil
+        return files.holdsRun ? try TrainingConfiguration(contentsOf: files.configuration, paths: paths) : nil
     }
 
     /// What happens in a run.
@@ -85,7 +94,7 @@ public struct TrainingRun<Network: TrainableNetwork> {
         case saved(URL)
     }
 
-    /// Trains to the last step, or to the first one after a deadline.
+    /// Trains to the last step, or to the first one after a deadline, on threads of its own.
     ///
     /// - Parameters:
     ///   - deadline: when to stop, with a checkpoint; nil for never.
@@ -96,7 +105,13 @@ public struct TrainingRun<Network: TrainableNetwork> {
     @discardableResult
     public mutating func run(
         until deadline: ContinuousClock.Instant? = nil, report: (Event) throws -> Void = { _ in }
-    ) throws -> Bool {
+    ) async throws -> Bool {
+        try await withTaskExecutorPreference(executor) { try await train(until: deadline, report) }
+    }
+
+    private mutating func train(
+        until deadline: ContinuousClock.Instant?, _ report: (Event) throws -> Void
+    ) async throws -> Bool {
         let configuration = trainer.configuration
         let clock = ContinuousClock()
         var pace = Pace(clock.now)
@@ -114,7 +129,7 @@ public struct TrainingRun<Network: TrainableNetwork> {
                         remaining: pace.perStep * Double(configuration.steps - step))))
             let isLast = step == configuration.steps
             if isLast || step % configuration.intervals.log == 0 { try write(made, pace.windowsPerSecond) }
-            try validate(isLast: isLast, report)
+            try await validate(isLast: isLast, report)
             let isOver = deadline.map { clock.now >= $0 } ?? false || Task.isCancelled
             if isLast || isOver || step % configuration.intervals.checkpoint == 0 { try save(report) }
             try Task.checkCancellation()
@@ -136,7 +151,7 @@ public struct TrainingRun<Network: TrainableNetwork> {
     }
 
     /// Validates and draws, where the step is one for it.
-    private mutating func validate(isLast: Bool, _ report: (Event) throws -> Void) throws {
+    private mutating func validate(isLast: Bool, _ report: (Event) throws -> Void) async throws {
         let (step, intervals) = (trainer.state.step, trainer.configuration.intervals)
         let isDue = isLast || step % intervals.validation == 0
         let isPictureDue = isLast || step % intervals.samples == 0
@@ -153,7 +168,7 @@ public struct TrainingRun<Network: TrainableNetwork> {
                 try report(.validated(step: step, loss: loss, isBest: isBest))
             }
             if isPictureDue, trainer.configuration.validation.samples > 0 {
-                try validation.picture(by: network).write(to: files.samples(step))
+                try await validation.picture(by: network).write(to: files.samples(step))
                 try report(.sampled(files.samples(step)))
             }
         }

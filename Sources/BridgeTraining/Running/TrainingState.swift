@@ -22,8 +22,10 @@ public struct TrainingState: Equatable, Sendable {
     /// The least validation loss so far; nil before the first validation.
     public internal(set) var bestValidationLoss: Double?
 
-    /// The moving average of the parameters.
-    public var averagedParameters: ParameterSet { average.values }
+    /// The moving average of the parameters; before its first update, the parameters themselves.
+    public var averagedParameters: ParameterSet {
+        average.isUnderWay(after: step) ? average.values : parameters
+    }
 
     /// The learning rate of the next step.
     public var learningRate: Double { rate.value }

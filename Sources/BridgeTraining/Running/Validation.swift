@@ -1,5 +1,6 @@
 import BridgeDiffusion
 import SliceSampling
+import StyleKeys
 import Tensors
 import VolumeFigures
 
@@ -9,9 +10,9 @@ struct Validation: Sendable {
     let configuration: TrainingConfiguration
     private let batches: BatchMaker
 
-    init(dataset: any TrainingDataset, configuration: TrainingConfiguration) {
+    init(dataset: any TrainingDataset, configuration: TrainingConfiguration) throws {
         (self.dataset, self.configuration) = (dataset, configuration)
-        batches = BatchMaker(dataset: dataset, configuration: configuration)
+        batches = try BatchMaker(dataset: dataset, configuration: configuration)
     }
 
     /// The mean loss, always on the same windows with the same noise at the same timesteps.
@@ -27,64 +28,72 @@ struct Validation: Sendable {
     }
 
     /// A picture of sampled slices: a row for each, with source, sampled slice and target.
-    func picture(by network: (WindowBatch) throws -> Tensor) throws -> GreyImage {
+    func picture(by network: @escaping @Sendable (WindowBatch) throws -> Tensor) async throws -> GreyImage {
         let count = min(configuration.validation.samples, dataset.count)
         // The middles of equal parts of the data: not the first slices of a head.
         let examples = try (0..<count).map {
             try dataset.example(at: (2 * $0 + 1) * dataset.count / (2 * count))
         }
-        let sampled = try sample(examples, with: network)
-        let length = sampled.count / count
-        let rows = examples.enumerated().map { index, example in
-            [example.source[...], sampled.values[index * length..<(index + 1) * length], example.target[...]]
-                .map(picture)
+        var rows: [[GreyImage]] = []
+        for example in examples {
+            let sampled = try await sample(example, with: network)
+            rows.append([middle(of: example.source), sampled[...], middle(of: example.target)].map(picture))
         }
         return ImageTable(columns: ["source", "sampled", "target"], rows: rows).image()
     }
 
-    /// Samples each window on its own, without the windows that it would share slices with in a volume.
+    /// The middle slice of a window that is sampled by itself, without the windows that it would share slices with in a
+    /// volume.
     func sample(
-        _ examples: [TrainingExample], with network: (WindowBatch) throws -> Tensor
-    ) throws -> Tensor {
-        let scheduler = configuration.process.scheduler(steps: configuration.validation.samplingSteps)
-        let (slices, rows, columns) = (2 * dataset.radius + 1, dataset.rows, dataset.columns)
-        let shape = [examples.count, slices, rows, columns]
-        let source = Tensor(shape: shape, values: examples.flatMap(\.source))
-        var batch = WindowBatch(
-            noisy: source, source: source, timesteps: [],
-            keys: Tensor(
-                shape: [examples.count, 3, examples[0].style.bins], values: examples.flatMap(\.style.tokens)))
-        if scheduler.start == .noise {
-            let field = NoiseField(seed: configuration.seed)
-            batch.noisy.values = (0..<examples.count * slices).flatMap {
-                field.slice($0, rows: rows, columns: columns, timestep: scheduler.trainingTimesteps)
-            }
+        _ example: TrainingExample, with network: @escaping @Sendable (WindowBatch) throws -> Tensor
+    ) async throws -> [Float] {
+        let sampler = SliceSampler(
+            scheduler: Scheduler(batches.path, steps: configuration.validation.samplingSteps),
+            denoiser: WindowDenoiser(
+                radius: dataset.radius, predictionType: configuration.predictionType, network: network),
+            clip: -1...1, noise: NoiseField(seed: configuration.seed))
+        let layout = SliceLayout(
+            plane: .axial, radius: dataset.radius,
+            of: VoxelGrid(shape: SIMD3(dataset.columns, dataset.rows, 1)), windowsShareSlices: true)
+        guard let window = SliceStack(restoring: example.source, as: layout) else {
+            preconditionFailure("the data set's windows have \(example.source.count) values")
         }
-        for (index, t) in scheduler.timesteps.enumerated() {
-            batch.timesteps = examples.map { _ in Float(t) }
-            let output = try network(batch)
-            let estimate = scheduler.estimate(from: configuration.objective, at: t)(
-                noisy: batch.noisy.values, target: output.values, source: source.values)
-            batch.noisy.values =
-                index + 1 < scheduler.timesteps.count
-                ? scheduler.reverseStep(from: t, to: scheduler.timesteps[index + 1])(
-                    noisy: batch.noisy.values, target: estimate, source: source.values)
-                : estimate
-        }
-        return batch.noisy
+        return try await sampler.stackSampler.sample(from: window, conditioning: example.style).volume.voxels
     }
 
-    /// The middle slice of a window, the patient's right on the left and what is in front or above on top.
-    private func picture(_ window: ArraySlice<Float>) -> GreyImage {
+    private func middle(of window: [Float]) -> ArraySlice<Float> {
+        let length = dataset.rows * dataset.columns
+        return window[dataset.radius * length..<(dataset.radius + 1) * length]
+    }
+
+    /// A slice, the patient's right on the left and what is in front or above on top.
+    private func picture(_ slice: ArraySlice<Float>) -> GreyImage {
         let (rows, columns) = (dataset.rows, dataset.columns)
         var image = GreyImage(width: columns, height: rows)
-        for (place, value) in window.dropFirst(dataset.radius * rows * columns).prefix(rows * columns)
-            .enumerated()
-        {
+        for (place, value) in slice.enumerated() {
             let column = dataset.leftRightAxis == .columns ? columns - 1 - place % columns : place % columns
             image[column, rows - 1 - place / columns] = UInt8(
                 (min(max((value + 1) / 2, 0), 1) * 255).rounded())
         }
         return image
+    }
+}
+
+/// A network in training as a denoiser.
+private struct WindowDenoiser: SliceDenoiser {
+    let radius: Int
+    let predictionType: PredictionType
+    let network: @Sendable (WindowBatch) throws -> Tensor
+
+    func predict(_ windows: SliceWindows, at timestep: Int, conditioning style: StyleKey) async throws -> [Float] {
+        let shape = [windows.count, windows.slicesPerWindow, windows.rows, windows.columns]
+        let tokens = (0..<windows.count).flatMap { _ in style.tokens }
+        return try network(
+            WindowBatch(
+                noisy: Tensor(shape: shape, values: (0..<windows.count).flatMap { windows.noisy($0) }),
+                source: Tensor(shape: shape, values: (0..<windows.count).flatMap { windows.source($0) }),
+                timesteps: (0..<windows.count).map { _ in Float(timestep) },
+                keys: Tensor(shape: [windows.count, 3, style.bins], values: tokens))
+        ).values
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Tensors
+public import VolumeTranslation
 
 /// The weights of a U-Net in a file: found and checked, and read when they are asked for.
 ///

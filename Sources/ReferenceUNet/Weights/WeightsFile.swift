@@ -1,5 +1,6 @@
 import Foundation
 import Tensors
+import VolumeTranslation
 
 /// A file of weights of whichever kind, or weights in memory: what it holds, and what it says of it.
 struct WeightsFile {

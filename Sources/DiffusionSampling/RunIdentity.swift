@@ -1,0 +1,92 @@
+import BridgeDiffusion
+import VoxelSupport
+
+/// A setting that decides the bits of a run's result, as text.
+public struct RunSetting: Codable, Hashable, Sendable {
+    /// What it is, as errors name it.
+    public let name: String
+
+    /// Its value, or a fingerprint of it.
+    public let value: String
+
+    /// A setting.
+    public init(_ name: String, _ value: some Any) { (self.name, self.value) = (name, "\(value)") }
+}
+
+/// What tells one run from another: a saved state can be resumed only by the run that produced it.
+///
+/// Behaviour is compared and not names: the weights of each step stand for path and solver, and the gains at some
+/// residuals for the corrector, so that a caller's own are compared too.
+struct RunIdentity: Codable, Equatable, Sendable {
+    let timesteps: [Int]
+    let settings: [RunSetting]
+
+    init<Model: Denoiser>(
+        _ sampler: Sampler<Model>, source: Model.Storage, startingAt noisy: Model.Storage?, settings: [RunSetting]
+    ) {
+        let (scheduler, path) = (sampler.scheduler, sampler.scheduler.path)
+        timesteps = scheduler.timesteps
+        let coefficients = scheduler.timesteps.flatMap { t in
+            let path = path.coefficients(at: t)
+            return [path.target, path.source, path.variance]
+        }
+        let weights = scheduler.timesteps.indices.dropLast().flatMap { index in
+            let step = scheduler.step(index)
+            return [step.noisy] + step.estimates + [step.source, step.noise]
+        }
+        var all = [
+            RunSetting("shape of the source", source.shape),
+            RunSetting("fingerprint of the source", fingerprint(of: source)),
+            RunSetting("start", noisy.map { "from \(fingerprint(of: $0))" } ?? path.start.rawValue),
+            RunSetting("number of training timesteps", path.trainingTimesteps),
+            RunSetting("list of timesteps", scheduler.timesteps),
+            RunSetting("fingerprint of the path", fingerprint(of: coefficients)),
+            RunSetting("fingerprint of the solver's steps", fingerprint(of: weights)),
+            RunSetting("noise", sampler.noise), RunSetting("clipping", sampler.clip.map { "\($0)" } ?? "none"),
+        ]
+        let arrivals = scheduler.timesteps.dropFirst()
+        let iterations = arrivals.map { sampler.corrector?.iterations(at: $0) ?? 0 }
+        all.append(RunSetting("list of corrections", iterations))
+        if let corrector = sampler.corrector {
+            let count = source.groupSize
+            let gains = zip(arrivals, iterations).filter { $0.1 > 0 }.flatMap { t, _ in
+                // Mean squares from a ten-millionth of the path's variance to a hundred times it.
+                [1e-7, 1e-4, 1e-2, 1, 100].map { share in
+                    corrector.gain(
+                        squaredResidual: share * path.coefficients(at: t).variance * Double(count), count: count,
+                        at: t, on: path)
+                }
+            }
+            all.append(RunSetting("fingerprint of the corrector's gains", fingerprint(of: gains)))
+        }
+        all += sampler.denoiser.runSettings
+        if let denoiser = sampler.correctionDenoiser {
+            all += denoiser.runSettings.map { RunSetting("\($0.name) of corrections", $0.value) }
+        }
+        self.settings = all + settings
+    }
+
+    /// - Throws: ``SamplingStateError`` naming the first setting that differs from another run's.
+    func check(against other: RunIdentity) throws {
+        for (own, others) in zip(settings, other.settings) where own != others {
+            throw SamplingStateError.belongsToAnotherRun(
+                setting: own.name == others.name ? own.name : "list of settings",
+                found: own.name == others.name ? own.value : "with \(own.name)",
+                expected: own.name == others.name ? others.value : "with \(others.name)")
+        }
+        guard settings.count == other.settings.count, timesteps == other.timesteps else {
+            throw SamplingStateError.belongsToAnotherRun(
+                setting: "number of settings", found: "\(settings.count)", expected: "\(other.settings.count)")
+        }
+    }
+}
+
+private func fingerprint(of storage: some SampleStorage) -> String {
+    var fingerprint = Fingerprint()
+    fingerprint.combine(storage.values)
+    return String(fingerprint.value, radix: 16)
+}
+
+private func fingerprint(of values: [Double]) -> String {
+    String(Fingerprint(of: values.lazy.map(\.bitPattern)).value, radix: 16)
+}

@@ -1,0 +1,4 @@
+@_exported import ReferenceUNet
+@_exported import VolumeIO
+@_exported import VolumeMetrics
+@_exported import VolumeTranslation
