@@ -23,25 +23,26 @@ let package = Package(
     ],
     targets: [
         // The core: Swift alone, nothing to install.
+        .target(name: "VoxelSupport"),
         .target(name: "Volumes"),
         .target(name: "Preprocessing", dependencies: ["Volumes"]),
-        .target(name: "StyleKeys", dependencies: ["Volumes"]),
+        .target(name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes"]),
         .target(name: "BridgeDiffusion"),
-        .target(name: "SliceSampling", dependencies: ["Volumes", "BridgeDiffusion"]),
+        .target(name: "SliceSampling", dependencies: ["VoxelSupport", "Volumes", "BridgeDiffusion"]),
         .target(name: "VolumeMetrics", dependencies: ["Volumes"]),
-        .target(name: "VolumePhantoms", dependencies: ["Volumes", "Preprocessing"]),
+        .target(name: "VolumePhantoms", dependencies: ["VoxelSupport", "Volumes", "Preprocessing"]),
 
         // Leaves that stand on a system library each.
-        .target(name: "VolumeIO", dependencies: ["Volumes", "CNIfTI"]),
-        .target(name: "VolumeFigures", dependencies: ["Volumes", "CPNG"]),
+        .target(name: "VolumeIO", dependencies: ["VoxelSupport", "Volumes", "CNIfTI"]),
+        .target(name: "VolumeFigures", dependencies: ["VoxelSupport", "Volumes", "CPNG"]),
         .target(name: "Tensors", dependencies: ["COpenBLAS", "CVoxelKernels"]),
         .target(name: "ReferenceUNet", dependencies: ["Tensors", "SliceSampling", "StyleKeys"]),
 
         .target(
             name: "BridgeTraining",
             dependencies: [
-                "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion", "SliceSampling",
-                "VolumeFigures", "Tensors", "ReferenceUNet",
+                "VoxelSupport", "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion",
+                "SliceSampling", "VolumeFigures", "Tensors", "ReferenceUNet",
             ]),
 
         // The whole path, and its command.
@@ -72,6 +73,7 @@ let package = Package(
         .target(
             name: "TensorTestSupport", dependencies: ["Tensors", "TestSupport"], path: "Tests/TensorTestSupport"
         ),
+        .testTarget(name: "VoxelSupportTests", dependencies: ["VoxelSupport", "TestSupport"]),
         .testTarget(name: "VolumesTests", dependencies: ["Volumes", "TestSupport"]),
         .testTarget(name: "VolumeIOTests", dependencies: ["VolumeIO", "CNIfTI", "TestSupport"]),
         .testTarget(name: "PreprocessingTests", dependencies: ["Preprocessing", "VolumeIO", "TestSupport"]),

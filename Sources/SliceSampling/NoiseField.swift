@@ -1,5 +1,6 @@
 import Foundation
 import Volumes
+import VoxelSupport
 
 /// Standard normal noise that is a pure function of a seed, a timestep, a slice, a row and a column.
 ///

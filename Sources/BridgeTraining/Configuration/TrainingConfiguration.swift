@@ -46,7 +46,7 @@ public struct TrainingConfiguration: Equatable, Sendable, Codable {
     /// Which of 2^64 runs.
     public var seed: UInt64 = 0
 
-    enum CodingKeys: String, CodingKey, CaseIterable {
+    enum CodingKeys: String, CodingKey {
         case network, process, objective, loss, optimizer
         case rateSchedule = "learning_rate_schedule"
         case movingAverage = "moving_average"
@@ -67,27 +67,5 @@ public struct TrainingConfiguration: Equatable, Sendable, Codable {
         (settings.process, settings.objective) = (process, objective)
         (settings.spacing, settings.plane) = (data.spacing, data.plane)
         return settings
-    }
-
-    /// Decodes a configuration.
-    ///
-    /// - Throws: `TrainingConfigurationError` or `DecodingError`, naming the field.
-    public init(from decoder: any Decoder) throws {
-        let fields = try StrictFields<CodingKeys>(decoder)
-        network = try fields.network(.network)
-        try fields.read(.process, into: &process)
-        try fields.read(.objective, into: &objective)
-        try fields.read(.loss, into: &loss)
-        try fields.read(.optimizer, into: &optimizer)
-        try fields.read(.rateSchedule, into: &rateSchedule)
-        try fields.read(.movingAverage, into: &movingAverage)
-        try fields.read(.data, into: &data)
-        try fields.read(.intervals, into: &intervals)
-        try fields.read(.validation, into: &validation)
-        try fields.read(.batch, into: &batch)
-        try fields.read(.accumulation, into: &accumulation)
-        try fields.read(.steps, into: &steps)
-        try fields.read(.flips, into: &flips)
-        try fields.read(.seed, into: &seed)
     }
 }

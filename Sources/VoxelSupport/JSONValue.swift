@@ -1,0 +1,165 @@
+import Foundation
+
+/// A JSON text as a tree, for files that people write: it is read with errors that name the field.
+///
+/// Settings need not be complete. They are decoded over default values, and a field of another name is an error:
+///
+/// ```swift
+/// let json = try JSONValue(contentsOf: file)                  // {"optimizer": {"beta1": 0.5}}
+/// let settings = try json.decode(over: TrainingConfiguration())
+/// ```
+package enum JSONValue: Hashable, Sendable {
+    case null
+    case bool(Bool)
+    case integer(Int)
+    /// A whole number above `Int.max`.
+    case unsigned(UInt64)
+    case number(Double)
+    /// A number beyond the range of Double.
+    case excessive
+    case string(String)
+    case array([JSONValue])
+    case object([String: JSONValue])
+
+    /// Parses a text.
+    ///
+    /// - Throws: `JSONFieldError` where it is not JSON.
+    package init(parsing text: Data) throws(JSONFieldError) {
+        do { self = try JSONDecoder().decode(JSONValue.self, from: text) } catch {
+            throw JSONFieldError(field: "", found: Self.syntaxError(error), expected: "JSON")
+        }
+    }
+
+    /// Reads and parses a file.
+    ///
+    /// - Throws: `JSONFieldError` where it cannot be read or is not JSON. It does not name the file.
+    package init(contentsOf url: URL) throws(JSONFieldError) {
+        let text: Data
+        do { text = try Data(contentsOf: url) } catch {
+            throw JSONFieldError(field: "", found: error.localizedDescription, expected: "a readable file")
+        }
+        try self.init(parsing: text)
+    }
+
+    /// A field of an object, or `nil` where there is none.
+    package subscript(field: String) -> JSONValue? {
+        get { if case .object(let fields) = self { fields[field] } else { nil } }
+        set {
+            guard case .object(var fields) = self else { return }
+            fields[field] = newValue
+            self = .object(fields)
+        }
+    }
+
+    /// Decodes a value of which fields may be missing: those, on any level, have the values of `defaults`. A field that
+    /// `Value` does not have is an error.
+    ///
+    /// - Throws: `JSONFieldError`; what `Value` itself throws.
+    package func decode<Value: Codable>(over defaults: Value) throws -> Value {
+        let text = try JSONEncoder().encode(defaults)
+        return try JSONValue(parsing: text).overlaid(with: self).decode(Value.self)
+    }
+
+    /// Decodes a value of which all fields are there.
+    ///
+    /// - Parameter allowsUnknownFields: whether fields that `Value` does not have are ignored or are an error.
+    /// - Throws: `JSONFieldError`; what `Value` itself throws.
+    package func decode<Value: Decodable>(
+        _ type: Value.Type, allowsUnknownFields: Bool = false
+    ) throws -> Value {
+        let log = FieldLog()
+        let value = try JSONValueDecoder(value: self, codingPath: [], log: log).decode(type)
+        if !allowsUnknownFields { try log.checkThatAllFieldsWereRead() }
+        return value
+    }
+
+    /// The tree with the values of another in place of its own, object by object.
+    private func overlaid(with other: JSONValue) -> JSONValue {
+        guard case .object(let fields) = self, case .object(let others) = other else { return other }
+        return .object(fields.merging(others) { $0.overlaid(with: $1) })
+    }
+
+    private static func syntaxError(_ error: any Error) -> String {
+        guard case .dataCorrupted(let context) = error as? DecodingError,
+            let underlying = context.underlyingError as NSError?,
+            let reason = underlying.userInfo[NSDebugDescriptionErrorKey] as? String
+        else { return "text that is not valid JSON" }
+        return "text that is not valid JSON (\(reason))"
+    }
+}
+
+extension JSONValue: CustomStringConvertible {
+    /// What is found where something else is expected: the value, or the kind of value that it is.
+    package var description: String {
+        switch self {
+        case .null: "null"
+        case .bool(let value): "\(value)"
+        case .integer(let value): "\(value)"
+        case .unsigned(let value): "\(value)"
+        case .number(let value): "\(value)"
+        case .excessive: "a number that Double cannot represent"
+        case .string(let text): "\"\(text.count > 60 ? text.prefix(60) + "..." : text)\""
+        case .array: "an array"
+        case .object: "an object"
+        }
+    }
+}
+
+extension JSONValue: Decodable {
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if container.decodeNil() {
+            self = .null
+        } else if let value = try? container.decode(Bool.self) {
+            self = .bool(value)
+        } else if let value = try? container.decode(Int.self) {
+            self = .integer(value)
+        } else if let value = try? container.decode(UInt64.self) {
+            self = .unsigned(value)
+        } else if let value = try? container.decode(Double.self) {
+            self = .number(value)
+        } else if let value = try? container.decode(String.self) {
+            self = .string(value)
+        } else if let value = try? container.decode([JSONValue].self) {
+            self = .array(value)
+        } else if let value = try? container.decode([String: JSONValue].self) {
+            self = .object(value)
+        } else {
+            self = .excessive
+        }
+    }
+}
+
+extension Encodable {
+    /// The value as JSON with sorted keys: equal values give equal text.
+    package func sortedJSON(prettyPrinted: Bool = false) throws -> Data {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting =
+            prettyPrinted ? [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes] : .sortedKeys
+        return try encoder.encode(self)
+    }
+}
+
+/// What is wrong with a JSON text, and in which field.
+package struct JSONFieldError: LocalizedError, CustomStringConvertible, Hashable {
+    /// The path of the field, as `optimizer.beta1` or `histogram[3]`; empty where the text as a whole is wrong.
+    package let field: String
+
+    /// What was found.
+    package let found: String
+
+    /// What was expected.
+    package let expected: String
+
+    package init(field: String, found: String, expected: String) {
+        (self.field, self.found, self.expected) = (field, found, expected)
+    }
+
+    /// The field, what was found and what was expected.
+    package var description: String {
+        (field.isEmpty ? "" : "\(field): ") + "found \(found); expected \(expected)"
+    }
+
+    /// The same as `description`.
+    package var errorDescription: String? { description }
+}
