@@ -28,7 +28,7 @@ let package = Package(
         .target(name: "VoxelSupport"),
         .target(name: "Volumes"),
         .target(name: "Preprocessing", dependencies: ["Volumes"]),
-        .target(name: "StyleKeys", dependencies: ["Volumes"]),
+        .target(name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes"]),
         .target(name: "BridgeDiffusion", dependencies: ["VoxelSupport"]),
         .target(name: "DiffusionSampling", dependencies: ["VoxelSupport", "BridgeDiffusion"]),
         .target(name: "SliceSampling", dependencies: ["Volumes", "BridgeDiffusion", "DiffusionSampling"]),
@@ -42,8 +42,8 @@ let package = Package(
             ]),
 
         // Leaves that stand on a system library each.
-        .target(name: "VolumeIO", dependencies: ["Volumes", "CNIfTI"]),
-        .target(name: "VolumeFigures", dependencies: ["Volumes", "CPNG"]),
+        .target(name: "VolumeIO", dependencies: ["VoxelSupport", "Volumes", "CNIfTI"]),
+        .target(name: "VolumeFigures", dependencies: ["VoxelSupport", "Volumes", "CPNG"]),
         .target(name: "Tensors", dependencies: ["DiffusionSampling", "COpenBLAS", "CVoxelKernels"]),
         .target(
             name: "ReferenceUNet",
@@ -84,6 +84,7 @@ let package = Package(
         .target(
             name: "TensorTestSupport", dependencies: ["Tensors", "TestSupport"], path: "Tests/TensorTestSupport"
         ),
+        .testTarget(name: "VoxelSupportTests", dependencies: ["VoxelSupport", "TestSupport"]),
         .testTarget(name: "VolumesTests", dependencies: ["Volumes", "TestSupport"]),
         .testTarget(name: "VolumeIOTests", dependencies: ["VolumeIO", "CNIfTI", "TestSupport"]),
         .testTarget(name: "PreprocessingTests", dependencies: ["Preprocessing", "VolumeIO", "TestSupport"]),

@@ -5,9 +5,8 @@ import Volumes
 /// The background is what lies at the bottom of the range of intensities and is connected to the outside of
 /// the volume. Dark places within the foreground, such as fluid in the ventricles, belong to the foreground.
 public struct ForegroundMask: Sendable {
-    /// The share of the range of intensities above which a voxel is foreground wherever it lies: 0.001, where
-    /// the histograms of style keys begin.
-    public static let defaultThreshold: Float = 0.001
+    /// The fraction of the range of intensities above which a voxel is foreground wherever it lies: 0.001.
+    public static let defaultThreshold = Float(IntensityConvention.backgroundThreshold)
 
     /// Whether each voxel is foreground, x fastest.
     public let isForeground: [Bool]

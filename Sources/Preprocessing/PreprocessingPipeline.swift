@@ -4,8 +4,8 @@ import Volumes
 ///
 /// ```swift
 /// let prepared = try PreprocessingPipeline.brain(spacing: 1).apply(to: ct)
-/// let sampled = try await sampler.sample(from: prepared.volume.map { 2 * $0 - 1 })     // -1 to 1
-/// let mri = try prepared.restoreGrid(of: sampled.map { ($0 + 1) / 2 })                 // on the CT's own grid
+/// let sampled = try await sampler.sample(from: prepared.volume.scaledToNetworkRange())
+/// let mri = try prepared.restoreGrid(of: sampled.scaledToUnitRange())    // on the CT's own grid
 /// ```
 public struct PreprocessingPipeline: Sendable {
     /// The steps, in the order in which they are applied.

@@ -53,6 +53,6 @@ struct IntensityBins {
         return least <= greatest ? (least, greatest) : nil
     }
 
-    private static let low = 0.001
+    private static let low = IntensityConvention.backgroundThreshold
     private static let high = 1.0
 }

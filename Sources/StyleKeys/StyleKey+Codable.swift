@@ -1,4 +1,5 @@
 import Foundation
+import VoxelSupport
 
 /// The JSON form: an object of the three tokens, all of one length.
 ///
@@ -39,13 +40,9 @@ extension StyleKey {
     /// - Throws: `StyleKeyError.unreadable`, which names the file, the field and what is wrong with it.
     public init(contentsOf file: URL) throws(StyleKeyError) {
         do {
-            self = try JSONDecoder().decode(StyleKey.self, from: Data(contentsOf: file))
-        } catch let error as DecodingError {
-            throw .unreadable(file: file, reason: error.fieldAndReason)
-        } catch let error as StyleKeyError {
-            throw .unreadable(file: file, reason: error.description)
+            self = try JSONValue(contentsOf: file).decode(StyleKey.self, allowsUnknownFields: true)
         } catch {
-            throw .unreadable(file: file, reason: error.localizedDescription)
+            throw .unreadable(file: file, reason: "\(error)")
         }
     }
 
@@ -53,42 +50,8 @@ extension StyleKey {
     ///
     /// - Throws: `StyleKeyError.unwritable`.
     public func write(to file: URL) throws(StyleKeyError) {
-        do {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = .sortedKeys
-            try encoder.encode(self).write(to: file, options: .atomic)
-        } catch {
+        do { try AtomicFile.write(sortedJSON(), to: file) } catch {
             throw .unwritable(file: file, reason: error.localizedDescription)
-        }
-    }
-}
-
-extension DecodingError {
-    /// The field that is at fault, as `histogram[3]`, and what is wrong with it.
-    fileprivate var fieldAndReason: String {
-        switch self {
-        case .keyNotFound(let key, _): "the field \"\(key.stringValue)\" is missing"
-        case .typeMismatch(_, let context), .valueNotFound(_, let context):
-            "\(field(context)) should be \(expectation(context))"
-        case .dataCorrupted(let context):
-            context.codingPath.isEmpty
-                ? "it is not valid JSON" : "\(field(context)): \(context.debugDescription)"
-        @unknown default: "\(self)"
-        }
-    }
-
-    private func field(_ context: Context) -> String {
-        guard !context.codingPath.isEmpty else { return "the whole" }
-        return context.codingPath.reduce(into: "") { path, key in
-            if let index = key.intValue { path += "[\(index)]" } else { path += key.stringValue }
-        }
-    }
-
-    private func expectation(_ context: Context) -> String {
-        switch context.codingPath.count {
-        case 0: "an object"
-        case 1: "an array of numbers"
-        default: "a number"
         }
     }
 }

@@ -1,5 +1,6 @@
 import CPNG
 import Foundation
+import VoxelSupport
 
 /// An 8-bit grey image, row by row from the top.
 public struct GreyImage: Equatable, Sendable {
@@ -36,7 +37,7 @@ public struct GreyImage: Equatable, Sendable {
         case .success(let encoded): data = encoded
         case .failure(let error): throw .unwritable(file: file, reason: error.message)
         }
-        do { try data.write(to: file, options: .atomic) } catch {
+        do { try AtomicFile.write(data, to: file) } catch {
             throw .unwritable(file: file, reason: error.localizedDescription)
         }
     }

@@ -1,5 +1,6 @@
 import CNIfTI
 import Foundation
+import VoxelSupport
 
 /// A file's bytes in order, decompressed on the way where the file begins as a gzip stream does.
 ///
@@ -27,12 +28,12 @@ struct ByteReader: ~Copyable {
     init(path: String) throws(VolumeIOError.Reason) {
         var status = stat()
         guard stat(path, &status) == 0 else {
-            throw errno == ENOENT ? .missing : .unreadable(systemMessage())
+            throw errno == ENOENT ? .missing : .unreadable(systemMessage)
         }
         guard status.st_mode & S_IFMT == S_IFREG else { throw .notARegularFile }
         guard status.st_size > 0 else { throw .empty }
         let isCompressed = try beginsAsGzip(path)
-        guard let file = znzopen(path, "rb", isCompressed ? 1 : 0) else { throw .unreadable(systemMessage()) }
+        guard let file = znzopen(path, "rb", isCompressed ? 1 : 0) else { throw .unreadable(systemMessage) }
         (self.file, self.isCompressed, fileBytes) = (file, isCompressed, Int(status.st_size))
     }
 
@@ -66,15 +67,14 @@ struct ByteReader: ~Copyable {
     /// - Throws: `corruptGzip` where a compressed stream was read to its end and its checksum is missing.
     mutating func finish() throws(VolumeIOError.Reason) {
         defer { file = nil }
-        guard Xznzclose(&file) == 0 else { throw isCompressed ? .corruptGzip : .unreadable(systemMessage()) }
+        guard Xznzclose(&file) == 0 else { throw isCompressed ? .corruptGzip : .unreadable(systemMessage) }
     }
 }
 
 private func beginsAsGzip(_ path: String) throws(VolumeIOError.Reason) -> Bool {
-    guard let file = fopen(path, "rb") else { throw .unreadable(systemMessage()) }
+    guard let file = fopen(path, "rb") else { throw .unreadable(systemMessage) }
     defer { fclose(file) }
     return getc(file) == 0x1f && getc(file) == 0x8b
 }
 
-/// The system's own words for its last error.
-func systemMessage() -> String { String(cString: strerror(errno)) }
+private var systemMessage: String { "\(SystemError.current)" }

@@ -1,6 +1,7 @@
 import CNIfTI
 import Foundation
 import Volumes
+import VoxelSupport
 
 extension Volume {
     /// Writes the volume as 32-bit floats to a NIfTI file, compressed if the name ends in `.nii.gz`.
@@ -31,10 +32,14 @@ extension Volume {
             let isCompressed = name.hasSuffix(".nii.gz")
             guard isCompressed || name.hasSuffix(".nii") else { throw .unknownExtension }
             let header = try headerBytes(version: version, space: space, text: text)
-            var file = try AtomicFile(destination: url, isCompressed: isCompressed)
-            try file.write(header)
-            try file.write(voxels)
-            try file.commit()
+            do throws(SystemError) {
+                var file = try AtomicFile(replacing: url)
+                try write(header, to: file.temporary.path, isCompressed: isCompressed)
+                try file.commit()
+            } catch {
+                guard error.code == ENOENT || error.code == ENOTDIR else { throw .unwritable("\(error)") }
+                throw .missingFolder(url.resolvingSymlinksInPath().deletingLastPathComponent().path)
+            }
         } catch { throw VolumeIOError(path: url.path, reason: error) }
     }
 
@@ -70,6 +75,19 @@ extension Volume {
         let noExtension = [UInt8](repeating: 0, count: 4)
         if version == .nifti2 { return withUnsafeBytes(of: header) { Array($0) + noExtension } }
         return withUnsafeBytes(of: nifti_1_header(narrowing: header)) { Array($0) + noExtension }
+    }
+
+    /// Writes the header and the voxels to a file, as a gzip stream or plain.
+    private func write(_ header: [UInt8], to path: String, isCompressed: Bool) throws(SystemError) {
+        var file = znzopen(path, "wb", isCompressed ? 1 : 0)
+        guard file != nil else { throw .current }
+        func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
+            znzwrite(bytes.baseAddress, 1, bytes.count, file) == bytes.count
+        }
+        let isWritten = header.withUnsafeBytes(write) && voxels.withUnsafeBytes(write)
+        let failure = SystemError.current
+        guard Xznzclose(&file) == 0 else { throw isWritten ? .current : failure }
+        guard isWritten else { throw failure }
     }
 
     private var fitsNIfTI1: Bool {

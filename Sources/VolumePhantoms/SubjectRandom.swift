@@ -1,4 +1,4 @@
-import Volumes
+import VoxelSupport
 
 /// The random numbers of one subject: each is a function of the cohort's seed, the subject, what it is for, and
 /// its index, and of nothing drawn before.

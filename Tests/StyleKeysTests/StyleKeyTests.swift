@@ -150,23 +150,29 @@ private func randomKey(bins: Int, using generator: inout SeededGenerator) throws
     }
 
     @Test(arguments: [
-        (#"{"histogram": [1, 2], "cumulative": [1, 3]}"#, #""difference" is missing"#),
+        (
+            #"{"histogram": [1, 2], "cumulative": [1, 3]}"#,
+            "difference: found no such field; expected an array"
+        ),
         (#"{"histogram": [1, 2], "cumulative": [1], "difference": [1, 2]}"#, #""cumulative" 1 and"#),
         (#"{"histogram": [1], "cumulative": [1], "difference": [1]}"#, "at least 2 bins"),
         (
             #"{"histogram": [1, "a"], "cumulative": [1, 3], "difference": [1, 2]}"#,
-            "histogram[1] should be a num"
+            "histogram[1]: found \"a\"; expected a number"
         ),
         (
             #"{"histogram": [1, null], "cumulative": [1, 3], "difference": [1, 2]}"#,
-            "histogram[1] should be a num"
+            "histogram[1]: found null; expected a number"
         ),
-        (#"{"histogram": [1, 2], "cumulative": 3, "difference": [1, 2]}"#, "cumulative should be an array"),
+        (
+            #"{"histogram": [1, 2], "cumulative": 3, "difference": [1, 2]}"#,
+            "cumulative: found 3; expected an array"
+        ),
         (
             #"{"histogram": [1, 1e60], "cumulative": [1, 3], "difference": [1, 2]}"#,
             "histogram[1] of a style key is inf"
         ),
-        ("[1, 2]", "the whole should be an object"),
+        ("[1, 2]", "found an array; expected an object"),
         ("{", "not valid JSON"),
         ("", "not valid JSON"),
     ])

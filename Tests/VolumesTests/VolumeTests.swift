@@ -61,3 +61,12 @@ import Volumes
         #expect(Volume(grid: grid, repeating: 7).intensityRange == 7...7)
     }
 }
+
+struct IntensityConventionTests {
+    @Test func networksSeeTheUnitRangeFromMinusOneToOne() {
+        let volume = Volume(grid: VoxelGrid(shape: [3, 1, 1]), voxels: [0, 0.25, 1])
+        let scaled = volume.scaledToNetworkRange()
+        #expect(scaled.voxels == [IntensityConvention.networkBackground, -0.5, 1])
+        #expect(scaled.scaledToUnitRange() == volume)
+    }
+}

@@ -132,7 +132,7 @@ struct FailureTests {
         Misuse("\(translate) @flat.nii @out.nii", "flat.nii: every voxel of the volume is 5.0"),
         Misuse("\(translate) @brain.nii @out.nii --style @flat.nii", "flat.nii: the volume is nothing but"),
         Misuse(
-            "\(translate) @brain.nii @out.nii --style @empty.json", "empty.json", "\"histogram\" is missing"),
+            "\(translate) @brain.nii @out.nii --style @empty.json", "empty.json", "histogram: found no such field"),
         Misuse("\(translate) @brain.nii @out.nii --style @missing.json", "missing.json"),
         Misuse("\(translate) @brain.nii @out.nii --spacing 0.0001", "brain.nii", "larger spacing"),
         Misuse(

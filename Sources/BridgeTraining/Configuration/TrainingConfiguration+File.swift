@@ -2,9 +2,10 @@ public import BridgeDiffusion
 public import Foundation
 import ReferenceUNet
 import VolumeTranslation
+import VoxelSupport
 
 extension TrainingConfiguration {
-    /// Reads a configuration from a JSON file and validates it.
+    /// Reads a configuration from a JSON file and validates it. Fields that are missing have the published value.
     ///
     /// - Parameters:
     ///   - url: the file.
@@ -14,34 +15,38 @@ extension TrainingConfiguration {
         contentsOf url: URL, paths: [any StorablePath.Type] = []
     ) throws(TrainingConfigurationError) {
         do {
-            self = try JSONDecoder().decode(TrainingConfiguration.self, from: Data(contentsOf: url))
+            var json = try JSONValue(contentsOf: url)
+            // A network without a transformer takes no key, and needs not say so.
+            if let network = json["network"], network["use_spatial_transformer"] == .bool(false),
+                network["context_dim"] == nil
+            {
+                json["network"]?["context_dim"] = .null
+            }
+            self = try json.decode(over: .published)
             try process.resolve(among: paths)
             try validate()
         } catch let error as StoredPathError {
             throw TrainingConfigurationError(
                 file: url.path, field: (["process"] + [error.field].compactMap { $0 }).joined(separator: "."),
                 found: error.found, expected: error.expected)
+        } catch let error as JSONFieldError {
+            throw TrainingConfigurationError(
+                file: url.path, field: error.field, found: error.found, expected: error.expected)
         } catch var error as TrainingConfigurationError {
-            error.file = url.path
-            throw error
-        } catch let error as DecodingError {
-            var error = TrainingConfigurationError(error, in: "")
             error.file = url.path
             throw error
         } catch {
             throw TrainingConfigurationError(
-                file: url.path, field: "", found: error.localizedDescription, expected: "a readable file")
+                file: url.path, field: "", found: "\(error)", expected: "a training configuration")
         }
     }
 
     /// The configuration as JSON, every field of it; equal configurations give equal text.
     public var json: Data {
         get throws {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
             var configuration = self
             configuration.process = process.explicit
-            return try encoder.encode(configuration)
+            return try configuration.sortedJSON(prettyPrinted: true)
         }
     }
 

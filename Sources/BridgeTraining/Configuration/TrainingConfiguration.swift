@@ -47,7 +47,7 @@ public struct TrainingConfiguration: Equatable, Sendable, Codable {
     /// Which of 2^64 runs.
     public var seed: UInt64 = 0
 
-    enum CodingKeys: String, CodingKey, CaseIterable {
+    enum CodingKeys: String, CodingKey {
         case network, process, loss, optimizer
         // The name in files written so far.
         case predictionType = "objective"
@@ -70,27 +70,5 @@ public struct TrainingConfiguration: Equatable, Sendable, Codable {
         (settings.process, settings.predictionType) = (process, predictionType)
         (settings.spacing, settings.plane) = (data.spacing, data.plane)
         return settings
-    }
-
-    /// Decodes a configuration.
-    ///
-    /// - Throws: `TrainingConfigurationError` or `DecodingError`, naming the field.
-    public init(from decoder: any Decoder) throws {
-        let fields = try StrictFields<CodingKeys>(decoder)
-        network = try fields.network(.network)
-        try fields.read(.process, into: &process)
-        try fields.read(.predictionType, into: &predictionType)
-        try fields.read(.loss, into: &loss)
-        try fields.read(.optimizer, into: &optimizer)
-        try fields.read(.rateSchedule, into: &rateSchedule)
-        try fields.read(.movingAverage, into: &movingAverage)
-        try fields.read(.data, into: &data)
-        try fields.read(.intervals, into: &intervals)
-        try fields.read(.validation, into: &validation)
-        try fields.read(.batch, into: &batch)
-        try fields.read(.accumulation, into: &accumulation)
-        try fields.read(.steps, into: &steps)
-        try fields.read(.flips, into: &flips)
-        try fields.read(.seed, into: &seed)
     }
 }

@@ -23,26 +23,4 @@ extension TrainingConfigurationError {
     init(field: String, found: String, expected: String) {
         (file, self.field, self.found, self.expected) = (nil, field, found, expected)
     }
-
-    /// What is wrong, as a decoder tells it of a value that lies in `path`.
-    init(_ error: DecodingError, in path: String) {
-        func field(_ context: DecodingError.Context) -> String {
-            let names = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }
-            let inner = names.joined(separator: ".")
-            return inner.hasPrefix(path) ? inner : [path, inner].filter { !$0.isEmpty }.joined(separator: ".")
-        }
-        switch error {
-        case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
-            self.init(
-                field: field(context), found: context.debugDescription, expected: "a value of type \(type)")
-        case .keyNotFound(let key, let context):
-            self.init(
-                field: field(context), found: "no field \(key.stringValue)", expected: "a value")
-        case .dataCorrupted(let context):
-            self.init(
-                field: field(context), found: context.debugDescription, expected: "a training configuration")
-        @unknown default:
-            self.init(field: path, found: "\(error)", expected: "a training configuration")
-        }
-    }
 }

@@ -25,7 +25,7 @@ public struct OptimizerSettings: Equatable, Sendable, Codable {
     /// The norm that a step's gradient is scaled down to where it is larger; nil for no limit.
     public var gradientClip: Double?
 
-    enum CodingKeys: String, CodingKey, CaseIterable {
+    enum CodingKeys: String, CodingKey {
         case kind
         case learningRate = "learning_rate"
         case beta1, beta2, epsilon
@@ -35,18 +35,6 @@ public struct OptimizerSettings: Equatable, Sendable, Codable {
 
     /// The published optimiser.
     public init() {}
-
-    /// Decodes the settings.
-    public init(from decoder: any Decoder) throws {
-        let fields = try StrictFields<CodingKeys>(decoder)
-        try fields.read(.kind, into: &kind)
-        try fields.read(.learningRate, into: &learningRate)
-        try fields.read(.beta1, into: &beta1)
-        try fields.read(.beta2, into: &beta2)
-        try fields.read(.epsilon, into: &epsilon)
-        try fields.read(.weightDecay, into: &weightDecay)
-        try fields.read(.gradientClip, into: &gradientClip)
-    }
 }
 
 /// How the learning rate changes from step to step.
@@ -78,25 +66,8 @@ public struct RateSchedule: Equatable, Sendable, Codable {
     /// `cosine`: steps to the least rate, the warm-up among them.
     public var period = 400_000
 
-    enum CodingKeys: String, CodingKey, CaseIterable {
-        case kind, factor, patience, cooldown, threshold, minimum, warmup, period
-    }
-
     /// The published schedule.
     public init() {}
-
-    /// Decodes the settings.
-    public init(from decoder: any Decoder) throws {
-        let fields = try StrictFields<CodingKeys>(decoder)
-        try fields.read(.kind, into: &kind)
-        try fields.read(.factor, into: &factor)
-        try fields.read(.patience, into: &patience)
-        try fields.read(.cooldown, into: &cooldown)
-        try fields.read(.threshold, into: &threshold)
-        try fields.read(.minimum, into: &minimum)
-        try fields.read(.warmup, into: &warmup)
-        try fields.read(.period, into: &period)
-    }
 }
 
 /// The exponential moving average of the weights.
@@ -108,20 +79,8 @@ public struct MovingAverageSettings: Equatable, Sendable, Codable {
     /// The step up to which the average is the weights themselves.
     public var start = 30_000
 
-    enum CodingKeys: String, CodingKey, CaseIterable {
-        case decay, interval, start
-    }
-
     /// The published average.
     public init() {}
-
-    /// Decodes the settings.
-    public init(from decoder: any Decoder) throws {
-        let fields = try StrictFields<CodingKeys>(decoder)
-        try fields.read(.decay, into: &decay)
-        try fields.read(.interval, into: &interval)
-        try fields.read(.start, into: &start)
-    }
 }
 
 /// How volumes become slices.
@@ -133,21 +92,13 @@ public struct DataSettings: Equatable, Sendable, Codable {
     /// Slices whose target has no more foreground voxels than this are not trained on.
     public var minimumForeground = 50
 
-    enum CodingKeys: String, CodingKey, CaseIterable {
+    enum CodingKeys: String, CodingKey {
         case spacing, plane
         case minimumForeground = "minimum_foreground"
     }
 
     /// The published preparation.
     public init() {}
-
-    /// Decodes the settings.
-    public init(from decoder: any Decoder) throws {
-        let fields = try StrictFields<CodingKeys>(decoder)
-        try fields.read(.spacing, into: &spacing)
-        try fields.read(.plane, into: &plane)
-        try fields.read(.minimumForeground, into: &minimumForeground)
-    }
 }
 
 /// How often, in steps, what is done beside training.
@@ -161,21 +112,8 @@ public struct IntervalSettings: Equatable, Sendable, Codable {
     /// Between checkpoints.
     public var checkpoint = 1000
 
-    enum CodingKeys: String, CodingKey, CaseIterable {
-        case log, validation, samples, checkpoint
-    }
-
     /// Intervals for a run of hundreds of thousands of steps.
     public init() {}
-
-    /// Decodes the settings.
-    public init(from decoder: any Decoder) throws {
-        let fields = try StrictFields<CodingKeys>(decoder)
-        try fields.read(.log, into: &log)
-        try fields.read(.validation, into: &validation)
-        try fields.read(.samples, into: &samples)
-        try fields.read(.checkpoint, into: &checkpoint)
-    }
 }
 
 /// What is validated, and how.
@@ -187,19 +125,11 @@ public struct ValidationSettings: Equatable, Sendable, Codable {
     /// Timesteps visited when a slice is sampled.
     public var samplingSteps = 50
 
-    enum CodingKeys: String, CodingKey, CaseIterable {
+    enum CodingKeys: String, CodingKey {
         case windows, samples
         case samplingSteps = "sampling_steps"
     }
 
     /// 64 windows, 3 slices, 50 steps.
     public init() {}
-
-    /// Decodes the settings.
-    public init(from decoder: any Decoder) throws {
-        let fields = try StrictFields<CodingKeys>(decoder)
-        try fields.read(.windows, into: &windows)
-        try fields.read(.samples, into: &samples)
-        try fields.read(.samplingSteps, into: &samplingSteps)
-    }
 }

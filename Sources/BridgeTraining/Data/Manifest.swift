@@ -1,5 +1,6 @@
 public import Foundation
 import VolumeIO
+import VoxelSupport
 
 /// A table of subjects: pairs of volumes, and which part each has in training.
 ///
@@ -103,7 +104,7 @@ public struct Manifest: Sendable {
             ].map(CommaSeparatedTable.quoted).joined(separator: ",")
         }
         let text = ([Columns.example] + rows).map { $0 + "\n" }.joined()
-        try Data(text.utf8).write(to: file, options: .atomic)
+        try AtomicFile.write(Data(text.utf8), to: file)
     }
 }
 

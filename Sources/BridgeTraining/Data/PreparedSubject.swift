@@ -4,6 +4,7 @@ import StyleKeys
 import Tensors
 import VolumeIO
 import Volumes
+import VoxelSupport
 
 /// A subject whose volumes lie ready on disk, cut into slices, and are mapped into memory slice by slice.
 ///
@@ -76,10 +77,8 @@ struct PreparedSubject: Sendable {
         let pair = try PreparedPair(subject, settings: settings, bins: bins)
         let record = Record(
             origin: origin, shape: [pair.source.shape.z, pair.source.shape.y, pair.source.shape.x],
-            foreground: pair.foreground, checksum: pair.checksum)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .sortedKeys
-        let json = String(decoding: try encoder.encode(record), as: UTF8.self)
+            foreground: pair.foreground, checksum: pair.fingerprint.value)
+        let json = String(decoding: try record.sortedJSON(), as: UTF8.self)
         try Safetensors.write(pair.tensors, metadata: [Self.recordField: json], to: url)
         self = try PreparedSubject(name: subject.name, contentsOf: url)
     }
@@ -104,7 +103,8 @@ struct PreparedSubject: Sendable {
     func window(
         _ volume: PreparedVolumeKind, around slice: Int, radius: Int, rows: Int, columns: Int
     ) throws -> [Float] {
-        var window = [Float](repeating: -1, count: (2 * radius + 1) * rows * columns)
+        var window = [Float](
+            repeating: IntensityConvention.networkBackground, count: (2 * radius + 1) * rows * columns)
         let (top, left) = ((rows - self.rows) / 2, (columns - self.columns) / 2)
         for position in 0...2 * radius {
             let index = slice - radius + position
@@ -158,12 +158,12 @@ private struct PreparedPair {
                 Reorient(to: .ras), Resample(spacing: settings.spacing), RescaleIntensity(),
             ]), subject.target)
         let permutation = settings.plane.permutation(for: box.grid)
-        self.source = box.map { 2 * $0 - 1 }.permuted(permutation)
-        self.target = whole.cut(to: box.grid).map { 2 * $0 - 1 }.permuted(permutation)
+        self.source = box.scaledToNetworkRange().permuted(permutation)
+        self.target = whole.cut(to: box.grid).scaledToNetworkRange().permuted(permutation)
     }
 
     var foreground: [Int] {
-        let limit = 2 * ForegroundMask.defaultThreshold - 1
+        let limit = IntensityConvention.network(fromUnit: ForegroundMask.defaultThreshold)
         return (0..<target.shape.z).map { target.slice($0).count { $0 > limit } }
     }
 
@@ -178,13 +178,10 @@ private struct PreparedPair {
         return tensors
     }
 
-    /// The checksum of Fowler, Noll and Vo (FNV-1a), word by word.
-    var checksum: UInt64 {
-        var sum: UInt64 = 0xCBF2_9CE4_8422_2325
-        for values in [source.voxels, target.voxels, style.tokens] {
-            for value in values { sum = (sum ^ UInt64(value.bitPattern)) &* 0x100_0000_01B3 }
-        }
-        return sum
+    var fingerprint: Fingerprint {
+        var fingerprint = Fingerprint()
+        for values in [source.voxels, target.voxels, style.tokens] { fingerprint.combine(values) }
+        return fingerprint
     }
 }
 

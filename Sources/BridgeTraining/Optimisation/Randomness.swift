@@ -1,4 +1,4 @@
-import SliceSampling
+import VoxelSupport
 
 /// Random numbers of a training run: each a pure function of the seed, of what it is for, and of its place.
 ///
@@ -16,7 +16,7 @@ struct Randomness: Sendable {
     func block(_ purpose: Purpose, _ place: SIMD3<UInt32>) -> SIMD4<UInt32> {
         Philox4x32.block(
             counter: SIMD4(place.x, place.y, place.z, purpose.rawValue),
-            key: SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32)))
+            key: Philox4x32.key(seed))
     }
 
     /// `count` numbers spread evenly over [-1, 1), those of a parameter by its index.

@@ -1,5 +1,5 @@
 import Testing
-import Volumes
+import VoxelSupport
 
 struct PhiloxTests {
     @Test func blocksAreThePublishedOnes() {
