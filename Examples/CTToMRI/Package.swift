@@ -12,7 +12,7 @@ let package = Package(
         .executableTarget(
             name: "CTToMRI",
             dependencies: [
-                .product(name: "VolumeTranslation", package: "VoxelBridge"),
+                .product(name: "VoxelBridge", package: "VoxelBridge"),
                 .product(name: "VolumePhantoms", package: "VoxelBridge"),
                 .product(name: "VolumeFigures", package: "VoxelBridge"),
                 .product(name: "BridgeTraining", package: "VoxelBridge"),

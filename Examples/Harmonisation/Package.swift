@@ -9,7 +9,7 @@ let package = Package(
         .executableTarget(
             name: "Harmonisation",
             dependencies: [
-                .product(name: "VolumeTranslation", package: "VoxelBridge"),
+                .product(name: "VoxelBridge", package: "VoxelBridge"),
                 .product(name: "VolumeFigures", package: "VoxelBridge"),
             ])
     ]

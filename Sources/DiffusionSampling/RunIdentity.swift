@@ -61,22 +61,28 @@ struct RunIdentity: Codable, Equatable, Sendable {
         }
         all += sampler.denoiser.runSettings
         if let denoiser = sampler.correctionDenoiser {
-            all += denoiser.runSettings.map { RunSetting("\($0.name) of corrections", $0.value) }
+            let own = Set(sampler.denoiser.runSettings)
+            all += denoiser.runSettings.filter { !own.contains($0) }
+                .map { RunSetting("\($0.name) of corrections", $0.value) }
         }
         self.settings = all + settings
     }
 
     /// - Throws: ``SamplingStateError`` naming the first setting that differs from another run's.
     func check(against other: RunIdentity) throws {
-        for (own, others) in zip(settings, other.settings) where own != others {
+        for index in 0..<max(settings.count, other.settings.count) {
+            let own = index < settings.count ? settings[index] : nil
+            let others = index < other.settings.count ? other.settings[index] : nil
+            guard own != others else { continue }
+            // A setting that only one of the runs has is named alone.
+            let (name, isShared) = ((own ?? others!).name, own?.name == others?.name)
             throw SamplingStateError.belongsToAnotherRun(
-                setting: own.name == others.name ? own.name : "list of settings",
-                found: own.name == others.name ? own.value : "with \(own.name)",
-                expected: own.name == others.name ? others.value : "with \(others.name)")
+                setting: name, found: own?.value ?? "not set",
+                expected: isShared || own == nil ? others?.value ?? "not set" : "not set")
         }
-        guard settings.count == other.settings.count, timesteps == other.timesteps else {
+        guard timesteps == other.timesteps else {
             throw SamplingStateError.belongsToAnotherRun(
-                setting: "number of settings", found: "\(settings.count)", expected: "\(other.settings.count)")
+                setting: "list of timesteps", found: "\(timesteps)", expected: "\(other.timesteps)")
         }
     }
 }

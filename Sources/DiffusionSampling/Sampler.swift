@@ -84,7 +84,11 @@ public struct Sampler<Model: Denoiser>: Sendable {
         progress: (@Sendable (SamplingProgress) -> Void)? = nil
     ) throws -> SamplingStates<Model> {
         let identity = RunIdentity(self, source: source, startingAt: noisy, settings: settings)
-        if let saved { try saved.identity.check(against: identity) }
+        if let saved {
+            try saved.check(
+                against: identity, shape: denoiser.initialState(for: source).shape,
+                history: scheduler.solver.history)
+        }
         return SamplingStates(
             sampler: self, source: source, conditioning: conditioning, noisy: noisy, saved: saved,
             identity: identity, onProgress: progress)

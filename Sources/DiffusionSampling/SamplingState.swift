@@ -34,6 +34,20 @@ public struct SamplingState<Storage: SampleStorage>: Sendable {
     init(stepsMade: Int, noisy: Storage, estimates: [Storage], identity: RunIdentity) {
         (self.stepsMade, self.noisy, self.estimates, self.identity) = (stepsMade, noisy, estimates, identity)
     }
+
+    /// - Throws: ``SamplingStateError`` where the run of this identity, storage and solver cannot resume the state.
+    func check(against identity: RunIdentity, shape: Storage.Shape, history: Int) throws {
+        try self.identity.check(against: identity)
+        guard noisy.shape == shape else {
+            throw SamplingStateError.belongsToAnotherRun(
+                setting: "shape of x_t", found: "\(noisy.shape)", expected: "\(shape)")
+        }
+        let needed = min(stepsMade, max(1, history))
+        guard estimates.count >= needed else {
+            throw SamplingStateError.belongsToAnotherRun(
+                setting: "number of estimates", found: "\(estimates.count)", expected: "\(needed) or more")
+        }
+    }
 }
 
 /// The states of a run, one after each step.

@@ -210,10 +210,11 @@ extension SliceLayout: Codable, CustomStringConvertible {
         try fields.encode(windowsShareSlices, forKey: .windowsShareSlices)
     }
 
-    /// Slices, plane and affine.
+    /// Slices, plane, windows and affine.
     public var description: String {
         let affine = grid.affine.rows.map { row in (0..<4).map { "\(row[$0])" }.joined(separator: " ") }
-        return "\(windows) \(plane.rawValue) slices of \(columns) x \(rows) voxels, affine "
+        return "\(windows) \(plane.rawValue) slices of \(columns) x \(rows) voxels, "
+            + "\(radius) more at both ends\(windowsShareSlices ? "" : ", each window apart"), affine "
             + affine.joined(separator: "; ")
     }
 }

@@ -109,15 +109,43 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
         let job = try TranslationJob(self, source: source, style: style)
         let states = try job.sampler.states(
             from: job.input, conditioning: job.conditioning, resuming: saved,
-            settings: [RunSetting("fingerprint of the style", Self.fingerprint(of: style))]
-                + sampler.denoiser.runSettings, progress: progress)
+            settings: [RunSetting(fingerprintOf: style)] + sampler.denoiser.runSettings, progress: progress)
         return TranslationStates(states: states) { try job.finish($0) }
     }
 
-    private static func fingerprint(of style: StyleKey) -> String {
+    /// Where the translator differs from what its model says that it was trained for, as sentences; empty where it does
+    /// not, or where the model says nothing. Whoever overrides a model's settings should show these.
+    public var mismatches: [String] {
+        guard let trained = sampler.denoiser.settings else { return [] }
+        var mismatches: [String] = []
+        func compare<Value: Equatable>(_ name: String, _ used: Value, _ expected: Value) {
+            guard used != expected else { return }
+            mismatches.append("the model was trained with \(name) \(expected), and is used with \(used)")
+        }
+        if let path = try? trained.process.path() {
+            let used = sampler.scheduler.path
+            compare("a process whose number of timesteps is", used.trainingTimesteps, path.trainingTimesteps)
+            let timesteps = 0..<min(used.trainingTimesteps, path.trainingTimesteps)
+            if timesteps.contains(where: { used.coefficients(at: $0) != path.coefficients(at: $0) }) {
+                mismatches.append(
+                    "the model was trained with another process (\(trained.process.kind)) or other coefficients")
+            }
+        }
+        compare("the prediction type", sampler.denoiser.predictionType.rawValue, trained.predictionType.rawValue)
+        compare("the plane", sampler.plane.rawValue, trained.plane.rawValue)
+        for case let resample as Resample in preprocessing.transforms {
+            compare("a spacing in mm of", resample.spacing, trained.spacing)
+        }
+        return mismatches
+    }
+}
+
+extension RunSetting {
+    /// The fingerprint of a style.
+    package init(fingerprintOf style: StyleKey) {
         var fingerprint = Fingerprint()
         fingerprint.combine(style.tokens)
-        return String(fingerprint.value, radix: 16)
+        self.init("fingerprint of the style", String(fingerprint.value, radix: 16))
     }
 }
 

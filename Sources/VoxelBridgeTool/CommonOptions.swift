@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 import Logging
-import VolumeTranslation
+import VoxelBridge
 
 /// How much a command tells.
 struct LoggingOptions: ParsableArguments {

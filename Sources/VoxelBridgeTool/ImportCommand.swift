@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 import Logging
 import Tensors
-import VolumeTranslation
+import VoxelBridge
 
 struct ImportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import VolumeTranslation
+import VoxelBridge
 
 struct InfoCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

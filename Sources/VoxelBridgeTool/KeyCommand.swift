@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import VolumeTranslation
+import VoxelBridge
 
 struct KeyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 import VolumeFigures
-import VolumeTranslation
+import VoxelBridge
 
 extension Montage.Convention: ExpressibleByArgument {}
 

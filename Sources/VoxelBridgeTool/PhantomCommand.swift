@@ -2,7 +2,7 @@ import ArgumentParser
 import BridgeTraining
 import Foundation
 import VolumePhantoms
-import VolumeTranslation
+import VoxelBridge
 
 extension PhantomSource: ExpressibleByArgument {}
 

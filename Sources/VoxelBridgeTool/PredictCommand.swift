@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 import Tensors
-import VolumeTranslation
+import VoxelBridge
 
 struct PredictCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

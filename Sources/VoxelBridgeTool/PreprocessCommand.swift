@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import VolumeTranslation
+import VoxelBridge
 
 struct PreprocessCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

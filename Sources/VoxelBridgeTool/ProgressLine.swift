@@ -1,6 +1,6 @@
 import Foundation
 import Synchronization
-import VolumeTranslation
+import VoxelBridge
 
 /// Shows how far a run has come and how long it will take: on a terminal a line that is drawn anew, elsewhere
 /// a plain line now and then.
@@ -24,7 +24,7 @@ final class ProgressLine: Sendable {
     /// Shows how far sampling has come.
     func show(_ progress: SamplingProgress) {
         show(
-            progress.windowsEvaluated, of: progress.windowsInAll,
+            Int(progress.fractionCompleted * 1_000_000), of: 1_000_000,
             detail: "step \(progress.step) of \(progress.steps)")
     }
 

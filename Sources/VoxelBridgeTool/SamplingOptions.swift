@@ -1,12 +1,10 @@
 import ArgumentParser
 import Foundation
-import VolumeTranslation
+import VoxelBridge
+import VoxelSupport
 
-extension Parameterization: ExpressibleByArgument {}
+extension PredictionType: ExpressibleByArgument {}
 extension ScoreCorrector.Scaling: ExpressibleByArgument {}
-extension StepRule: ExpressibleByArgument {}
-extension BrownianBridge.Schedule: ExpressibleByArgument {}
-extension ProcessSettings.Kind: ExpressibleByArgument {}
 
 /// How a volume is sampled.
 struct SamplingOptions: ParsableArguments {
@@ -18,34 +16,89 @@ struct SamplingOptions: ParsableArguments {
         case independent
     }
 
-    @Option(help: "How many timesteps are visited, from 3 to all that the process has: 1000, or the model's.")
-    var steps = 50
+    /// How sampling moves from one timestep to the next.
+    enum SolverName: String, CaseIterable, ExpressibleByArgument {
+        case published, ddim, ancestral
+        case twoPoint = "two-point"
 
-    @Option(help: "How the windows act on one another.")
-    var mode = Mode.ista
+        var solver: any Solver {
+            switch self {
+            case .published: .published()
+            case .ddim: .ddim()
+            case .ancestral: .ancestral
+            case .twoPoint: .twoPoint
+            }
+        }
+    }
+
+    /// The older names of two solvers.
+    enum StepRule: String, ExpressibleByArgument {
+        case reference, marginal
+    }
+
+    /// The paths of this package, by their names in files.
+    enum Process: String, CaseIterable, ExpressibleByArgument {
+        case brownianBridge = "brownian_bridge"
+        case symmetricBridge = "symmetric_bridge"
+        case diffusion
+        case rectifiedFlow = "rectified_flow"
+    }
+
+    @Option(
+        help: ArgumentHelp(
+            "How many timesteps are visited, from 3 to all that the process has: 1000, or the model's.",
+            discussion: "Default: 50; 1 for the histogram model, whose result does not depend on it."))
+    var steps: Int?
+
+    @Option(
+        help: "How the windows act on one another. (default: ista; co-predict for the histogram model)")
+    var mode: Mode?
 
     @Option(help: "Corrections after each step, in the ista modes.")
     var corrections = 1
 
-    @Option(help: "The size of a correction: published are 0.5 for CT to MRI and 0.05 for FLAIR to T1.")
+    @Option(help: "The size of a correction, lambda: published are 0.5 for CT to MRI and 0.05 for FLAIR to T1.")
     var stepSize = 0.5
 
-    @Option(help: "The scaling of a correction: the paper's, or that of its public implementation.")
-    var scaling = ScoreCorrector.Scaling.paper
+    @Option(help: "The numerator of a correction: sqrt(d) of the public implementation, or the paper's d.")
+    var scaling = ScoreCorrector.Scaling.reference
+
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Whether a correction stops at the path's mean. The published formula is not bounded.")
+    var bound = true
+
+    @Flag(
+        inversion: .prefixedNo,
+        help: ArgumentHelp(
+            "Whether estimates are clamped to the range of intensities at every step.",
+            discussion: "Default: --clip, as the public implementation tests; --no-clip with --raw."))
+    var clip: Bool?
 
     @Option(
         help: ArgumentHelp(
-            "The reverse step: that of the public implementation, or one that keeps the path's marginals.",
-            discussion: "Default: reference for a Brownian bridge, marginal for other processes."))
+            "The reverse step.",
+            discussion: """
+                published: that of the public implementation; ddim: keeps the path's marginals; ancestral: ddim with \
+                fresh noise; two-point: ddim of second order. Default: published for a Brownian bridge, ddim for \
+                other processes.
+                """))
+    var solver: SolverName?
+
+    @Option(help: .hidden)
     var stepRule: StepRule?
 
     @Option(
-        help:
-            "The process that the network was trained to reverse. (default: the model's, else brownian_bridge)")
-    var process: ProcessSettings.Kind?
+        help: "The process that the network was trained to reverse. (default: the model's, else brownian_bridge)")
+    var process: Process?
 
-    @Option(help: "How a Brownian bridge goes from target to source. (default: the model's, else linear)")
-    var schedule: BrownianBridge.Schedule?
+    @Option(
+        help: ArgumentHelp(
+            "The schedule of the process. (default: the model's, else linear)",
+            discussion: """
+                brownian_bridge: linear, sin or control; diffusion: linear, scaled_linear or cosine; others have none.
+                """))
+    var schedule: String?
 
     @Option(help: "The plane of the slices. (default: the model's, else axial)")
     var plane: SlicePlane?
@@ -54,8 +107,10 @@ struct SamplingOptions: ParsableArguments {
         help: "Distance between the voxels that the model sees, in mm. (default: the model's, else 1.0)")
     var spacing: Double?
 
-    @Option(help: "What the network was trained to predict. (default: the model's, else gradient)")
-    var objective: Parameterization?
+    @Option(
+        name: [.customLong("prediction-type"), .customLong("objective")],
+        help: "What the network was trained to predict. (default: the model's, else gradient)")
+    var predictionType: PredictionType?
 
     @Option(help: "Windows handed to the model in one call. The result does not depend on it.")
     var batch = 4
@@ -65,7 +120,7 @@ struct SamplingOptions: ParsableArguments {
     var threads: Int?
 
     func validate() throws {
-        guard steps >= 3 else { throw ValidationError("--steps must be at least 3, and is \(steps)") }
+        if let steps, steps < 1 { throw ValidationError("--steps must be at least 1, and is \(steps)") }
         if let spacing, !(spacing > 0 && spacing.isFinite) {
             throw ValidationError("--spacing must be above zero, and is \(spacing)")
         }
@@ -79,42 +134,64 @@ struct SamplingOptions: ParsableArguments {
         if let threads, !(1...1024).contains(threads) {
             throw ValidationError("--threads must be from 1 to 1024, and is \(threads)")
         }
+        if solver != nil, stepRule != nil {
+            throw ValidationError("--solver and --step-rule exclude each other; give --solver alone")
+        }
     }
 
     /// What to translate with: what was given, else what the model says, else the published settings.
     func settings(ofModel known: TranslationSettings?) throws -> TranslationSettings {
         var settings = known ?? TranslationSettings()
-        if let process, process != settings.process.kind {
-            let timesteps = settings.process.timesteps
-            settings.process = ProcessSettings()
-            (settings.process.kind, settings.process.timesteps) = (process, timesteps)
+        if process != nil || schedule != nil {
+            let path = try? settings.process.path()
+            let kind = process?.rawValue ?? settings.process.kind
+            var fields: [String: JSONValue] = [:]
+            if kind == settings.process.kind { fields = settings.process.explicitFields }
+            if let timesteps = path?.trainingTimesteps { fields["timesteps"] = .integer(timesteps) }
+            if let schedule {
+                // Other schedules have other rates.
+                (fields["beta_start"], fields["beta_end"]) = (nil, nil)
+                fields["schedule"] = .string(schedule)
+            }
+            settings.process = StoredPath(kind: kind, fields: fields)
         }
-        if let schedule { settings.process.schedule = schedule }
         if let plane { settings.plane = plane }
         if let spacing { settings.spacing = spacing }
-        if let objective { settings.objective = objective }
+        if let predictionType { settings.predictionType = predictionType }
         do { try settings.validate() } catch { throw ValidationError("\(error)") }
-        guard steps <= settings.process.timesteps else {
-            throw ValidationError(
-                "--steps must be from 3 to \(settings.process.timesteps), the timesteps of the process, and is "
-                    + "\(steps)")
-        }
         return settings
     }
 
+    /// - Parameter isIndependentOfNoise: whether the denoiser's estimates do not depend on x_t, so that one step gives the
+    ///   result of many.
     func sampler<Denoiser>(
-        for denoiser: Denoiser, settings: TranslationSettings
-    ) -> SliceSampler<Denoiser> {
-        let score: any SliceAggregation = mode == .istaMiddle ? .middleSlice : .mean
+        for denoiser: Denoiser, settings: TranslationSettings, isIndependentOfNoise: Bool
+    ) throws -> SliceSampler<Denoiser> {
+        let mode = mode ?? (isIndependentOfNoise ? .coPredict : .ista)
+        let path = try settings.process.path()
+        let solver = solver?.solver ?? stepRule.map { $0 == .reference ? .published() : .ddim() as any Solver }
+        let count = steps ?? (isIndependentOfNoise ? 1 : 50)
+        let scheduler: Scheduler
+        if count == 1 {
+            guard isIndependentOfNoise else {
+                throw ValidationError("--steps must be at least 3 for a network, and is 1")
+            }
+            scheduler = Scheduler(path, timesteps: [0], solver: solver)
+        } else {
+            guard (3...path.trainingTimesteps).contains(count) else {
+                throw ValidationError(
+                    "--steps must be from 3 to \(path.trainingTimesteps), the timesteps of the process, and is "
+                        + "\(count)")
+            }
+            scheduler = Scheduler(path, steps: count, solver: solver)
+        }
         let corrects = mode == .ista || mode == .istaMiddle
         return SliceSampler(
-            scheduler: settings.process.scheduler(steps: steps, stepRule: stepRule), denoiser: denoiser,
-            plane: settings.plane,
+            scheduler: scheduler, denoiser: denoiser, plane: settings.plane,
             aggregation: mode == .independent ? nil : .mean,
             corrector: corrects
-                ? ScoreCorrector(
-                    steps: corrections, stepSize: stepSize, scaling: scaling, aggregation: score) : nil,
-            batchSize: batch,
+                ? ScoreCorrector(steps: corrections, stepSize: stepSize, scaling: scaling, isBounded: bound) : nil,
+            scoreAggregation: mode == .istaMiddle ? .middleSlice : nil, batchSize: batch,
             batchesInFlight: threads ?? ProcessInfo.processInfo.activeProcessorCount)
     }
 }

@@ -3,7 +3,7 @@ import BridgeTraining
 import Foundation
 import Logging
 import Tensors
-import VolumeTranslation
+import VoxelBridge
 
 struct TrainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -125,7 +125,7 @@ struct TrainCommand: AsyncParsableCommand {
             "\(numbers(run.trainer.state.parameters.count)) parameters, begins at step \(run.trainer.state.step)"
         )
         let line = logging.quiet ? nil : TrainingLine()
-        let isComplete = try run.run(until: maxMinutes.map { start + .seconds(60 * $0) }) { event in
+        let isComplete = try await run.run(until: maxMinutes.map { start + .seconds(60 * $0) }) { event in
             switch event {
             case .step(let progress): line?.show(progress)
             case .validated(let step, let loss, let isBest):

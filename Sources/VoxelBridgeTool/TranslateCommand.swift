@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 import Logging
-import VolumeTranslation
+import VoxelBridge
 
 struct TranslateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -11,12 +11,12 @@ struct TranslateCommand: AsyncParsableCommand {
             The result lies on the source's own grid, with intensities from 0 to 1 and the source's background \
             at 0.
 
-            With a network (99 evaluations of each window):
+            With a network (50 steps, 99 evaluations of each window):
               voxelbridge translate ct.nii.gz mri.nii.gz --model run/model.safetensors \\
                   --style run/style.json
 
-            A network that 'voxelbridge train' made says itself which process, objective, spacing and plane it \
-            was trained for; for others give what differs from the published settings.
+            The file of a network that 'voxelbridge train' made says which process, prediction type, spacing and \
+            plane it was trained for; for others give what differs from the published settings.
 
             Without one, to bring one scanner's T1 to the grey values of another's:
               voxelbridge translate t1.nii.gz harmonised.nii.gz --model histogram --style other.nii.gz
@@ -50,6 +50,15 @@ struct TranslateCommand: AsyncParsableCommand {
                 """))
     var style: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "A file that keeps the state after each step; a translation that was interrupted continues from it.",
+            discussion: """
+                Run the same command again after an interruption: the result has the same bytes. The file is removed \
+                when the result is written.
+                """))
+    var state: String?
+
     @OptionGroup(title: "Sampling")
     var sampling: SamplingOptions
 
@@ -73,20 +82,22 @@ struct TranslateCommand: AsyncParsableCommand {
             if options.config != nil || options.weights != nil {
                 throw ValidationError("--config and --weights belong to a network, not to --model histogram")
             }
-            if let objective = sampling.objective, objective != .sample {
-                throw ValidationError("--model histogram predicts the sample; leave --objective out")
+            if let predictionType = sampling.predictionType, predictionType != .sample {
+                throw ValidationError("--model histogram predicts the sample; leave --prediction-type out")
             }
         }
     }
 
     func run() async throws {
         try checkOutput(output, extensions: volumeExtensions, inputs: [source] + [style].compactMap(\.self))
+        if let state { try checkOutput(state, extensions: [""], inputs: [source, output, model]) }
         if model == "histogram" {
             let settings = try sampling.settings(ofModel: nil)
             // Windows that reach 3 mm to either side: farther away anatomy changes too much.
             let radius = max(1, Int((3 / settings.spacing).rounded()))
             try await translate(
-                with: HistogramMatchingDenoiser(radius: radius), settings: settings, styleBins: 128)
+                with: HistogramMatchingDenoiser(radius: radius), settings: settings, styleBins: 128,
+                isIndependentOfNoise: true)
         } else {
             guard FileManager.default.fileExists(atPath: model) else {
                 throw FileFailure(
@@ -106,50 +117,97 @@ struct TranslateCommand: AsyncParsableCommand {
             logger.info("Reading the weights in \(model)")
             let network = try UNet(weights, options: network.compute(threads: sampling.threads))
             try await translate(
-                with: UNetDenoiser(network, parameterization: settings.objective), settings: settings,
-                styleBins: bins)
+                with: UNetDenoiser(network, predictionType: settings.predictionType), settings: settings,
+                styleBins: bins, isIndependentOfNoise: false)
         }
     }
 
-    /// - Parameter styleBins: bins of the style key that the denoiser takes; nil where it takes none.
+    /// - Parameters:
+    ///   - styleBins: bins of the style key that the denoiser takes; nil where it takes none.
+    ///   - isIndependentOfNoise: whether the denoiser's estimates do not depend on x_t.
     private func translate(
-        with denoiser: some StyledDenoiser, settings: TranslationSettings, styleBins: Int?
+        with denoiser: some StyledDenoiser, settings: TranslationSettings, styleBins: Int?,
+        isIndependentOfNoise: Bool
     ) async throws {
         let file = try readVolume(source, logger: logger)
         let style = try readStyle(bins: styleBins)
-        let sampler = sampling.sampler(for: denoiser, settings: settings)
+        let translator = VolumeTranslator(
+            preprocessing: .brain(spacing: settings.spacing),
+            sampler: try sampling.sampler(
+                for: denoiser, settings: settings, isIndependentOfNoise: isIndependentOfNoise),
+            clipsEstimates: sampling.clip ?? true)
+        for mismatch in translator.mismatches { logger.warning("\(model): \(mismatch)") }
         logger.debug(
             """
-            \(sampling.mode.rawValue), \(sampler.scheduler.timesteps.count) steps, windows of \
-            \(2 * denoiser.radius + 1) slices, \(sampler.batchesInFlight) threads
+            \(translator.sampler.scheduler.timesteps.count) steps, windows of \(2 * denoiser.radius + 1) slices, \
+            \(translator.sampler.batchesInFlight) threads
             """)
         logger.debug(
             """
-            \(settings.process.kind.rawValue) of \(settings.process.timesteps) timesteps, \(settings.plane.rawValue) \
-            slices, voxels of \(settings.spacing) mm
+            \(settings.process.kind) of \(translator.sampler.scheduler.path.trainingTimesteps) timesteps, \
+            \(settings.plane.rawValue) slices, voxels of \(settings.spacing) mm
             """)
         let line = logging.quiet ? nil : ProgressLine(label: "Translating")
         let progress = line.map { line in { @Sendable report in line.show(report) } }
         let translated: Volume
         do {
-            if raw {
-                try checkRaw(file.volume, for: denoiser, plane: settings.plane)
-                translated = try await sampler.sample(
-                    from: file.volume, conditioning: denoiser.conditioning(for: file.volume, style: style),
-                    progress: progress)
-            } else {
-                let translator = VolumeTranslator(
-                    preprocessing: .brain(spacing: settings.spacing), sampler: sampler)
-                translated = try await translator.translate(file.volume, style: style, progress: progress)
-            }
+            translated =
+                raw
+                ? try await sampleRaw(file.volume, style: style, by: translator.sampler, progress: progress)
+                : try await translate(file.volume, style: style, by: translator, progress: progress)
         } catch let error as TranslationError {
             throw FileFailure(path: self.style ?? model, reason: "\(error)")
         } catch let error as PreprocessingError {
             throw FileFailure(path: source, reason: "\(error)")
+        } catch let error as SamplingStateError {
+            throw FileFailure(path: state ?? source, reason: "\(error)")
         }
         try translated.write(
             to: URL(filePath: output), space: file.header.space ?? .aligned, text: "voxelbridge translate")
+        if let state { try? FileManager.default.removeItem(atPath: state) }
         logger.info("Wrote \(output)")
+    }
+
+    private func translate(
+        _ volume: Volume, style: StyleKey, by translator: VolumeTranslator<some StyledDenoiser>,
+        progress: (@Sendable (SamplingProgress) -> Void)?
+    ) async throws -> Volume {
+        guard let state else { return try await translator.translate(volume, style: style, progress: progress) }
+        let states = try translator.states(of: volume, style: style, resuming: savedState(), progress: progress)
+        for try await step in states {
+            if step.isComplete { return try step.volume() }
+            try step.sampling.write(to: state)
+        }
+        throw CancellationError()
+    }
+
+    private func sampleRaw<Denoiser: StyledDenoiser>(
+        _ volume: Volume, style: StyleKey, by sampler: SliceSampler<Denoiser>,
+        progress: (@Sendable (SamplingProgress) -> Void)?
+    ) async throws -> Volume {
+        var sampler = sampler
+        sampler.clip = sampling.clip ?? false ? -1...1 : nil
+        try checkRaw(volume, for: sampler.denoiser, plane: sampler.plane)
+        let conditioning = try sampler.denoiser.conditioning(for: volume, style: style)
+        guard let state else {
+            return try await sampler.sample(from: volume, conditioning: conditioning, progress: progress)
+        }
+        let states = try sampler.states(
+            from: volume, conditioning: conditioning, resuming: savedState(),
+            settings: [RunSetting(fingerprintOf: style)] + sampler.denoiser.runSettings, progress: progress)
+        for try await step in states {
+            if step.isComplete { return step.estimate.volume }
+            try step.write(to: state)
+        }
+        throw CancellationError()
+    }
+
+    /// The state in the file, or nil where there is none yet.
+    private func savedState() throws -> SamplingState<SliceStack>? {
+        guard let state, FileManager.default.fileExists(atPath: state) else { return nil }
+        let saved = try SamplingState<SliceStack>(contentsOf: state)
+        logger.info("Continuing after step \(saved.stepsMade) of \(saved.steps), from \(state)")
+        return saved
     }
 
     /// Checks that a volume that is to be sampled as it is can be.

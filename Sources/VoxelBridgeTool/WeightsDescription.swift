@@ -1,6 +1,6 @@
 import Foundation
 import Tensors
-import VolumeTranslation
+import VoxelBridge
 
 /// What there is to tell of a file of weights.
 struct WeightsDescription: Encodable {
@@ -78,14 +78,15 @@ struct WeightsDescription: Encodable {
 
     /// The settings' fields as they stand in the file.
     private static func facts(of settings: TranslationSettings) -> [(String, String)] {
-        let process = settings.process
-        return [
-            ("process.kind", process.kind.rawValue), ("process.timesteps", "\(process.timesteps)"),
-            ("process.schedule", process.schedule.rawValue),
-            ("process.variance_scale", "\(process.varianceScale)"),
-            ("objective", settings.objective.rawValue), ("spacing", "\(settings.spacing)"),
-            ("plane", settings.plane.rawValue),
-        ]
+        let fields = settings.process.explicitFields.sorted { $0.key < $1.key }
+        return [("process.kind", settings.process.kind)]
+            + fields.map { field, value in
+                if case .string(let text) = value { return ("process.\(field)", text) }
+                return ("process.\(field)", "\(value)")
+            } + [
+                ("objective", settings.predictionType.rawValue), ("spacing", "\(settings.spacing)"),
+                ("plane", settings.plane.rawValue),
+            ]
     }
 
     private static func lines(_ title: String, _ facts: [(String, String)]) -> [String] {

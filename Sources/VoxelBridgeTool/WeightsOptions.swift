@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 import Tensors
-import VolumeTranslation
+import VoxelBridge
 
 /// How a network's weights are read.
 struct WeightsOptions: ParsableArguments {

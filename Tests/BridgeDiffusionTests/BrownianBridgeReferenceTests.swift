@@ -30,7 +30,7 @@ struct BrownianBridgeReferenceTests {
             case .sin: reference.sin
             case .control: reference.control
             }
-        let bridge = BrownianBridge(steps: 50, schedule: schedule)
+        let bridge = BrownianBridge(schedule: schedule)
         func agrees(_ value: Double, _ expected: Double) -> Bool {
             abs(value - expected) <= 1e-9 * max(abs(expected), 1e-3)
         }
@@ -47,7 +47,7 @@ struct BrownianBridgeReferenceTests {
 
     @Test func visitedTimestepsAgree() throws {
         for (count, timesteps) in try reference().steps {
-            #expect(BrownianBridge(steps: Int(count)!).timesteps == timesteps)
+            #expect(Scheduler(BrownianBridge(), steps: Int(count)!).timesteps == timesteps)
         }
     }
 }

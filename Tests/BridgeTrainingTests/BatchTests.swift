@@ -33,7 +33,7 @@ struct BatchTests {
         let dataset = TinyDataset(count: 7)
         var configuration = TrainingConfiguration()
         configuration.flips = false
-        var batches = BatchMaker(dataset: dataset, configuration: configuration)
+        var batches = try BatchMaker(dataset: dataset, configuration: configuration)
         let sources = try (0..<7).map { try dataset.example(at: $0).source }
         for epoch in 0..<3 {
             let batch = try batches.batch(epoch * 7..<(epoch + 1) * 7).inputs.source.values
@@ -49,10 +49,10 @@ struct BatchTests {
             var configuration = TrainingConfiguration.tiny(&generator)
             configuration.seed = generator.next()
             let dataset = TinyDataset()
-            var batches = BatchMaker(dataset: dataset, configuration: configuration)
+            var batches = try BatchMaker(dataset: dataset, configuration: configuration)
             let all = try batches.batch(0..<30)
             let number = generator.size(in: 0...29)
-            var fresh = BatchMaker(dataset: dataset, configuration: configuration)
+            var fresh = try BatchMaker(dataset: dataset, configuration: configuration)
             let one = try fresh.batch(number..<number + 1)
             func part(_ tensor: Tensor) -> Tensor { tensor.slice(axis: 0, number..<number + 1) }
             try #require(one.inputs.noisy == part(all.inputs.noisy))
@@ -64,11 +64,11 @@ struct BatchTests {
 
     @Test func timestepsAndFlipsAreSpreadEvenly() throws {
         var configuration = TrainingConfiguration()
-        configuration.process.timesteps = 10
+        configuration.process = try StoredPath(BrownianBridge(trainingTimesteps: 10))
         configuration.validation.samplingSteps = 5
         let dataset = TinyDataset(rows: 1, columns: 2, count: 1)
         let source = try dataset.example(at: 0).source
-        var batches = BatchMaker(dataset: dataset, configuration: configuration)
+        var batches = try BatchMaker(dataset: dataset, configuration: configuration)
         let inputs = try batches.batch(0..<4000).inputs
         var counts = [Int](repeating: 0, count: 10)
         for t in inputs.timesteps { counts[Int(t)] += 1 }

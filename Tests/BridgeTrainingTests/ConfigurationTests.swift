@@ -18,8 +18,8 @@ struct ConfigurationTests {
         let published = TrainingConfiguration.published
         #expect(try decode("{}") == published)
         #expect(published.network == .ct2mri && published.batch == 16 && published.accumulation == 1)
-        #expect(published.loss == .l1 && published.objective == .gradient && published.flips)
-        #expect(published.process.kind == .brownianBridge && published.process.timesteps == 1000)
+        #expect(published.loss == .l1 && published.predictionType == .gradient && published.flips)
+        #expect(try published.process == StoredPath(BrownianBridge(trainingTimesteps: 1000)))
         let optimizer = published.optimizer
         #expect(optimizer.kind == .adam && optimizer.learningRate == 1e-4 && optimizer.weightDecay == 0)
         #expect(optimizer.beta1 == 0.9 && optimizer.beta2 == 0.999 && optimizer.gradientClip == nil)

@@ -38,12 +38,13 @@ extension TrainingConfiguration {
         configuration.batch = generator.size(in: 1...4)
         configuration.accumulation = generator.size(in: 1...3)
         configuration.steps = generator.size(in: 1...20)
-        configuration.objective = .allCases.randomElement(using: &generator)!
+        configuration.predictionType = .allCases.randomElement(using: &generator)!
         configuration.loss = TrainingLoss.allCases.randomElement(using: &generator)!
-        configuration.process.kind = ProcessSettings.Kind.allCases.randomElement(using: &generator)!
+        let process = PathProcess.allCases.randomElement(using: &generator)!
+        configuration.process = try! StoredPath(process.path())
         // Of rectified flow the noise cannot be predicted.
-        if configuration.process.kind == .rectifiedFlow, configuration.objective == .noise {
-            configuration.objective = .sample
+        if process == .rectifiedFlow, configuration.predictionType == .noise {
+            configuration.predictionType = .sample
         }
         configuration.optimizer.kind = Bool.random(using: &generator) ? .adam : .adamW
         configuration.optimizer.weightDecay = Bool.random(using: &generator) ? 0 : 0.01

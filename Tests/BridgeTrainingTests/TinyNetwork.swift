@@ -16,7 +16,7 @@ struct TinyNetwork: TrainableNetwork {
 
     func initialParameters(seed: UInt64) -> ParameterSet { ParameterSet(initial: parameters, seed: seed) }
 
-    func evaluator(of parameters: [String: Tensor]) throws -> (WindowBatch) throws -> Tensor {
+    func evaluator(of parameters: [String: Tensor]) throws -> @Sendable (WindowBatch) throws -> Tensor {
         { batch in output(parameters, batch) }
     }
 

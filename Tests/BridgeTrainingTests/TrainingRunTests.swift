@@ -30,12 +30,12 @@ struct TrainingRunTests {
     @Test func aRunThatIsStoppedAnywhereEndsTheSame() async {
         await checkLaw(cases: 12) { generator in
             let configuration = TrainingConfiguration.tiny(&generator)
-            try withTemporaryFolder { folder in
+            try await withTemporaryFolder { folder in
                 let (whole, broken) = (folder.appending(path: "whole"), folder.appending(path: "broken"))
                 var uninterrupted = try TrainingRun(
                     TinyNetwork(), configuration: configuration, training: training,
                     validation: validation, folder: whole, resumes: false)
-                try #require(try uninterrupted.run())
+                try #require(try await uninterrupted.run())
 
                 var isComplete = false
                 while !isComplete {
@@ -48,7 +48,7 @@ struct TrainingRunTests {
                     var eventsLeft = generator.size(in: 0...3)
                     var isAtEnd = false
                     do {
-                        isComplete = try part.run { event in
+                        isComplete = try await part.run { event in
                             if case .step(let progress) = event { isAtEnd = progress.step >= end }
                             guard isAtEnd else { return }
                             // Where a step ends, or after some of what follows it.
@@ -68,17 +68,17 @@ struct TrainingRunTests {
         }
     }
 
-    @Test func aFolderHoldsAllOfTheRun() throws {
+    @Test func aFolderHoldsAllOfTheRun() async throws {
         var generator = SeededGenerator(seed: 5)
         var configuration = TrainingConfiguration.tiny(&generator)
         configuration.steps = 9
         configuration.intervals.checkpoint = 2
-        try withTemporaryFolder { folder in
+        try await withTemporaryFolder { folder in
             var run = try TrainingRun(
                 TinyNetwork(), configuration: configuration, training: training, validation: validation,
                 folder: folder, resumes: false)
             var saved: [String] = []
-            try run.run { event in if case .saved(let file) = event { saved.append(file.lastPathComponent) } }
+            try await run.run { event in if case .saved(let file) = event { saved.append(file.lastPathComponent) } }
             #expect(
                 saved == [2, 4, 6, 8, 9].map { "step-00000000\($0).safetensors" })
             let kept = try FileManager.default.contentsOfDirectory(
@@ -109,25 +109,25 @@ struct TrainingRunTests {
         }
     }
 
-    @Test func aDeadlineStopsWithACheckpoint() throws {
+    @Test func aDeadlineStopsWithACheckpoint() async throws {
         var generator = SeededGenerator(seed: 6)
         var configuration = TrainingConfiguration.tiny(&generator)
         (configuration.steps, configuration.intervals.checkpoint) = (20, 100)
-        try withTemporaryFolder { folder in
+        try await withTemporaryFolder { folder in
             for step in 1...3 {
                 var run = try TrainingRun(
                     TinyNetwork(), configuration: configuration, training: training, validation: nil,
                     folder: folder, resumes: true)
-                #expect(try !run.run(until: .now))
+                #expect(try await !run.run(until: .now))
                 #expect(run.trainer.state.step == step)
             }
         }
     }
 
-    @Test func twoRunsCannotBeInOneFolder() throws {
+    @Test func twoRunsCannotBeInOneFolder() async throws {
         var generator = SeededGenerator(seed: 8)
         let configuration = TrainingConfiguration.tiny(&generator)
-        try withTemporaryFolder { folder in
+        try await withTemporaryFolder { folder in
             func begin() throws -> TrainingRun<TinyNetwork> {
                 try TrainingRun(
                     TinyNetwork(), configuration: configuration, training: training, validation: nil,
@@ -137,22 +137,22 @@ struct TrainingRunTests {
             for _ in 0..<2 {
                 #expect(throws: TrainingError.locked(folder: folder.path)) { _ = try begin() }
             }
-            try first?.run()
+            try await first?.run()
             first = nil
             _ = try begin()
         }
     }
 
-    @Test func aRunIsNotOverwrittenNorResumedAsAnother() throws {
+    @Test func aRunIsNotOverwrittenNorResumedAsAnother() async throws {
         var generator = SeededGenerator(seed: 7)
         var configuration = TrainingConfiguration.tiny(&generator)
         configuration.steps = 4
-        try withTemporaryFolder { folder in
+        try await withTemporaryFolder { folder in
             do {
                 var run = try TrainingRun(
                     TinyNetwork(), configuration: configuration, training: training, validation: validation,
                     folder: folder, resumes: false)
-                try run.run()
+                try await run.run()
             }
             func begin(_ configuration: TrainingConfiguration, data: TinyDataset, resumes: Bool) throws {
                 _ = try TrainingRun(

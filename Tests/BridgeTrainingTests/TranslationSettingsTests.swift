@@ -35,13 +35,10 @@ struct TranslationSettingsTests {
     @Test func settingsAreReadAsTheyWereWritten() async {
         await checkLaw(cases: 20) { generator in
             var configuration = TrainingConfiguration.tiny(&generator)
-            configuration.process.timesteps = generator.size(in: 3...10_000)
+            configuration.process = try StoredPath(generator.path(of: 3...10_000))
+            configuration.predictionType = .sample
             configuration.data.spacing = Double.random(in: 0.5...9, using: &generator)
             configuration.data.plane = [.axial, .coronal, .sagittal].randomElement(using: &generator)!
-            if configuration.process.kind == .brownianBridge {
-                configuration.process.schedule = [.linear, .sin, .control].randomElement(using: &generator)!
-                configuration.process.varianceScale = Double.random(in: 0.1...4, using: &generator)
-            }
             let expected = configuration.translation
             try withTemporaryFolder { folder in
                 let (file, copy) = (
@@ -54,7 +51,7 @@ struct TranslationSettingsTests {
                 try Safetensors.write(weights, metadata: weights.metadata, to: copy)
                 let network = try UNet(weights: copy)
                 try #require(network.translation == expected)
-                try #require(UNetDenoiser(network).parameterization == expected.objective)
+                try #require(UNetDenoiser(network).predictionType == expected.predictionType)
             }
         }
     }
@@ -76,7 +73,6 @@ struct TranslationSettingsTests {
         (#"{"plane": "oblique"}"#, ".plane"),
         (#"{"objective": "image"}"#, ".objective"),
         (#"{"orientation": "RAS"}"#, ".orientation"),
-        (#"{"process": {"kind": "markov"}}"#, ".process.kind"),
         (#"{"process": {"timesteps": 2}}"#, ".process.timesteps"),
         (#"{"process": {"timesteps": 10001}}"#, ".process.timesteps"),
         (#"{"process": {"timesteps": 3.5}}"#, ".process.timesteps"),
@@ -89,33 +85,50 @@ struct TranslationSettingsTests {
         (#"{"process": {"kind": "rectified_flow"}, "objective": "noise"}"#, ".objective"),
     ])
     func errorsNameTheFileAndTheField(json: String, field: String) throws {
-        let error = #expect(throws: UNetConfigurationError.self) { try settings(json) }
+        let error = #expect(throws: TranslationSettingsError.self) { try settings(json) }
         #expect(error?.field == Self.field + field, "\(error.map { "\($0)" } ?? "")")
         #expect(error?.file?.hasSuffix("model.safetensors") == true)
     }
 
+    /// A file may name a path that the reader does not know; it is an error only where the path is needed.
+    @Test func aPathOfAnotherKindIsReadAndRefusedWhereItIsNeeded() throws {
+        let read = try #require(try settings(#"{"process": {"kind": "markov", "order": 2}}"#))
+        #expect(read.process.kind == "markov")
+        let error = #expect(throws: StoredPathError.self) { try read.process.path() }
+        #expect(error?.field == "kind" && error?.errorDescription?.contains("markov") == true)
+    }
+
     /// At the ends of what is allowed all coefficients are numbers.
-    @Test(arguments: ProcessSettings.Kind.allCases)
-    func everyProcessCanBeSampled(kind: ProcessSettings.Kind) throws {
+    @Test func everyPathCanBeSampled() throws {
         for timesteps in [3, 4, 1000, 10_000] {
+            var paths: [any StorablePath] = [
+                SymmetricBridge(trainingTimesteps: timesteps, betaMax: 1e-3),
+                SymmetricBridge(trainingTimesteps: timesteps, betaMax: 100),
+                RectifiedFlow(trainingTimesteps: timesteps),
+                GaussianDiffusion(trainingTimesteps: timesteps),
+                GaussianDiffusion(trainingTimesteps: timesteps, schedule: .scaledLinear()),
+                GaussianDiffusion(trainingTimesteps: timesteps, schedule: .cosine),
+            ]
             for schedule in BrownianBridge.Schedule.allCases {
                 for scale in [1e-6, 1e6] {
-                    var process = ProcessSettings()
-                    (process.kind, process.timesteps) = (kind, timesteps)
-                    (process.schedule, process.varianceScale) = (schedule, scale)
-                    let scheduler = process.scheduler(steps: 3)
-                    #expect(scheduler.trainingTimesteps == timesteps && scheduler.timesteps.count <= 3)
-                    for (t, next) in zip(scheduler.timesteps, scheduler.timesteps.dropFirst()) {
+                    paths.append(
+                        BrownianBridge(
+                            trainingTimesteps: timesteps, schedule: schedule, varianceScale: scale))
+                }
+            }
+            for path in try paths.map({ try StoredPath($0).path() }) {
+                let scheduler = Scheduler(path, steps: 3)
+                #expect(path.trainingTimesteps == timesteps && scheduler.timesteps.count <= 3)
+                for (index, t) in scheduler.timesteps.dropLast().enumerated() {
+                    let step = scheduler.step(index)
+                    let sum = ([step.noisy, step.source] + step.estimates).reduce(0, +)
+                    #expect(Float(sum).isFinite, "\(path) \(t)")
+                    for type in PredictionType.allCases
+                    where type != .noise || path.coefficients(at: t).target > 0 {
                         let ones: [Float] = [1]
-                        let step = scheduler.reverseStep(from: t, to: next)(
+                        let estimate = path.estimate(from: type, at: t)(
                             noisy: ones, target: ones, source: ones)
-                        #expect(step[0].isFinite, "\(kind) \(timesteps) \(schedule) \(scale) \(t)")
-                        for objective in Parameterization.allCases
-                        where kind != .rectifiedFlow || objective != .noise {
-                            let estimate = scheduler.estimate(from: objective, at: t)(
-                                noisy: ones, target: ones, source: ones)
-                            #expect(estimate[0].isFinite, "\(kind) \(timesteps) \(objective) \(t)")
-                        }
+                        #expect(estimate[0].isFinite, "\(path) \(type) \(t)")
                     }
                 }
             }

@@ -51,7 +51,7 @@ struct SameBitsTests {
             for threads in [1, 2, 3, 5] {
                 let network = try network(of: parameters, options: ComputeOptions(threads: threads))
                 let sampler = SliceSampler(
-                    scheduler: BrownianBridge(steps: 3), denoiser: UNetDenoiser(network),
+                    scheduler: Scheduler(BrownianBridge(), steps: 3), denoiser: UNetDenoiser(network),
                     corrector: ScoreCorrector(steps: 1, stepSize: 0.1),
                     batchSize: generator.size(in: 1...4), batchesInFlight: generator.size(in: 1...4))
                 let found = try await sampler.sample(from: source, conditioning: style)

@@ -8,7 +8,7 @@ struct AggregationTests {
             let source = Volume.random(shape: generator.shape(), using: &generator)
             // The source is every window's prediction for x_0, so that all windows agree.
             let sampler = SliceSampler(
-                scheduler: BrownianBridge(timesteps: [500]),
+                scheduler: Scheduler(BrownianBridge(), timesteps: [500]),
                 denoiser: ClosureDenoiser(radius: generator.size(in: 0...5)) { windows, _ in
                     (0..<windows.count).flatMap { Array(windows.source($0)) }
                 }, aggregation: Bool.random(using: &generator) ? generator.aggregation() : nil)
@@ -27,7 +27,7 @@ struct AggregationTests {
             for window in 0..<slices {
                 // This window predicts one, the others zero: what arrives is its weight.
                 let sampler = SliceSampler(
-                    scheduler: BrownianBridge(timesteps: [500]),
+                    scheduler: Scheduler(BrownianBridge(), timesteps: [500]),
                     denoiser: ClosureDenoiser(radius: radius) { windows, _ in
                         windows.indices.flatMap {
                             [Float](repeating: $0 == window ? 1 : 0, count: windows.valuesPerWindow)
@@ -54,7 +54,7 @@ struct AggregationTests {
         -> [Float]
     {
         let sampler = SliceSampler(
-            scheduler: BrownianBridge(timesteps: [500]),
+            scheduler: Scheduler(BrownianBridge(), timesteps: [500]),
             denoiser: ClosureDenoiser(radius: radius) { windows, _ in
                 windows.indices.flatMap { [Float](repeating: Float($0), count: windows.valuesPerWindow) }
             }, aggregation: aggregation)

@@ -2,7 +2,7 @@ import SliceSampling
 import TestSupport
 import Testing
 
-/// Windows of nothing but background may be passed over.
+/// Windows of nothing but background may be skipped.
 struct BackgroundTests {
     /// A volume of whose slices most are background.
     private func volume(_ generator: inout SeededGenerator) -> Volume {
@@ -19,7 +19,7 @@ struct BackgroundTests {
             let scheduler = generator.scheduler()
             let calls = Counter()
             var sampler = generator.sampler(scheduler) { _, radius in
-                BackgroundDenoiser(radius: radius, parameterization: .sample, calls: calls)
+                BackgroundDenoiser(radius: radius, predictionType: .sample, calls: calls)
             }
             let expected = try await sampler.sample(from: source)
             sampler.skipsBackground = true
@@ -27,28 +27,28 @@ struct BackgroundTests {
         }
     }
 
-    @Test func whatIsPassedOverStandsForTheSourceInEveryParameterization() async {
+    @Test func whatIsSkippedStandsForTheSourceInEveryPredictionType() async {
         await checkLaw(cases: 300) { generator in
             let grid = VoxelGrid(shape: generator.shape())
             let source = Volume(grid: grid, voxels: [Float](repeating: -1, count: grid.count))
             let scheduler = generator.scheduler()
-            let parameterization = Parameterization.allCases.filter {
-                $0 != .noise || scheduler.timesteps.allSatisfy { scheduler.coefficients(at: $0).target > 0 }
+            let predictionType = PredictionType.allCases.filter {
+                $0 != .noise || scheduler.timesteps.allSatisfy { scheduler.path.coefficients(at: $0).target > 0 }
             }.randomElement(using: &generator)!
             let calls = Counter()
             var sampler = generator.sampler(scheduler) { _, radius in
-                BackgroundDenoiser(radius: radius, parameterization: parameterization, calls: calls)
+                BackgroundDenoiser(radius: radius, predictionType: predictionType, calls: calls)
             }
-            (sampler.skipsBackground, sampler.corrector, sampler.order) = (true, nil, .first)
+            (sampler.skipsBackground, sampler.corrector) = (true, nil)
             let result = try await sampler.sample(from: source)
-            let weights = scheduler.estimate(from: parameterization, at: scheduler.timesteps.last!)
+            let weights = scheduler.path.estimate(from: predictionType, at: scheduler.timesteps.last!)
             let condition = Float(abs(weights.noisy) + abs(weights.source)) * 10 + 1
             try #require(largestDifference(result.voxels, source.voxels) < 2e-6 * condition)
             try #require(calls.value == 0)
         }
     }
 
-    @Test func evaluationsArePassedOver() async {
+    @Test func evaluationsAreSkipped() async {
         await checkLaw(cases: 200) { generator in
             let source = volume(&generator)
             let (radius, corrections) = (generator.size(in: 0...3), generator.size(in: 0...2))
@@ -57,7 +57,7 @@ struct BackgroundTests {
             var sampler = SliceSampler(
                 scheduler: scheduler,
                 denoiser: BackgroundDenoiser(
-                    radius: radius, parameterization: .sample, maySkipBackground: true, calls: calls),
+                    radius: radius, predictionType: .sample, maySkipBackground: true, calls: calls),
                 corrector: ScoreCorrector(steps: corrections), batchSize: generator.size(in: 1...5))
             _ = try await sampler.sample(from: source)
             let windows = (0..<source.shape.z).filter { window in
@@ -78,7 +78,7 @@ struct BackgroundTests {
 /// Predicts background wherever the source is background, and counts the windows that it is asked for.
 private struct BackgroundDenoiser: SliceDenoiser {
     let radius: Int
-    let parameterization: Parameterization
+    let predictionType: PredictionType
     var maySkipBackground = false
     let calls: Counter
 

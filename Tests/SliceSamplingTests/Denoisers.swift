@@ -4,17 +4,17 @@ import TestSupport
 /// Knows x_0, and predicts it in any parameterisation.
 struct OracleDenoiser: SliceDenoiser {
     let radius: Int
-    let parameterization: Parameterization
-    let scheduler: any GaussianPathScheduler
+    let predictionType: PredictionType
+    let scheduler: Scheduler
     /// The target's slices in a plane, extended by `radius` slices at both ends.
     let extendedTarget: [Float]
 
     init(
-        target: Volume, plane: SlicePlane = .axial, radius: Int, parameterization: Parameterization,
-        scheduler: any GaussianPathScheduler
+        target: Volume, plane: SlicePlane = .axial, radius: Int, predictionType: PredictionType,
+        scheduler: Scheduler
     ) {
         self.radius = radius
-        self.parameterization = parameterization
+        self.predictionType = predictionType
         self.scheduler = scheduler
         let slices = target.permuted(plane.permutation(for: target.grid))
         let end = [Float](repeating: -1, count: radius * slices.shape.x * slices.shape.y)
@@ -27,12 +27,12 @@ struct OracleDenoiser: SliceDenoiser {
             let x0 = Array(extendedTarget[start..<start + windows.valuesPerWindow])
             let (x, y) = (Array(windows.noisy(index)), Array(windows.source(index)))
             // The noise that is in x_t, from which the training target follows.
-            let path = scheduler.coefficients(at: t)
+            let path = scheduler.path.coefficients(at: t)
             let deviation = Float(path.variance.squareRoot())
             let noise = x.indices.map {
                 (x[$0] - Float(path.target) * x0[$0] - Float(path.source) * y[$0]) / deviation
             }
-            return scheduler.trainingTarget(of: parameterization, at: t)(
+            return scheduler.path.trainingTarget(of: predictionType, at: t)(
                 noisy: x, target: x0, source: y, noise: noise)
         }
     }
@@ -42,7 +42,7 @@ struct OracleDenoiser: SliceDenoiser {
 struct MixingDenoiser: SliceDenoiser {
     var plane = SlicePlane.axial
     var radius: Int
-    var parameterization = Parameterization.gradient
+    var predictionType = PredictionType.gradient
     var delays = false
 
     func predict(_ windows: SliceWindows, at t: Int, conditioning: Void) async throws -> [Float] {
@@ -70,7 +70,7 @@ struct MixingDenoiser: SliceDenoiser {
 /// Runs any closure as a denoiser.
 struct ClosureDenoiser: SliceDenoiser {
     var radius = 1
-    var parameterization = Parameterization.sample
+    var predictionType = PredictionType.sample
     let body: @Sendable (SliceWindows, Int) async throws -> [Float]
 
     func predict(_ windows: SliceWindows, at t: Int, conditioning: Void) async throws -> [Float] {

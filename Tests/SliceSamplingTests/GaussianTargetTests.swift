@@ -10,29 +10,34 @@ struct GaussianTargetTests {
         let variance: Double
         let source: Double
         let sampler: SliceSampler<PosteriorMeanDenoiser>
-        var scheduler: any GaussianPathScheduler { sampler.scheduler }
+        let eta: Double
+        /// Whether the solver is the published one.
+        let isPublished: Bool
+        var scheduler: Scheduler { sampler.scheduler }
 
         init(_ generator: inout SeededGenerator, eta: ClosedRange<Double>, variance: ClosedRange<Double>) {
             mean = Double.random(in: -1...1, using: &generator)
             let sigma = Double.random(in: variance, using: &generator)
             self.variance = sigma
             source = Double.random(in: -1...1, using: &generator)
-            let scheduler = generator.scheduler(steps: 2...12, of: 200...1000)
+            let eta = Double.random(in: eta, using: &generator)
+            (self.eta, isPublished) = (eta, Bool.random(using: &generator))
+            let scheduler = generator.scheduler(
+                steps: 2...12, of: 200...1000, solver: isPublished ? .published(eta: eta) : .ddim(eta: eta))
             let denoiser = PosteriorMeanDenoiser(
                 mean: mean, variance: sigma, scheduler: scheduler, radius: generator.size(in: 0...2))
             sampler = SliceSampler(
                 scheduler: scheduler, denoiser: denoiser, plane: generator.plane(),
                 aggregation: Bool.random(using: &generator) ? generator.aggregation() : nil,
-                eta: Double.random(in: eta, using: &generator), noise: NoiseField(seed: generator.next()))
+                noise: NoiseField(seed: generator.next()))
         }
 
         /// What a voxel of value `x` is after the step from t to s: x * noisy + offset, and the noise added.
         func step(from t: Int, to s: Int) -> (noisy: Double, offset: Double, noise: Double) {
-            let (now, next) = (scheduler.coefficients(at: t), scheduler.coefficients(at: s))
+            let (now, next) = (scheduler.path.coefficients(at: t), scheduler.path.coefficients(at: s))
             let ratio = now.target / next.target
             let posterior = (now.variance - next.variance * ratio * ratio) * next.variance / now.variance
-            let eta = sampler.eta
-            let taken = scheduler.stepRule == .reference ? posterior : eta * eta * posterior
+            let taken = isPublished ? posterior : eta * eta * posterior
             let direction = (max(0, next.variance - taken) / now.variance).squareRoot()
             let estimate = estimate(at: t)
             let target = next.target - direction * now.target
@@ -45,14 +50,14 @@ struct GaussianTargetTests {
 
         /// E[x_0 | x_t, y] as x_t * noisy + offset.
         func estimate(at t: Int) -> (noisy: Double, offset: Double) {
-            let path = scheduler.coefficients(at: t)
+            let path = scheduler.path.coefficients(at: t)
             let gain = path.target * variance / (path.target * path.target * variance + path.variance)
             return (gain, mean - gain * (path.source * source + path.target * mean))
         }
 
         /// Mean and variance of x_t at every timestep visited.
         var moments: [(mean: Double, variance: Double)] {
-            var moments = [scheduler.start == .source ? (source, 0.0) : (0.0, 1.0)]
+            var moments = [scheduler.path.start == .source ? (source, 0.0) : (0.0, 1.0)]
             for (t, s) in zip(scheduler.timesteps, scheduler.timesteps.dropFirst()) {
                 let step = step(from: t, to: s)
                 let (mean, variance) = moments.last!
@@ -77,11 +82,11 @@ struct GaussianTargetTests {
             let source = setting.volume([3, 3, 3])
             // Noise that a diffusion starts from is given, and goes the way of its voxel.
             var x = source.voxels.map(Double.init)
-            if setting.scheduler.start == .noise {
+            if setting.scheduler.path.start == .noise {
                 let plane = setting.sampler.plane.permutation(for: source.grid)
                 let stack = (0..<3).flatMap {
                     setting.sampler.noise.slice(
-                        $0, rows: 3, columns: 3, timestep: setting.scheduler.trainingTimesteps)
+                        $0, rows: 3, columns: 3, timestep: setting.scheduler.path.trainingTimesteps)
                 }
                 x = Volume(grid: source.grid, voxels: stack).permuted(plane.inverse).voxels.map(Double.init)
             }
@@ -111,19 +116,19 @@ struct GaussianTargetTests {
     @Test func meanAndVarianceOfManySamplesAreTheirClosedForm() async {
         await checkLaw(cases: 150) { generator in
             let setting = Setting(&generator, eta: 0...1, variance: 0.05...1)
-            var states: [SamplingState] = []
+            var states: [SamplingState<SliceStack>] = []
             for try await state in try setting.sampler.states(from: setting.volume([16, 16, 16])) {
                 states.append(state)
             }
             let moments = setting.moments
             for (state, (mean, variance)) in zip(states.dropLast(), moments.dropFirst()) {
-                try #require(have(state.noisy.voxels, mean, variance))
+                try #require(have(state.noisy.volume.voxels, mean, variance))
             }
             let estimate = setting.estimate(at: setting.scheduler.timesteps.last!)
             let (mean, variance) = moments.last!
             try #require(
                 have(
-                    states.last!.estimate.voxels, estimate.noisy * mean + estimate.offset,
+                    states.last!.estimate.volume.voxels, estimate.noisy * mean + estimate.offset,
                     estimate.noisy * estimate.noisy * variance))
         }
     }
@@ -133,27 +138,27 @@ struct GaussianTargetTests {
         // to N(a_s x_0 + b_s y, s_s²). What the start misses of its marginal shrinks from step to step.
         await checkLaw(cases: 150) { generator in
             let setting = Setting(&generator, eta: 0...1, variance: 0...0)
-            let (scheduler, eta) = (setting.scheduler, setting.sampler.eta)
+            let (scheduler, eta) = (setting.scheduler, setting.eta)
             func marginal(_ t: Int) -> (mean: Double, variance: Double) {
-                let path = scheduler.coefficients(at: t)
+                let path = scheduler.path.coefficients(at: t)
                 return (path.target * setting.mean + path.source * setting.source, path.variance)
             }
             let first = marginal(scheduler.timesteps[0])
             let start =
-                scheduler.start == .source ? (mean: setting.source, variance: 0.0) : (mean: 0, variance: 1)
+                scheduler.path.start == .source ? (mean: setting.source, variance: 0.0) : (mean: 0, variance: 1)
             var (offset, missing) = (start.mean - first.mean, first.variance - start.variance)
             var step = 0
             for try await state in try setting.sampler.states(from: setting.volume([16, 16, 16]))
             where !state.isComplete {
                 let (t, s) = (scheduler.timesteps[step], scheduler.timesteps[step + 1])
-                let posterior = scheduler.posteriorVariance(of: s, from: t)
+                let posterior = scheduler.path.posteriorVariance(of: s, from: t)
                 let (now, next) = (marginal(t), marginal(s))
-                let kept = scheduler.stepRule == .reference ? 1 : eta * eta
+                let kept = setting.isPublished ? 1 : eta * eta
                 let shrink = (next.variance - kept * posterior) / now.variance
                 offset *= max(0, shrink).squareRoot()
                 missing *= shrink
-                if scheduler.stepRule == .reference { missing += (1 - eta * eta) * posterior }
-                try #require(have(state.noisy.voxels, next.mean + offset, max(0, next.variance - missing)))
+                if setting.isPublished { missing += (1 - eta * eta) * posterior }
+                try #require(have(state.noisy.volume.voxels, next.mean + offset, max(0, next.variance - missing)))
                 step += 1
             }
         }
@@ -164,12 +169,12 @@ struct GaussianTargetTests {
 private struct PosteriorMeanDenoiser: SliceDenoiser {
     let mean: Double
     let variance: Double
-    let scheduler: any GaussianPathScheduler
+    let scheduler: Scheduler
     let radius: Int
-    let parameterization = Parameterization.sample
+    let predictionType = PredictionType.sample
 
     func predict(_ windows: SliceWindows, at t: Int, conditioning: Void) async throws -> [Float] {
-        let path = scheduler.coefficients(at: t)
+        let path = scheduler.path.coefficients(at: t)
         let gain = path.target * variance / (path.target * path.target * variance + path.variance)
         return (0..<windows.count).flatMap { index in
             zip(windows.noisy(index), windows.source(index)).map { x, y in

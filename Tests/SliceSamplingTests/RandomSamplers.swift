@@ -22,7 +22,8 @@ extension SeededGenerator {
         let stepSize = Double.random(in: stepSize, using: &self)
         let from = Bool.random(using: &self) ? 0 : Int.random(in: 0...500, using: &self)
         return ScoreCorrector(
-            scaling: ScoreCorrector.Scaling.allCases.randomElement(using: &self)!, aggregation: aggregation()
+            scaling: ScoreCorrector.Scaling.allCases.randomElement(using: &self)!,
+            isBounded: Bool.random(using: &self)
         ) { timestep in .init(steps: timestep < from ? 0 : steps, stepSize: stepSize) }
     }
 
@@ -32,22 +33,21 @@ extension SeededGenerator {
         return NoiseField(seed: next(), correlation: correlations.randomElement(using: &self)!)
     }
 
-    /// A sampler of any mode, planes, order, eta and noise.
+    /// A sampler of any mode, planes and noise.
     mutating func sampler<Denoiser: SliceDenoiser>(
-        _ scheduler: any GaussianPathScheduler, denoiser: (SlicePlane, _ radius: Int) -> Denoiser
+        _ scheduler: Scheduler, denoiser: (SlicePlane, _ radius: Int) -> Denoiser
     ) -> SliceSampler<Denoiser> {
         let first = plane()
         var sampler = SliceSampler(
             scheduler: scheduler, denoiser: denoiser(first, size(in: 0...3)), plane: first,
-            order: StepOrder.allCases.randomElement(using: &self)!,
-            eta: Bool.random(using: &self) ? 0 : Double.random(in: 0...1, using: &self), noise: noise(),
-            batchSize: size(in: 1...20), batchesInFlight: size(in: 1...5))
+            noise: noise(), batchSize: size(in: 1...20), batchesInFlight: size(in: 1...5))
         guard Int.random(in: 0..<4, using: &self) > 0 else {
             sampler.aggregation = nil
             return sampler
         }
         sampler.aggregation = aggregation()
         if Bool.random(using: &self) { sampler.corrector = corrector() }
+        if Bool.random(using: &self) { sampler.scoreAggregation = aggregation() }
         for _ in 0..<max(0, Int.random(in: -2...2, using: &self)) {
             let plane = plane()
             sampler.alternatingPlanes.append(

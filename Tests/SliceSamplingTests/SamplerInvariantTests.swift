@@ -6,7 +6,7 @@ import Testing
 struct SamplerInvariantTests {
     static func sample(_ change: (inout SliceSampler<MixingDenoiser>) -> Void) async throws {
         var sampler = SliceSampler(
-            scheduler: BrownianBridge(steps: 3), denoiser: MixingDenoiser(radius: 1),
+            scheduler: Scheduler(BrownianBridge(), steps: 3), denoiser: MixingDenoiser(radius: 1),
             corrector: ScoreCorrector())
         change(&sampler)
         _ = try await sampler.sample(from: Volume(grid: VoxelGrid(shape: [4, 4, 3]), repeating: 0.5))

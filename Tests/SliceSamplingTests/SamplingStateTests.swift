@@ -11,24 +11,24 @@ struct SamplingStateTests {
                 MixingDenoiser(plane: $0, radius: $1)
             }
             let expected = try await sampler.sample(from: source)
-            var states: [SamplingState] = []
+            var states: [SamplingState<SliceStack>] = []
             for try await state in try sampler.states(from: source) { states.append(state) }
             try #require(states.map(\.stepsMade) == Array(1...sampler.scheduler.timesteps.count))
             try #require(states.compactMap(\.timestep) == Array(sampler.scheduler.timesteps.dropFirst()))
             let saved = states.randomElement(using: &generator)!
             let read = try withTemporaryFolder { folder in
                 try saved.write(to: folder.appending(path: "state"))
-                return try SamplingState(contentsOf: folder.appending(path: "state"))
+                return try SamplingState<SliceStack>(contentsOf: folder.appending(path: "state"))
             }
-            try #require(read.noisy.bits == saved.noisy.bits && read.noisy.grid == source.grid)
+            try #require(read.noisy == saved.noisy && read.noisy.volume.grid == source.grid)
             var last = read
             var steps = read.stepsMade
             for try await state in try sampler.states(from: source, resuming: read) {
                 steps += 1
-                try #require(state.stepsMade == steps && state.noisy.bits == states[steps - 1].noisy.bits)
+                try #require(state.stepsMade == steps && state.noisy.volume.bits == states[steps - 1].noisy.volume.bits)
                 last = state
             }
-            try #require(last.isComplete && last.estimate.bits == expected.bits)
+            try #require(last.isComplete && last.estimate.volume.bits == expected.bits)
         }
     }
 
@@ -47,10 +47,10 @@ struct SamplingStateTests {
     @Test func progressGoesOnWhereTheStateLeftIt() async throws {
         let source = Volume(grid: VoxelGrid(shape: [3, 4, 6]))
         var sampler = SliceSampler(
-            scheduler: BrownianBridge(steps: 5), denoiser: MixingDenoiser(radius: 1),
+            scheduler: Scheduler(BrownianBridge(), steps: 5), denoiser: MixingDenoiser(radius: 1),
             corrector: ScoreCorrector(steps: 2))
         sampler.alternatingPlanes = [PlaneDenoiser(plane: .sagittal, denoiser: MixingDenoiser(radius: 1))]
-        var states: [SamplingState] = []
+        var states: [SamplingState<SliceStack>] = []
         let whole = Recorder()
         for try await state in try sampler.states(from: source, progress: { whole.append($0) }) {
             states.append(state)
@@ -62,11 +62,12 @@ struct SamplingStateTests {
         #expect(rest.reports.last?.fractionCompleted == 1)
     }
 
-    private func someState() async throws -> (SamplingState, SliceSampler<MixingDenoiser>, Volume) {
+    private func someState() async throws -> (SamplingState<SliceStack>, SliceSampler<MixingDenoiser>, Volume) {
         var generator = SeededGenerator(seed: 3)
         let source = Volume.random(shape: [3, 4, 5], using: &generator)
         let sampler = SliceSampler(
-            scheduler: BrownianBridge(steps: 5), denoiser: MixingDenoiser(radius: 1), eta: 0.5)
+            scheduler: Scheduler(BrownianBridge(), steps: 5, solver: .published(eta: 0.5)),
+            denoiser: MixingDenoiser(radius: 1), corrector: ScoreCorrector())
         var iterator = try sampler.states(from: source).makeAsyncIterator()
         _ = try await iterator.next()
         return (try #require(await iterator.next()), sampler, source)
@@ -79,8 +80,8 @@ struct SamplingStateTests {
         let file = folder.appending(path: "state")
         try bytes.write(to: file)
         do {
-            let state = try SamplingState(contentsOf: file)
-            _ = (state.estimate, state.noisy, state.timestep, state.isComplete)
+            let state = try SamplingState<SliceStack>(contentsOf: file)
+            _ = (state.estimate.volume, state.noisy.volume, state.timestep, state.isComplete)
             _ = try sampler.states(from: source, resuming: state)
             return true
         } catch let error as SamplingStateError {
@@ -131,27 +132,23 @@ struct SamplingStateTests {
                 (#""shape":[3,4,5]"#, #""shape":[1048576,1048576,1048576]"#),
                 (#""shape":[3,4,5]"#, #""shape":[3,4]"#), (#""shape":[3,4,5]"#, #""shape":[-3,-4,5]"#),
                 (#""shape":[3,4,5]"#, #""shape":[3,4,9223372036854775807]"#),
+                (#""shape":[3,4,5]"#, #""shape":[4,3,5]"#),
                 (#""stepsMade":2"#, #""stepsMade":0"#), (#""stepsMade":2"#, #""stepsMade":-1"#),
-                (#""stepsMade":2"#, #""stepsMade":6"#), (#""radii":[1]"#, #""radii":[-1]"#),
-                (#""radii":[1]"#, #""radii":[1099511627776]"#), (#""radii":[1]"#, #""radii":[]"#),
-                (#""planes":["axial"]"#, #""planes":[]"#), (#""planes":["axial"]"#, #""planes":["none"]"#),
+                (#""stepsMade":2"#, #""stepsMade":6"#), (#""radius":1"#, #""radius":-1"#),
+                (#""radius":1"#, #""radius":1099511627776"#), (#""radius":1"#, #""radius":2"#),
+                (#""plane":"axial""#, #""plane":"none""#), (#""plane":"axial""#, #""plane":"coronal""#),
+                (#""windows_share_slices":true"#, #""windows_share_slices":false"#),
+                (#""estimates":1"#, #""estimates":0"#), (#""estimates":1"#, #""estimates":2"#),
+                (#""estimates":1"#, #""estimates":9223372036854775807"#), (#""version":2"#, #""version":1"#),
             ]
-            for independent in [false, true] {
-                for (truth, lie) in lies {
-                    #expect(json.contains(truth))
-                    var changed = json.replacingOccurrences(of: truth, with: lie)
-                    if independent {
-                        changed = changed.replacingOccurrences(of: #""aggregation":[[1,1,1]],"#, with: "")
-                        #expect(!changed.contains("aggregation"))
-                    }
-                    var bytes = Data("VXBSTATE".utf8)
-                    withUnsafeBytes(of: UInt64(changed.utf8.count).littleEndian) {
-                        bytes.append(contentsOf: $0)
-                    }
-                    bytes.append(Data(changed.utf8))
-                    bytes.append(original[(16 + length)...])
-                    #expect(try !read(bytes, in: folder, resuming: sampler, from: source), "\(lie)")
-                }
+            for (truth, lie) in lies {
+                #expect(json.contains(truth), "\(truth)")
+                let changed = json.replacingOccurrences(of: truth, with: lie)
+                var bytes = Data("VXBSTATE".utf8)
+                withUnsafeBytes(of: UInt64(changed.utf8.count).littleEndian) { bytes.append(contentsOf: $0) }
+                bytes.append(Data(changed.utf8))
+                bytes.append(original[(16 + length)...])
+                #expect(try !read(bytes, in: folder, resuming: sampler, from: source), "\(lie)")
             }
         }
     }
@@ -172,42 +169,61 @@ struct SamplingStateTests {
                     Issue.record("\(error)")
                     return
                 }
-                #expect(found.contains(field))
+                #expect(found.contains(field), "\(found), not \(field)")
             }
         }
         var otherVoxel = source
         otherVoxel[1, 2, 3] += 1
-        refuses("source's checksum", source: otherVoxel)
-        refuses("shape", source: Volume(grid: VoxelGrid(shape: [4, 3, 5]), voxels: source.voxels))
+        refuses("fingerprint of the source", source: otherVoxel)
+        refuses("shape of the source", source: Volume(grid: VoxelGrid(shape: [4, 3, 5]), voxels: source.voxels))
         let turned = Affine(rows: SIMD4(0, 0, 1, 0), SIMD4(0, 1, 0, 0), SIMD4(1, 0, 0, 0))
         refuses(
-            "affine",
+            "shape of the source",
             source: Volume(grid: VoxelGrid(shape: source.shape, affine: turned), voxels: source.voxels))
         let timesteps = sampler.scheduler.timesteps
-        refuses("list of timesteps") { $0.scheduler = BrownianBridge(steps: 6) }
+        let published = PublishedSolver(eta: 0.5)
+        refuses("list of timesteps") { $0.scheduler = Scheduler(BrownianBridge(), steps: 6, solver: published) }
         refuses("number of training timesteps") {
-            $0.scheduler = BrownianBridge(timesteps: timesteps, trainingTimesteps: 1001)
+            $0.scheduler = Scheduler(
+                BrownianBridge(trainingTimesteps: 1001), timesteps: timesteps, solver: published)
         }
-        for process in PathProcess.allCases where process != .brownianBridge {
-            refuses("coefficients") {
-                $0.scheduler = process.scheduler(timesteps: timesteps, stepRule: .reference)
+        refuses("start") { $0.scheduler = PathProcess.diffusion.scheduler(timesteps: timesteps) }
+        refuses("fingerprint of the path") {
+            $0.scheduler = PathProcess.symmetricBridge.scheduler(timesteps: timesteps, solver: published)
+        }
+        refuses("fingerprint of the path") {
+            $0.scheduler = Scheduler(BrownianBridge(varianceScale: 2), steps: 5, solver: published)
+        }
+        for solver in [PublishedSolver(eta: 1), DDIMSolver(eta: 0.5), TwoPointSolver()] as [any Solver] {
+            refuses("fingerprint of the solver's steps") {
+                $0.scheduler = Scheduler(BrownianBridge(), steps: 5, solver: solver)
             }
         }
-        refuses("coefficients") { $0.scheduler = BrownianBridge(steps: 5, varianceScale: 2) }
-        refuses("step rule") { $0.scheduler = BrownianBridge(steps: 5, stepRule: .marginalPreserving) }
-        refuses("planes") { $0.plane = .coronal }
-        refuses("planes") {
+        refuses("shape of the source") { $0.plane = .coronal }
+        refuses("list of planes") {
             $0.alternatingPlanes = [PlaneDenoiser(plane: .coronal, denoiser: MixingDenoiser(radius: 1))]
         }
-        refuses("radii") { $0.denoiser.radius = 2 }
-        refuses("parameterizations") { $0.denoiser.parameterization = .sample }
-        refuses("aggregation") { $0.aggregation = nil }
+        refuses("shape of the source") { $0.denoiser.radius = 2 }
+        refuses("list of prediction types") { $0.denoiser.predictionType = .sample }
+        refuses("list of corrections") { ($0.aggregation, $0.corrector) = (nil, nil) }
         refuses("aggregation") { $0.aggregation = .triangular }
-        refuses("background") { $0.background = 0 }
-        refuses("order") { $0.order = .second }
-        refuses("eta") { $0.eta = 1 }
+        refuses("aggregation of corrections") { $0.scoreAggregation = .middleSlice }
+        refuses("fingerprint of the source") { $0.background = 0 }
+        refuses("skipping of background") { $0.skipsBackground = true }
+        refuses("clipping of windows") { $0.clip = -1...1 }
         refuses("noise") { $0.noise.seed = 1 }
         refuses("noise") { $0.noise.correlation = .shared }
+        refuses("list of corrections") { $0.corrector = nil }
+        refuses("list of corrections") { $0.corrector = ScoreCorrector(steps: 2) }
+        for corrector in [
+            ScoreCorrector(stepSize: 0.4), ScoreCorrector(scaling: .paper), ScoreCorrector(isBounded: false),
+        ] {
+            refuses("fingerprint of the corrector's gains") { $0.corrector = corrector }
+        }
+        do {
+            _ = try sampler.states(from: source, resuming: state, settings: [RunSetting("model", "other")])
+            Issue.record("another model goes unnoticed")
+        } catch let error as SamplingStateError { #expect(error.errorDescription == error.description) }
         // How it is computed is no part of the run.
         var sameRun = sampler
         (sameRun.batchSize, sameRun.batchesInFlight) = (7, 3)
@@ -215,6 +231,6 @@ struct SamplingStateTests {
     }
 
     @Test func aFileThatIsNotThereIsTheSystemsError() {
-        #expect(throws: CocoaError.self) { try SamplingState(contentsOf: URL(filePath: "/no/such/state")) }
+        #expect(throws: CocoaError.self) { try SamplingState<SliceStack>(contentsOf: URL(filePath: "/no/such/state")) }
     }
 }

@@ -29,21 +29,21 @@ struct SliceSamplerLawTests {
             )
             let scheduler = generator.scheduler(steps: 1...8)
             // Where sampling starts at a_t = 0, noise says nothing of x_0.
-            let parameterization = Parameterization.allCases.filter {
-                $0 != .noise || scheduler.timesteps.allSatisfy { scheduler.coefficients(at: $0).target > 0 }
+            let predictionType = PredictionType.allCases.filter {
+                $0 != .noise || scheduler.timesteps.allSatisfy { scheduler.path.coefficients(at: $0).target > 0 }
             }.randomElement(using: &generator)!
             let sampler = generator.sampler(scheduler) {
                 OracleDenoiser(
-                    target: target, plane: $0, radius: $1, parameterization: parameterization,
+                    target: target, plane: $0, radius: $1, predictionType: predictionType,
                     scheduler: scheduler)
             }
             var (noisy, result) = (source, source)
             for try await state in try sampler.states(from: source) {
-                if state.isComplete { result = state.estimate } else { noisy = state.noisy }
+                if state.isComplete { result = state.estimate.volume } else { noisy = state.noisy.volume }
             }
             // The last estimate is made from x_t, and rounding comes in with its weight. A correction where the
             // score is small may have moved x_t far.
-            let weights = scheduler.estimate(from: parameterization, at: scheduler.timesteps.last!)
+            let weights = scheduler.path.estimate(from: predictionType, at: scheduler.timesteps.last!)
             let largest = noisy.voxels.reduce(6) { max($0, abs($1)) }
             let condition = abs(Float(weights.noisy)) * largest + abs(Float(weights.source)) + 1
             try #require(largestDifference(result.voxels, target.voxels) < 2e-6 * condition)
@@ -76,33 +76,21 @@ struct SliceSamplerLawTests {
             for index in sum.indices { sum[index] += Float(weight) * values[index] }
         }
         func weighted(_ weight: Double, _ values: [Float]) -> [Float] { values.map { Float(weight) * $0 } }
-        func ratio(_ t: Int) -> Double {
-            let path = scheduler.coefficients(at: t)
-            return path.target / path.variance.squareRoot()
-        }
-        var x = scheduler.start == .source ? y : noise(scheduler.trainingTimesteps)
+        var x = scheduler.path.start == .source ? y : noise(scheduler.path.trainingTimesteps)
         var estimates: [[Float]] = []
         for (step, t) in timesteps.enumerated() {
-            let weights = scheduler.estimate(from: .gradient, at: t)
+            let weights = scheduler.path.estimate(from: .gradient, at: t)
             let output = sampler.denoiser.predict(x, y, slice: x.count, at: t)
-            var estimate = weighted(weights.target, output)
-            add(weights.noisy, x, to: &estimate)
+            var estimate = weighted(weights.noisy, x)
+            add(weights.target, output, to: &estimate)
             add(weights.source, y, to: &estimate)
             estimates.append(estimate)
             guard step + 1 < timesteps.count else { break }
-            let s = timesteps[step + 1]
-            var lead = 0.0
-            if sampler.order == .second, step > 0 {
-                let (before, now, next) = (ratio(timesteps[step - 1]), ratio(t), ratio(s))
-                let change = 1 / (1 + before * before) - 1 / (1 + now * now)
-                let onTheWay = (atan(next) - atan(now)) / (next - now)
-                if before < now, now < next { lead = (1 / (1 + now * now) - onTheWay) / change }
-            }
-            let move = scheduler.reverseStep(from: t, to: s, eta: sampler.eta)
+            let move = scheduler.step(step)
             x = weighted(move.noisy, x)
-            add(move.target * (1 + lead), estimate, to: &x)
+            add(move.estimates[0], estimate, to: &x)
             add(move.source, y, to: &x)
-            if lead != 0 { add(-move.target * lead, estimates[step - 1], to: &x) }
+            if move.estimates.count > 1 { add(move.estimates[1], estimates[step - 1], to: &x) }
             if move.noise > 0 { add(move.noise, noise(t), to: &x) }
         }
         return estimates.last!
@@ -135,7 +123,7 @@ struct SliceSamplerLawTests {
                 return [Float](repeating: 0, count: windows.count * windows.valuesPerWindow)
             }
             let sampler = SliceSampler(
-                scheduler: RectifiedFlow(timesteps: [999]), denoiser: denoiser, plane: generator.plane(),
+                scheduler: Scheduler(RectifiedFlow(), timesteps: [999]), denoiser: denoiser, plane: generator.plane(),
                 aggregation: Bool.random(using: &generator) ? generator.aggregation() : nil, noise: noise)
             _ = try await sampler.sample(from: Volume(grid: VoxelGrid(shape: generator.shape())))
         }
@@ -151,9 +139,9 @@ struct SliceSamplerLawTests {
                 let values = windows.noisy(0).prefix(windows.rows * windows.columns).map(Double.init)
                 let mean = values.reduce(0, +) / Double(values.count)
                 let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)
-                let path = scheduler.coefficients(at: t)
+                let path = scheduler.path.coefficients(at: t)
                 // A bridge's own noise vanishes at both ends, and a deterministic run adds none.
-                let spread = scheduler.start == .noise ? path.variance : 0
+                let spread = scheduler.path.start == .noise ? path.variance : 0
                 // Sampling starts at noise alone, where the diffusion's a_t is 0.006.
                 let error = 6 * (spread / Double(values.count)).squareRoot() + 0.01
                 try #require(abs(mean + path.target + path.source) < error)

@@ -10,40 +10,41 @@ struct StepOrderTests {
         _ process: PathProcess, _ spacing: TimestepSpacing, steps: [Int]
     ) async throws -> [(first: Double, second: Double)] {
         let all = 20_001
-        func scheduler(_ timesteps: [Int]) -> any GaussianPathScheduler {
+        func scheduler(_ timesteps: [Int], _ solver: any Solver) -> Scheduler {
             // As much noise as in a thousand timesteps, in smaller portions.
             process == .diffusion
-                ? GaussianDiffusion(
-                    timesteps: timesteps, trainingTimesteps: all, schedule: .linear(from: 5e-6, through: 1e-3))
-                : process.scheduler(timesteps: timesteps, of: all)
+                ? Scheduler(
+                    GaussianDiffusion(trainingTimesteps: all, schedule: .linear(from: 5e-6, through: 1e-3)),
+                    timesteps: timesteps, solver: solver)
+                : process.scheduler(timesteps: timesteps, of: all, solver: solver)
         }
         let source = Volume(
             grid: VoxelGrid(shape: [5, 5, 1]), voxels: (0..<25).map { Float($0) / 12 - 1 })
-        func sample(_ timesteps: [Int], _ order: StepOrder) async throws -> [Float] {
-            let scheduler = scheduler(timesteps)
+        func sample(_ timesteps: [Int], _ solver: any Solver) async throws -> [Float] {
+            let scheduler = scheduler(timesteps, solver)
             return try await SliceSampler(
-                scheduler: scheduler, denoiser: MixtureDenoiser(scheduler: scheduler), order: order
+                scheduler: scheduler, denoiser: MixtureDenoiser(scheduler: scheduler)
             ).sample(from: source).voxels
         }
-        let dense = scheduler((0..<all).reversed())
+        let dense = scheduler((0..<all).reversed(), .ddim())
         let noise = NoiseField().slice(0, rows: 5, columns: 5, timestep: all)
         let reference = zip(source.voxels, noise).map { y, noise -> Float in
             let y = Double(y)
-            var x = dense.start == .source ? y : Double(noise)
+            var x = dense.path.start == .source ? y : Double(noise)
             for t in (1..<all).reversed() {
-                let step = dense.reverseStep(from: t, to: t - 1)
-                let estimate = MixtureDenoiser.posteriorMean(x, y, dense.coefficients(at: t))
-                x = step.noisy * x + step.target * estimate + step.source * y
+                let step = dense.solver.step(from: t, to: t - 1, after: [], on: dense.path)
+                let estimate = MixtureDenoiser.posteriorMean(x, y, dense.path.coefficients(at: t))
+                x = step.noisy * x + step.estimates[0] * estimate + step.source * y
             }
-            return Float(MixtureDenoiser.posteriorMean(x, y, dense.coefficients(at: 0)))
+            return Float(MixtureDenoiser.posteriorMean(x, y, dense.path.coefficients(at: 0)))
         }
         var errors: [(Double, Double)] = []
         for count in steps {
             let timesteps = spacing.timesteps(count, of: all)
             errors.append(
                 (
-                    relativeL2(try await sample(timesteps, .first), reference),
-                    relativeL2(try await sample(timesteps, .second), reference)
+                    relativeL2(try await sample(timesteps, .ddim()), reference),
+                    relativeL2(try await sample(timesteps, .twoPoint), reference)
                 ))
         }
         return errors
@@ -76,12 +77,12 @@ struct StepOrderTests {
 
 /// The exact posterior mean of a mixture of two normals.
 private struct MixtureDenoiser: SliceDenoiser {
-    let scheduler: any GaussianPathScheduler
+    let scheduler: Scheduler
     let radius = 0
-    let parameterization = Parameterization.sample
+    let predictionType = PredictionType.sample
 
     func predict(_ windows: SliceWindows, at t: Int, conditioning: Void) async throws -> [Float] {
-        let path = scheduler.coefficients(at: t)
+        let path = scheduler.path.coefficients(at: t)
         return (0..<windows.count).flatMap { index in
             zip(windows.noisy(index), windows.source(index)).map { x, y in
                 Float(Self.posteriorMean(Double(x), Double(y), path))

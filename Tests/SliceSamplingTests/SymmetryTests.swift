@@ -8,16 +8,16 @@ struct SymmetryTests {
         _ generator: inout SeededGenerator, starting start: SamplingStart?
     ) -> SliceSampler<SymmetricDenoiser> {
         let process = PathProcess.allCases.randomElement(using: &generator)!
-        let scheduler = Rescheduled(
-            base: process.scheduler(
-                timesteps: TimestepSpacing.uniform.timesteps(generator.size(in: 2...6), of: 1000),
-                stepRule: StepRule.allCases.randomElement(using: &generator)!),
-            start: start)
+        let scheduler = Scheduler(
+            Restarted(base: process.path(), start: start),
+            steps: generator.size(in: 2...6), spacing: .uniform,
+            // Noise has no symmetry: where sampling starts at the source, none is added.
+            solver: start == nil ? generator.solver() : [.published(), .ddim(), .twoPoint].randomElement(using: &generator)!)
         var sampler = generator.sampler(scheduler) { _, radius in SymmetricDenoiser(radius: radius) }
         (sampler.plane, sampler.alternatingPlanes) = (.axial, [])
         if sampler.corrector != nil {
             sampler.corrector = ScoreCorrector(
-                steps: 1, stepSize: Double.random(in: 0...0.05, using: &generator), scaling: .reference)
+                steps: 1, stepSize: Double.random(in: 0...0.05, using: &generator), isBounded: false)
         }
         return sampler
     }
@@ -26,8 +26,7 @@ struct SymmetryTests {
         await checkLaw(cases: 200) { generator in
             let source = Volume.random(shape: generator.shape(), using: &generator)
             // Noise has no symmetry, so there is none here: sampling starts at the source.
-            var sampler = sampler(&generator, starting: .source)
-            sampler.eta = 0
+            let sampler = sampler(&generator, starting: .source)
             let axis = Int.random(in: 0...1, using: &generator)
             let expected = try await sampler.sample(from: source).flipped(axis)
             let found = try await sampler.sample(from: source.flipped(axis))
@@ -85,7 +84,7 @@ struct SymmetryTests {
 /// Treats the slices, rows and columns on either side alike, and predicts background for background.
 private struct SymmetricDenoiser: SliceDenoiser {
     let radius: Int
-    let parameterization = Parameterization.sample
+    let predictionType = PredictionType.sample
 
     func predict(_ windows: SliceWindows, at t: Int, conditioning: Void) async throws -> [Float] {
         let (rows, columns) = (windows.rows, windows.columns)
@@ -108,18 +107,16 @@ private struct SymmetricDenoiser: SliceDenoiser {
     }
 }
 
-/// A process that may start elsewhere.
-private struct Rescheduled: GaussianPathScheduler {
-    let base: any GaussianPathScheduler
+/// A path that may start elsewhere.
+private struct Restarted: GaussianPath {
+    let base: any GaussianPath
     let start: SamplingStart
 
-    init(base: any GaussianPathScheduler, start: SamplingStart?) {
+    init(base: any GaussianPath, start: SamplingStart?) {
         (self.base, self.start) = (base, start ?? base.start)
     }
 
     var trainingTimesteps: Int { base.trainingTimesteps }
-    var timesteps: [Int] { base.timesteps }
-    var stepRule: StepRule { base.stepRule }
     func coefficients(at t: Int) -> PathCoefficients { base.coefficients(at: t) }
     func velocity(at t: Int) -> PathCombination { base.velocity(at: t) }
 }

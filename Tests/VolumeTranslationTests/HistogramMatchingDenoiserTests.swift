@@ -1,6 +1,6 @@
 import TestSupport
 import Testing
-import VolumeTranslation
+import VoxelBridge
 
 /// How the denoiser without a network levels slices.
 struct HistogramMatchingDenoiserTests {
@@ -22,7 +22,7 @@ struct HistogramMatchingDenoiserTests {
 
     private func sample(_ source: Volume, radius: Int, style: StyleKey) async throws -> Volume {
         let denoiser = HistogramMatchingDenoiser(radius: radius)
-        let sampler = SliceSampler(scheduler: BrownianBridge(timesteps: [0]), denoiser: denoiser)
+        let sampler = SliceSampler(scheduler: Scheduler(BrownianBridge(), timesteps: [0]), denoiser: denoiser)
         return try await sampler.sample(
             from: source, conditioning: denoiser.conditioning(for: source, style: style))
     }

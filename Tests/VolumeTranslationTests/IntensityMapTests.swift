@@ -1,6 +1,6 @@
 import TestSupport
 import Testing
-import VolumeTranslation
+import VoxelBridge
 
 /// The laws of histogram matching.
 struct IntensityMapTests {

@@ -1,6 +1,6 @@
 import TestSupport
 import Testing
-import VolumeTranslation
+import VoxelBridge
 
 /// The whole path on real volumes: a FLAIR that is stored from front to back with odd intensities, a CT, and a
 /// CT that was scanned obliquely.
@@ -13,7 +13,7 @@ struct RealVolumeTests {
         let translator = VolumeTranslator(
             preprocessing: .brain(spacing: 2),
             sampler: SliceSampler(
-                scheduler: BrownianBridge(timesteps: [0]), denoiser: HistogramMatchingDenoiser()))
+                scheduler: Scheduler(BrownianBridge(), timesteps: [0]), denoiser: HistogramMatchingDenoiser()))
         let result = try await translator.translate(source, style: style)
 
         #expect(result.shape == source.shape)

@@ -1,7 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
-import VolumeTranslation
+import VoxelBridge
 
 /// The whole path, on pictures of brains.
 struct VolumeTranslatorTests {
@@ -11,7 +11,7 @@ struct VolumeTranslatorTests {
         VolumeTranslator(
             preprocessing: .brain(spacing: spacing),
             sampler: SliceSampler(
-                scheduler: BrownianBridge(timesteps: steps),
+                scheduler: Scheduler(BrownianBridge(), timesteps: steps),
                 // The phantoms' slices are thick: anatomy changes much from one to the next.
                 denoiser: HistogramMatchingDenoiser(radius: 1), plane: plane))
     }

@@ -2,7 +2,7 @@ import Foundation
 import Tensors
 import TestSupport
 import Testing
-import VolumeTranslation
+import VoxelBridge
 
 /// A model says what it was trained for, and is translated with accordingly.
 struct CarriedSettingsTests {

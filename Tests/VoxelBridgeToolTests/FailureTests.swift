@@ -1,7 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
-import VolumeTranslation
+import VoxelBridge
 
 /// What goes wrong is told with its name and a remedy, and leaves nothing behind.
 struct FailureTests {

@@ -2,7 +2,7 @@ import Foundation
 import Tensors
 import TestSupport
 import Testing
-import VolumeTranslation
+import VoxelBridge
 
 /// The command with networks, against numbers that other software computed.
 @Suite(.enabled(if: Fixtures.hasReference, Fixtures.missingReference))

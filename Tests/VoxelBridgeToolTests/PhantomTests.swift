@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 import VolumePhantoms
-import VolumeTranslation
+import VoxelBridge
 
 /// What `phantom` writes.
 struct PhantomTests {

@@ -2,7 +2,7 @@ import Foundation
 import Tensors
 import TestSupport
 import Testing
-import VolumeTranslation
+import VoxelBridge
 
 /// What the commands beside `translate` and `predict` give.
 struct ResultTests {

@@ -1,6 +1,6 @@
 import Foundation
 import TestSupport
-import VolumeTranslation
+import VoxelBridge
 
 /// Pairs of volumes, their table, and settings with which a network is trained in a moment.
 enum TrainingPairs {

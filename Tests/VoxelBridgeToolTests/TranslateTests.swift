@@ -2,7 +2,7 @@ import Foundation
 import Tensors
 import TestSupport
 import Testing
-import VolumeTranslation
+import VoxelBridge
 
 /// `voxelbridge translate` with the model that needs no network.
 struct TranslateTests {

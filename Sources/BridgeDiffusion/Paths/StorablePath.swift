@@ -1,5 +1,5 @@
 import Foundation
-import VoxelSupport
+package import VoxelSupport
 
 /// A path that files of models and of training settings can hold.
 ///
@@ -93,6 +93,9 @@ public struct StoredPath: Codable, Equatable, Sendable {
         guard let path = try? path() else { return self }
         return (try? StoredPath(path)) ?? self
     }
+
+    /// Every field of the path as it is stored but `kind`.
+    package var explicitFields: [String: JSONValue] { explicit.fields }
 
     /// Whether both are the same path: a field that is missing equals its published value.
     public static func == (one: StoredPath, other: StoredPath) -> Bool {

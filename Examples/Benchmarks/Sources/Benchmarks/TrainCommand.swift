@@ -42,7 +42,7 @@ struct TrainCommand: AsyncParsableCommand {
         let network = TrainableUNet(
             configuration.network, options: ComputeOptions(threads: options.threads),
             recomputesActivations: saveMemory)
-        var trainer = Trainer(
+        var trainer = try Trainer(
             network, configuration: configuration,
             dataset: try RandomWindows(
                 count: batch, radius: configuration.network.radius, size: size,

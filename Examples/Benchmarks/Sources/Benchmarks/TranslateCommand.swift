@@ -27,8 +27,8 @@ struct TranslateCommand: AsyncParsableCommand {
         let style = try StyleKey(of: source)
         let network = try config.network(options: ComputeOptions(threads: options.threads))
         let sampler = SliceSampler(
-            scheduler: BrownianBridge(steps: steps), denoiser: UNetDenoiser(network),
-            corrector: ScoreCorrector(steps: 1, stepSize: 0.5), batchesInFlight: options.threads)
+            scheduler: Scheduler(BrownianBridge(), steps: steps), denoiser: UNetDenoiser(network),
+            corrector: ScoreCorrector(), batchesInFlight: options.threads)
         let seconds = try await shortest(of: options.repeats) {
             _ = try await sampler.sample(from: source, conditioning: style)
         }

@@ -5,7 +5,7 @@ import ArgumentParser
 struct CTToMRI: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "CTToMRI",
-        abstract: "Translate made-up CT into T1 with the demonstration network, and compare with the truth.",
-        subcommands: [Demonstration.self, Ablation.self],
+        abstract: "Translate synthetic CT into T1 with the demonstration network, and compare with the truth.",
+        subcommands: [Demonstration.self, Ablation.self, Corrections.self],
         defaultSubcommand: Demonstration.self)
 }

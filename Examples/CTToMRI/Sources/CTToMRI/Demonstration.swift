@@ -2,14 +2,14 @@ import ArgumentParser
 import Foundation
 import VolumeFigures
 import VolumePhantoms
-import VolumeTranslation
+import VoxelBridge
 
 /// Translates a CT that the network has never seen, twice: to the average style of the T1 images it was trained
 /// on, and to the style of the true one.
 struct Demonstration: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
-        abstract: "Make up the CT and T1 of one more subject, translate the CT, and compare with the T1.")
+        abstract: "Synthesise the CT and T1 of one more subject, translate the CT, and compare with the T1.")
 
     @Option(help: "The folder for the results.")
     var output = "build/demo"
@@ -21,7 +21,7 @@ struct Demonstration: AsyncParsableCommand {
     var anatomy = "/usr/share/mricron/templates/ch2bet.nii.gz"
 
     @Option(
-        help: "Which subject of the cohort: the network was trained on 1 to 48, and looked after on 49 to 51.")
+        help: "Which subject of the cohort: the network was trained on 1 to 48, and validated on 49 to 51.")
     var subject = 60
 
     func validate() throws {
@@ -40,17 +40,15 @@ struct Demonstration: AsyncParsableCommand {
             "The true style": try StyleKey(of: truth),
         ]
 
-        let sampler = SliceSampler(
-            scheduler: BrownianBridge(steps: 25), denoiser: UNetDenoiser(network),
-            corrector: ScoreCorrector(steps: 1, stepSize: 0.5))
+        let translator = try VolumeTranslator(network, steps: 25)
         let before = try Scores(of: RescaleIntensity().apply(to: source).volume, against: truth)
         var results: [(name: String, volume: Volume, scores: Scores)] = []
         for (name, style) in styles {
-            let result = try await translate(source, style: style, sampler: sampler, name: name)
+            let result = try await translator.translate(source, style: style, name: name)
             results.append((name, result, try Scores(of: result, against: truth)))
         }
         let table = Scores.table(
-            [("The CT itself", before.values)] + results.map { ($0.name, $0.scores.values) })
+            [(["The CT itself"], before)] + results.map { ([$0.name], $0.scores) })
         print("\n\(table)\n")
 
         let files = [("ct", source), ("average", results[0].volume), ("own", results[1].volume), ("t1", truth)]
@@ -60,7 +58,7 @@ struct Demonstration: AsyncParsableCommand {
             Montage.Row($0.volume, label: "T1, \($0.name.lowercased())", window: 0...1)
         }
         try montage(source, translations, truth).write(to: folder.appending(path: "montage.png"))
-        guard results[0].scores.psnr > before.psnr + 6 else { throw NotTranslated() }
+        guard results[0].scores[.psnr] > before[.psnr] + 6 else { throw NotTranslated() }
         print(whatToDoNext)
     }
 

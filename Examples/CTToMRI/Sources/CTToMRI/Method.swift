@@ -1,30 +1,55 @@
-import VolumeTranslation
+import VoxelBridge
 
-/// One way to translate: each adds one thing to the one before.
-enum Method: String, CaseIterable {
-    /// The Brownian bridge alone: no key, each window by itself.
-    case bridge = "Bridge alone"
-    /// Style key conditioning, with the average key of the training targets.
-    case styleKey = "+ SKC"
-    /// Overlapping windows are averaged at each step.
-    case coPrediction = "+ SKC + co-prediction"
-    /// Inter-slice trajectory alignment: the score corrects each step.
-    case alignment = "+ SKC + ISTA"
-    /// The key of the very target, which nobody has who has not the target.
-    case exactKey = "+ SKC + ISTA, exact key"
+/// One way to translate with a network.
+struct Method {
+    /// What the network is conditioned on.
+    enum Key {
+        /// Nothing: it is the network that takes no key.
+        case none
+        /// The average key of the training targets.
+        case average
+        /// The key of the very target, which is not known in practice.
+        case exact
+    }
 
-    /// Whether the network is the one that takes a key.
-    var takesKey: Bool { self != .bridge }
+    let name: String
+    var key = Key.average
+    /// How overlapping windows become one; `nil` for each by itself.
+    var aggregation: (any SliceAggregation)? = .mean
+    var corrector: (any Corrector)?
+    /// Whether estimates are clamped to the range of intensities.
+    var clips = true
 
-    /// A sampler that evaluates the network so often on each window: once a step, and once a correction.
-    func sampler(_ network: UNet, evaluations: Int, stepSize: Double, eta: Double) -> SliceSampler<UNetDenoiser>
-    {
-        let corrects = self == .alignment || self == .exactKey
-        return SliceSampler(
-            scheduler: BrownianBridge(steps: corrects ? (evaluations + 1) / 2 : evaluations),
-            denoiser: UNetDenoiser(network),
-            aggregation: self == .bridge || self == .styleKey ? nil : .mean,
-            corrector: corrects ? ScoreCorrector(steps: 1, stepSize: stepSize) : nil,
-            eta: eta)
+    /// What the ablation compares: each adds one thing to the one before. ISTA is also measured as in the paper, whose
+    /// step is larger, without a bound, and whose estimates are not clamped.
+    static func ablation(stepSize: Double) -> [Method] {
+        [
+            Method(name: "Bridge alone", key: .none, aggregation: nil),
+            Method(name: "+ SKC", aggregation: nil),
+            Method(name: "+ SKC + co-prediction"),
+            Method(name: "+ SKC + ISTA", corrector: ScoreCorrector(stepSize: stepSize)),
+            Method(
+                name: "+ SKC + ISTA, as in the paper",
+                corrector: ScoreCorrector(stepSize: stepSize, scaling: .paper, isBounded: false), clips: false),
+            Method(
+                name: "+ SKC + ISTA, exact key", key: .exact, corrector: ScoreCorrector(stepSize: stepSize)),
+        ]
+    }
+
+    /// S, where each window is evaluated so often: once a step, and once a correction after each but the last.
+    func steps(evaluations: Int) -> Int { corrector == nil ? evaluations : (evaluations + 1) / 2 }
+
+    /// A translator by what a network's file says.
+    func translator(
+        _ network: UNet, evaluations: Int, eta: Double = 0
+    ) throws -> VolumeTranslator<UNetDenoiser> {
+        var translator = try VolumeTranslator(
+            network, steps: steps(evaluations: evaluations), corrector: corrector)
+        translator.sampler.aggregation = aggregation
+        translator.clipsEstimates = clips
+        let scheduler = translator.sampler.scheduler
+        translator.sampler.scheduler = Scheduler(
+            scheduler.path, timesteps: scheduler.timesteps, solver: .published(eta: eta))
+        return translator
     }
 }

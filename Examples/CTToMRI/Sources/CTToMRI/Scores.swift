@@ -1,57 +1,80 @@
 import Foundation
-import VolumeTranslation
+import VoxelBridge
 
 /// How near a translation comes to the truth.
 struct Scores {
-    /// Over the whole volume, background and all, as papers report them.
-    let nrmse, psnr, ssim: Double
-    /// PSNR inside the brain.
-    let brainPSNR: Double
-    /// The mean difference between neighbouring axial slices inside the brain, and what it is in the truth.
-    let sliceDifference, trueSliceDifference: Double
+    /// What is measured.
+    enum Column: String, CaseIterable {
+        /// Over the whole volume, background and all, as papers report them.
+        case nrmse = "NRMSE"
+        case psnr = "PSNR"
+        case ssim = "SSIM"
+        /// PSNR inside the brain.
+        case brainPSNR = "PSNR, brain"
+        /// The mean difference between neighbouring axial slices inside the brain, and what it is in the truth.
+        case slices
+        case trueSlices = "slices, truth"
+    }
+
+    private let values: [Column: Double]
+
+    /// Scores by their columns, all of them.
+    init(_ values: [Column: Double]) { self.values = values }
 
     /// Compares volumes in [0, 1]; where the truth is 0 is background.
     init(of prediction: Volume, against truth: Volume) throws {
         let mask = ForegroundMask(of: truth).clearingBackground(of: truth.map { _ in 1 })
-        func score(_ metric: some VolumeMetric, of volume: Volume? = nil, in mask: Volume? = nil) throws
-            -> Double
-        {
-            try metric(volume ?? prediction, against: truth, mask: mask)
-        }
-        nrmse = try score(NRMSE())
-        psnr = try score(PSNR(dataRange: .fixed(1)))
-        ssim = try score(SSIM(dataRange: .fixed(1)))
-        brainPSNR = try score(PSNR(dataRange: .fixed(1)), in: mask)
+        let psnr = PSNR(dataRange: .fixed(1))
         let difference = SliceConsistency(.difference, plane: .axial)
-        sliceDifference = try score(difference, in: mask)
-        trueSliceDifference = try score(difference, of: truth, in: mask)
+        self.init([
+            .nrmse: try NRMSE()(prediction, against: truth, mask: nil),
+            .psnr: try psnr(prediction, against: truth, mask: nil),
+            .ssim: try SSIM(dataRange: .fixed(1))(prediction, against: truth, mask: nil),
+            .brainPSNR: try psnr(prediction, against: truth, mask: mask),
+            .slices: try difference(prediction, against: truth, mask: mask),
+            .trueSlices: try difference(truth, against: truth, mask: mask),
+        ])
     }
 
-    /// Names of the columns of a table.
-    static let columns = ["NRMSE", "PSNR", "SSIM", "PSNR, brain", "slices", "slices, truth"]
-
-    /// The columns' values.
-    var values: [Double] { [nrmse, psnr, ssim, brainPSNR, sliceDifference, trueSliceDifference] }
-
-    /// A table in Markdown, which reads as well in a terminal.
-    static func table(_ rows: [(name: String, values: [Double])]) -> String {
-        let width = rows.map(\.name.count).max() ?? 0
-        func line(_ name: String, _ cells: [String]) -> String {
-            let padded = zip(cells, columns).map { cell, column in
-                String(repeating: " ", count: max(0, column.count - cell.count)) + cell
-            }
-            return "| " + name.padding(toLength: width, withPad: " ", startingAt: 0) + " | "
-                + padded.joined(separator: " | ") + " |"
+    /// The mean of each score over some translations, at least one.
+    init(meanOf all: [Scores]) {
+        let means = Column.allCases.map { column in
+            (column, all.reduce(0) { $0 + $1[column] } / Double(all.count))
         }
-        let header = [line("", columns), line("---", columns.map { _ in "---:" })]
-        return
-            (header
-            + rows.map { row in
-                line(
-                    row.name,
-                    zip(row.values, columns).map { value, column in
-                        String(format: column.hasPrefix("PSNR") ? "%.2f" : "%.4f", value)
-                    })
-            }).joined(separator: "\n")
+        self.init(Dictionary(uniqueKeysWithValues: means))
+    }
+
+    subscript(column: Column) -> Double { values[column]! }
+}
+
+extension Scores {
+    /// A table in Markdown, which reads as well in a terminal.
+    ///
+    /// - Parameters:
+    ///   - rows: each with what it is about.
+    ///   - names: of the columns that say so.
+    ///   - columns: the scores shown.
+    static func table(
+        _ rows: [(labels: [String], scores: Scores)], labelled names: [String] = [""],
+        columns: [Column] = Column.allCases
+    ) -> String {
+        let header = names + columns.map(\.rawValue)
+        let cells = rows.map { row in
+            row.labels
+                + columns.map { column in
+                    String(
+                        format: column == .psnr || column == .brainPSNR ? "%.2f" : "%.4f", row.scores[column])
+                }
+        }
+        let rule = header.indices.map { $0 < names.count ? "---" : "---:" }
+        let lines = [header, rule] + cells
+        let widths = header.indices.map { column in lines.map { $0[column].count }.max()! }
+        return lines.map { line in
+            let padded = zip(line, widths).enumerated().map { column, cell in
+                let padding = String(repeating: " ", count: cell.1 - cell.0.count)
+                return column < names.count ? cell.0 + padding : padding + cell.0
+            }
+            return "| " + padded.joined(separator: " | ") + " |"
+        }.joined(separator: "\n")
     }
 }

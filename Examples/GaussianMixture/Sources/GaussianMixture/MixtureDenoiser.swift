@@ -18,7 +18,7 @@ struct Mixture {
 
     /// E[x_0 | x_t, y] where x_t = a_t x_0 + b_t y + s_t eps: the mean of each component's posterior, weighted by how
     /// likely x_t is under it.
-    func posteriorMean(noisy x: Double, source y: Double, path: PathCoefficients) -> Double {
+    func posteriorMean(noisy x: Double, source y: Double, at path: PathCoefficients) -> Double {
         let terms = components.map { component -> (logDensity: Double, mean: Double) in
             let variance = component.deviation * component.deviation
             let spread = path.target * path.target * variance + path.variance
@@ -35,18 +35,18 @@ struct Mixture {
     }
 }
 
-/// The best denoiser that there is for a mixture: it knows the distribution, and the path of any process.
+/// The best denoiser that there is for a mixture: it knows the distribution, and the path.
 struct MixtureDenoiser: SliceDenoiser {
     let mixture: Mixture
-    let scheduler: any GaussianPathScheduler
+    let path: any GaussianPath
     let radius = 0
-    let parameterization = Parameterization.sample
+    let predictionType = PredictionType.sample
 
     func predict(_ windows: SliceWindows, at timestep: Int, conditioning: Void) async throws -> [Float] {
-        let path = scheduler.coefficients(at: timestep)
+        let coefficients = path.coefficients(at: timestep)
         return (0..<windows.count).flatMap { index in
             zip(windows.noisy(index), windows.source(index)).map { x, y in
-                Float(mixture.posteriorMean(noisy: Double(x), source: Double(y), path: path))
+                Float(mixture.posteriorMean(noisy: Double(x), source: Double(y), at: coefficients))
             }
         }
     }

@@ -1,4 +1,5 @@
-// Samples a mixture of two normal distributions with every process, in every way, and checks what comes out.
+// Samples a mixture of two normal distributions on every path, with every solver that keeps its marginals, and checks
+// what comes out.
 //
 // A denoiser that predicts the exact posterior mean takes the place of a network, so that any error left is that
 // of the sampling: a deterministic run is compared with one through all timesteps, a stochastic run by the mean and
@@ -13,28 +14,26 @@ let mixture = Mixture(components: [
 let grid = VoxelGrid(shape: [16, 16, 16])
 let source = Volume(grid: grid, voxels: NoiseField(seed: 7).slice(0, rows: 256, columns: 16, timestep: 0))
 
-/// A process, at timesteps that suit it, few or all.
+/// A process, and the timesteps that suit it.
 struct Process {
     let name: String
-    let scheduler: (_ steps: Int) -> any GaussianPathScheduler
+    let path: any GaussianPath
+    var spacing: TimestepSpacing?
 }
 
-// A bridge gains the most of its target close to the end, so that its steps grow shorter towards it.
 let processes = [
-    Process(name: "Brownian bridge") {
-        BrownianBridge(steps: $0, spacing: .karras(rho: 3), stepRule: .marginalPreserving)
-    },
-    Process(name: "symmetric bridge") { SymmetricBridge(steps: $0, betaMax: 1) },
-    Process(name: "diffusion") { GaussianDiffusion(steps: $0) },
-    Process(name: "rectified flow") { RectifiedFlow(steps: $0) },
+    // This bridge gains the most of its target close to the end, so its steps grow shorter towards it.
+    Process(name: "Brownian bridge", path: BrownianBridge(), spacing: .karras()),
+    Process(name: "symmetric bridge", path: SymmetricBridge(betaMax: 1)),
+    Process(name: "diffusion", path: GaussianDiffusion()),
+    Process(name: "rectified flow", path: RectifiedFlow()),
 ]
 
-func sample(_ scheduler: any GaussianPathScheduler, order: StepOrder = .first, eta: Double = 0) async throws
-    -> [Float]
-{
+func sample(_ process: Process, steps: Int, solver: any Solver) async throws -> [Float] {
     try await SliceSampler(
-        scheduler: scheduler, denoiser: MixtureDenoiser(mixture: mixture, scheduler: scheduler), order: order,
-        eta: eta, noise: NoiseField(seed: 1), batchSize: 10
+        scheduler: Scheduler(process.path, steps: steps, spacing: process.spacing, solver: solver),
+        denoiser: MixtureDenoiser(mixture: mixture, path: process.path), noise: NoiseField(seed: 1),
+        batchSize: 10
     ).sample(from: source).voxels
 }
 
@@ -72,9 +71,9 @@ print(
 print(column("process", 18) + column("steps", 22) + column("evaluations", 13) + "error")
 for process in processes {
     let few = 40
-    let reference = try await sample(process.scheduler(1000), order: .second)
-    let first = distance(try await sample(process.scheduler(few)), reference)
-    let second = distance(try await sample(process.scheduler(few), order: .second), reference)
+    let reference = try await sample(process, steps: 1000, solver: .twoPoint)
+    let first = distance(try await sample(process, steps: few, solver: .ddim()), reference)
+    let second = distance(try await sample(process, steps: few, solver: .twoPoint), reference)
     report(
         process, "deterministic, first", steps: few, String(format: "%.4f of the whole run", first),
         holds: first < 0.1)
@@ -83,7 +82,7 @@ for process in processes {
         holds: second < first)
 
     let many = 200
-    let samples = moments(try await sample(process.scheduler(many), eta: 1))
+    let samples = moments(try await sample(process, steps: many, solver: .ancestral))
     let (mean, deviation) = (samples.mean - mixture.mean, samples.deviation - mixture.deviation)
     report(
         process, "ancestral (eta = 1)", steps: many,

@@ -1,5 +1,5 @@
 import Foundation
-import VolumeTranslation
+import VoxelBridge
 
 /// How near volumes are to a reference, as a table.
 struct Comparison {
@@ -56,8 +56,8 @@ struct Comparison {
 
             NRMSE, PSNR (dB) and SSIM against the reference, inside the brain; "all" is the whole volume, most of
             it background. "slices" is the mean difference between neighbouring axial slices inside the brain: at
-            best the reference's own. ISTA can add nothing to co-prediction here: it corrects the noisy slices,
-            and this denoiser looks at the source's alone.
+            best the reference's own. There is no row for ISTA: it corrects noisy slices, and this denoiser looks
+            at the source alone.
 
             """
     }

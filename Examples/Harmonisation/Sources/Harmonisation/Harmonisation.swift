@@ -1,6 +1,6 @@
 import Foundation
 import VolumeFigures
-import VolumeTranslation
+import VoxelBridge
 
 /// Spoils a real brain as a method that works slice by slice would, translates it back to the style of the
 /// original, and measures how near it comes.
@@ -29,14 +29,12 @@ struct Harmonisation {
         let source = SliceWiseMethod()(reference)
         let style = try StyleKey(of: reference)
 
-        // Each adds one thing to the one before.
-        let bridge = BrownianBridge(steps: 50)
+        // One step: this denoiser estimates the same from any noisy slices, at any timestep.
+        let scheduler = Scheduler(BrownianBridge(), timesteps: [0])
         let denoiser = HistogramMatchingDenoiser()
         let samplers: KeyValuePairs = [
-            "Independent windows": SliceSampler(scheduler: bridge, denoiser: denoiser, aggregation: nil),
-            "Co-prediction": SliceSampler(scheduler: bridge, denoiser: denoiser),
-            "ISTA": SliceSampler(
-                scheduler: bridge, denoiser: denoiser, corrector: ScoreCorrector(steps: 1, stepSize: 0.5)),
+            "Independent windows": SliceSampler(scheduler: scheduler, denoiser: denoiser, aggregation: nil),
+            "Co-prediction": SliceSampler(scheduler: scheduler, denoiser: denoiser),
         ]
         var comparison = Comparison(with: reference)
         let before = try comparison.add(source, name: "Source")
@@ -68,9 +66,7 @@ struct Harmonisation {
         let isTerminal = isatty(STDERR_FILENO) == 1
         let result = try await translator.translate(source, style: style) { progress in
             guard isTerminal else { return }
-            log(
-                "\r\(name): \(Int(progress.fractionCompleted * 100)) %, step \(progress.step) of \(progress.steps)"
-            )
+            log("\r\(name): \(Int(progress.fractionCompleted * 100)) %")
         }
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         log((isTerminal ? "\r\u{1B}[K" : "") + "\(name): \(String(format: "%.1f s", seconds))\n")

@@ -1,5 +1,5 @@
 import Foundation
-import VolumeTranslation
+import VoxelBridge
 
 /// What a method that treats each axial slice by itself does to a brain: the contrast of another scanner, and a
 /// level of its own for every slice.

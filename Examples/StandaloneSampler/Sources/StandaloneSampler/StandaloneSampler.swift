@@ -10,13 +10,11 @@ struct StandaloneSampler {
         let denoiser = WindowMeanDenoiser(signal: 0.09, noise: 0.04)
         let (clean, noisy) = volumes(signal: denoiser.signal, noise: denoiser.noise)
 
+        let scheduler = Scheduler(BrownianBridge(), steps: 20)
         // Every window on its own: the mean of three slices.
-        let independent = SliceSampler(
-            scheduler: BrownianBridge(steps: 20), denoiser: denoiser, aggregation: nil)
+        let independent = SliceSampler(scheduler: scheduler, denoiser: denoiser, aggregation: nil)
         // Each slice the mean over the three windows that hold it: five slices with weights 1, 2, 3, 2, 1.
-        let aligned = SliceSampler(
-            scheduler: BrownianBridge(steps: 20), denoiser: denoiser,
-            corrector: ScoreCorrector(steps: 1, stepSize: 0.5))
+        let aligned = SliceSampler(scheduler: scheduler, denoiser: denoiser, corrector: ScoreCorrector())
 
         let checks = [
             Check("source", noisy, weights: [1], shrinkage: 1, denoiser),

@@ -12,7 +12,7 @@ struct WindowMeanDenoiser: SliceDenoiser {
     let radius = 1
 
     /// As the published networks do, it predicts x_t - x_0.
-    let parameterization = Parameterization.gradient
+    let predictionType = PredictionType.gradient
 
     /// How much of a window's mean the estimate keeps.
     var shrinkage: Float { signal / (signal + noise / Float(2 * radius + 1)) }

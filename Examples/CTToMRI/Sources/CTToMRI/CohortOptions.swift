@@ -1,0 +1,42 @@
+import ArgumentParser
+import BridgeTraining
+import Foundation
+import VoxelBridge
+
+/// Which subjects are translated.
+struct CohortOptions: ParsableArguments {
+    @Argument(help: "The table of subjects (.csv), as 'voxelbridge phantom' writes it.")
+    var manifest: String
+
+    @Option(help: "Which subjects.")
+    var split = Manifest.Split.test
+
+    @Option(help: "At most so many subjects.")
+    var subjects = 100
+
+    func validate() throws {
+        guard subjects > 0 else { throw ValidationError("--subjects must be at least 1, and is \(subjects)") }
+    }
+
+    /// The subjects, in the order of the table.
+    func chosen() throws -> [Manifest.Subject] {
+        let chosen = try Manifest(contentsOf: URL(filePath: manifest)).subjects
+            .filter { $0.split == split }.prefix(subjects)
+        guard !chosen.isEmpty else {
+            throw ValidationError("\(manifest): there is no subject of the split \(split.rawValue)")
+        }
+        return Array(chosen)
+    }
+}
+
+extension Manifest.Split: @retroactive ExpressibleByArgument {}
+
+extension Manifest.Subject {
+    /// The CT and the T1 image, the latter in [0, 1].
+    func volumes() throws -> (source: Volume, truth: Volume) {
+        (
+            try Volume(contentsOf: source),
+            try RescaleIntensity().apply(to: Volume(contentsOf: target)).volume
+        )
+    }
+}

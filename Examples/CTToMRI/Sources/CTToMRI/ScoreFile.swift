@@ -1,0 +1,51 @@
+import Foundation
+
+/// Scores in a file (.csv), a line each, to which an interrupted run adds what is missing.
+struct ScoreFile {
+    private let url: URL
+    /// The scores by their labels.
+    private var scores: [[String]: Scores] = [:]
+
+    /// Opens a file, or begins it.
+    ///
+    /// - Parameters:
+    ///   - url: the file.
+    ///   - names: of the columns that say what a line is about.
+    init(_ url: URL, labelled names: [String]) throws {
+        self.url = url
+        let header = (names + Scores.Column.allCases.map { "\"\($0.rawValue)\"" }).joined(separator: ",") + "\n"
+        let text =
+            FileManager.default.fileExists(atPath: url.path)
+            ? try String(contentsOf: url, encoding: .utf8) : header
+        guard text.hasPrefix(header) else { throw OtherTable(file: url.path) }
+        // A last line without an end was cut short when a run was killed: it is measured again.
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropFirst().dropLast()
+        for line in lines {
+            let cells = line.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+            let values = cells.dropFirst(names.count).compactMap(Double.init)
+            guard values.count == Scores.Column.allCases.count else { throw OtherTable(file: url.path) }
+            scores[Array(cells.prefix(names.count))] = Scores(
+                Dictionary(uniqueKeysWithValues: zip(Scores.Column.allCases, values)))
+        }
+        try Data((header + lines.map { $0 + "\n" }.joined()).utf8).write(to: url, options: .atomic)
+    }
+
+    /// The scores with these labels, where they have been measured.
+    subscript(labels: [String]) -> Scores? { scores[labels] }
+
+    /// Adds a line.
+    mutating func add(_ new: Scores, labelled labels: [String]) throws {
+        let line = (labels + Scores.Column.allCases.map { "\(new[$0])" }).joined(separator: ",") + "\n"
+        let handle = try FileHandle(forWritingTo: url)
+        defer { try? handle.close() }
+        try handle.seekToEnd()
+        try handle.write(contentsOf: Data(line.utf8))
+        scores[labels] = new
+    }
+}
+
+/// A file holds other columns than it should.
+struct OtherTable: Error, CustomStringConvertible {
+    let file: String
+    var description: String { "\(file) is a table of something else: remove it, or choose another folder" }
+}

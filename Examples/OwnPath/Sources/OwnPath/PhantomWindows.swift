@@ -1,0 +1,57 @@
+import BridgeTraining
+import VolumePhantoms
+import VoxelBridge
+
+/// The slices of some synthetic subjects, each with its neighbours, in memory.
+struct PhantomWindows: TrainingDataset {
+    let radius: Int
+    let rows: Int
+    let columns: Int
+    let checksum: String
+
+    /// The average style of the subjects' targets.
+    let style: StyleKey
+
+    private var examples: [TrainingExample] = []
+
+    /// All slices that show anything of the brain.
+    ///
+    /// - Parameters:
+    ///   - cohort: slices must have rows and columns that the network takes.
+    ///   - subjects: their numbers in the cohort.
+    ///   - network: whose windows and keys these are.
+    init(_ cohort: PhantomCohort, subjects: Range<Int>, network: UNetConfiguration) throws {
+        (rows, columns, radius) = (cohort.grid.shape.y, cohort.grid.shape.x, network.radius)
+        checksum = "subjects \(subjects) of cohort \(cohort.seed), \(cohort.grid.shape)"
+        var styles: [StyleKey] = []
+        for subject in subjects.map(cohort.subject) {
+            let style = try StyleKey(of: subject.target, bins: network.contextWidth!)
+            let source = try subject.source.stack(radius: radius)
+            let target = try subject.target.stack(radius: radius)
+            let length = rows * columns
+            for slice in 0..<source.shape.windows {
+                let window = slice * length..<(slice + 2 * radius + 1) * length
+                guard target.values[window].contains(where: { $0 > -1 }) else { continue }
+                examples.append(
+                    TrainingExample(
+                        source: Array(source.values[window]), target: Array(target.values[window]), style: style
+                    ))
+            }
+            styles.append(style)
+        }
+        style = try StyleKey(averaging: styles)
+    }
+
+    var count: Int { examples.count }
+
+    func example(at index: Int) -> TrainingExample { examples[index] }
+}
+
+extension Volume {
+    /// The slices, in [-1, 1], with slices of background beyond both ends.
+    fileprivate func stack(radius: Int) throws -> SliceStack {
+        SliceStack(
+            try RescaleIntensity().apply(to: self).volume.scaledToNetworkRange(), plane: .axial, radius: radius,
+            background: -1)
+    }
+}
