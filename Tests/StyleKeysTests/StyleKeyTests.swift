@@ -154,7 +154,7 @@ private func randomKey(bins: Int, using generator: inout SeededGenerator) throws
             #"{"histogram": [1, 2], "cumulative": [1, 3]}"#,
             "difference: found no such field; expected an array"
         ),
-        (#"{"histogram": [1, 2], "cumulative": [1], "difference": [1, 2]}"#, #""cumulative" 1 and"#),
+        (#"{"histogram": [1, 2], "cumulative": [1], "difference": [1, 2]}"#, #"1 in "cumulative" and"#),
         (#"{"histogram": [1], "cumulative": [1], "difference": [1]}"#, "at least 2 bins"),
         (
             #"{"histogram": [1, "a"], "cumulative": [1, 3], "difference": [1, 2]}"#,
@@ -170,7 +170,7 @@ private func randomKey(bins: Int, using generator: inout SeededGenerator) throws
         ),
         (
             #"{"histogram": [1, 1e60], "cumulative": [1, 3], "difference": [1, 2]}"#,
-            "histogram[1] of a style key is inf"
+            "found inf in histogram[1] of a style key"
         ),
         ("[1, 2]", "found an array; expected an object"),
         ("{", "not valid JSON"),
@@ -201,5 +201,28 @@ private func randomKey(bins: Int, using generator: inout SeededGenerator) throws
         #expect(throws: StyleKeyError.self) {
             try StyleKey(histogram: [1, 2], cumulative: [1, .nan], difference: [0, 0])
         }
+    }
+    @Test func pathsAreTakenAsText() throws {
+        let key = try StyleKey(of: row([0, 1]))
+        try withTemporaryFolder { folder in
+            let path = folder.appending(path: "key.json").path
+            try key.write(to: path)
+            #expect(try StyleKey(contentsOf: path) == key)
+        }
+    }
+
+    @Test func aKeyIsDescribedInOneLine() throws {
+        let key = try StyleKey(of: row([0, 1]))
+        let other = try StyleKey(of: row([0, 0.5, 1]))
+        #expect("\(key)".hasPrefix("style key of 128 bins ("))
+        #expect("\(key)" != "\(other)" && String(reflecting: key) == "\(key)")
+        var dumped = ""
+        dump(key, to: &dumped)
+        #expect(dumped.count < 200, "\(dumped)")
+    }
+
+    @Test func errorsAreLocalized() {
+        let error: any Error = StyleKeyError.noKeys
+        #expect(error.localizedDescription == "\(error)")
     }
 }

@@ -92,8 +92,8 @@ struct FailureTests {
         Misuse("\(translate) @brain.nii @brain.nii", "would overwrite the input", "brain.nii"),
         Misuse("\(translate) @brain.nii.gz @brain.nii", "would overwrite the input", "brain.nii"),
         Misuse("\(translate) @brain.nii.gz @alias.nii", "would overwrite the input", "brain.nii"),
-        Misuse("\(translate) @brain.nii @folder.nii", "folder.nii, is there already and is no file"),
-        Misuse("\(translate) @brain.nii @pipe.nii", "pipe.nii, is there already and is no file"),
+        Misuse("\(translate) @brain.nii @folder.nii", "folder.nii, exists and is not a file"),
+        Misuse("\(translate) @brain.nii @pipe.nii", "pipe.nii, exists and is not a file"),
         Misuse("import @text.safetensors @out.pth", "must end in .safetensors"),
         Misuse("import @text.safetensors @text.safetensors", "would overwrite the input"),
         Misuse("import @text.safetensors @out.safetensors --weights best", "model", "ema"),
@@ -103,7 +103,7 @@ struct FailureTests {
         Misuse("key @brain.nii --output @key.txt", "must end in .json"),
         Misuse("evaluate @brain.nii @brain.nii --data-range 0", "--data-range must be above zero"),
         Misuse("preprocess @brain.nii @out.nii --multiple 0", "--multiple must be from 1 to 4096"),
-        Misuse("montage @brain.nii --labels one,two --output @out.png", "--labels names 2 rows"),
+        Misuse("montage @brain.nii --labels one,two --output @out.png", "--labels has 2 labels"),
         Misuse("montage @brain.nii --output @out.jpg", "must end in .png"),
         Misuse("montage @brain.nii --output @out.png --point 1,2", "three numbers"),
         Misuse("phantom --output @new --subjects 0", "--subjects must be from 1 to 9999, and is 0"),
@@ -114,8 +114,8 @@ struct FailureTests {
         Misuse("phantom --output @new --threads 0", "--threads must be from 1"),
         Misuse("phantom --output @new --source skull", "window", "head", "brain"),
         Misuse("phantom --output @nowhere/new", "nowhere", "create it first"),
-        Misuse("phantom --output @brain.nii", "brain.nii, is there already and is no folder"),
-        Misuse("phantom --output @.", "holds other files", "no manifest.csv"),
+        Misuse("phantom --output @brain.nii", "brain.nii, exists and is not a folder"),
+        Misuse("phantom --output @.", "contains other files", "no manifest.csv"),
         Misuse(
             "predict @text.safetensors @text.safetensors --model @text.safetensors --config @config.json",
             "would overwrite the input"),
@@ -125,14 +125,15 @@ struct FailureTests {
     @Test(arguments: [
         Misuse("info @missing.nii", "missing.nii: there is no such file"),
         Misuse("info @folder.nii", "folder.nii", "folder"),
-        Misuse("info @config.json", "config.json", "no NIfTI file"),
-        Misuse("info @short.nii.gz", "short.nii.gz", "ends too early"),
+        Misuse("info @config.json", "config.json", "not a NIfTI file"),
+        Misuse("info @short.nii.gz", "short.nii.gz", "too short"),
         Misuse("\(translate) @missing.nii @out.nii", "missing.nii: there is no such file"),
-        Misuse("\(translate) @short.nii @out.nii", "short.nii", "ends too early"),
+        Misuse("\(translate) @short.nii @out.nii", "short.nii", "too short"),
         Misuse("\(translate) @flat.nii @out.nii", "flat.nii: every voxel of the volume is 5.0"),
         Misuse("\(translate) @brain.nii @out.nii --style @flat.nii", "flat.nii: the volume is nothing but"),
         Misuse(
-            "\(translate) @brain.nii @out.nii --style @empty.json", "empty.json", "histogram: found no such field"),
+            "\(translate) @brain.nii @out.nii --style @empty.json", "empty.json",
+            "histogram: found no such field"),
         Misuse("\(translate) @brain.nii @out.nii --style @missing.json", "missing.json"),
         Misuse("\(translate) @brain.nii @out.nii --spacing 0.0001", "brain.nii", "larger spacing"),
         Misuse(
@@ -155,8 +156,9 @@ struct FailureTests {
         Misuse("evaluate @brain.nii @brain.nii --mask @flat.nii", "mask", "4 x 4 x 4"),
         Misuse("montage @missing.nii --output @out.png", "missing.nii"),
         Misuse("phantom --output @new --anatomy @missing.nii", "missing.nii"),
-        Misuse("phantom --output @new --anatomy @flat.nii", "flat.nii: no brain was found"),
-        Misuse("phantom --output @new --anatomy @long.nii", "long.nii: resampling would make", "more than"),
+        Misuse("phantom --output @new --anatomy @flat.nii", "flat.nii: found no brain"),
+        Misuse(
+            "phantom --output @new --anatomy @long.nii", "long.nii: resampling would make", "expected at most"),
     ])
     func failedWorkEndsWith1(_ misuse: Misuse) async throws { try await check(misuse, status: 1) }
 
@@ -165,7 +167,7 @@ struct FailureTests {
         let series = Fixtures.data("perfusion_4d.nii.gz").path
         try await check(
             Misuse(
-                "\(Self.translate) \(series) @out.nii", series, "52 x 68 x 20 x 10", "extract one volume first"),
+                "\(Self.translate) \(series) @out.nii", series, "52 x 68 x 20 x 10", "expected one volume"),
             status: 1)
     }
 
