@@ -12,7 +12,8 @@ let package = Package(
         .library(name: "VolumeMetrics", targets: ["VolumeMetrics"]),
         .library(name: "VolumeFigures", targets: ["VolumeFigures"]),
         .library(name: "VolumePhantoms", targets: ["VolumePhantoms"]),
-        .library(name: "ReferenceUNet", targets: ["ReferenceUNet", "Tensors"]),
+        .library(name: "TensorFiles", targets: ["TensorFiles"]),
+        .library(name: "ReferenceUNet", targets: ["ReferenceUNet"]),
         .library(name: "BridgeTraining", targets: ["BridgeTraining"]),
         .library(name: "VolumeTranslation", targets: ["VolumeTranslation"]),
         .executable(name: "voxelbridge", targets: ["VoxelBridgeTool"]),
@@ -30,18 +31,23 @@ let package = Package(
         .target(name: "SliceSampling", dependencies: ["Volumes", "BridgeDiffusion"]),
         .target(name: "VolumeMetrics", dependencies: ["Volumes"]),
         .target(name: "VolumePhantoms", dependencies: ["Volumes", "Preprocessing"]),
+        .target(name: "TensorFiles"),
+        .target(name: "Networks", dependencies: ["TensorFiles"]),
 
         // Leaves that stand on a system library each.
         .target(name: "VolumeIO", dependencies: ["Volumes", "CNIfTI"]),
         .target(name: "VolumeFigures", dependencies: ["Volumes", "CPNG"]),
-        .target(name: "Tensors", dependencies: ["COpenBLAS", "CVoxelKernels"]),
-        .target(name: "ReferenceUNet", dependencies: ["Tensors", "SliceSampling", "StyleKeys"]),
+        .target(
+            name: "NetworkEngine", dependencies: ["TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"]),
+        .target(
+            name: "ReferenceUNet",
+            dependencies: ["TensorFiles", "Networks", "NetworkEngine", "SliceSampling", "StyleKeys"]),
 
         .target(
             name: "BridgeTraining",
             dependencies: [
                 "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion", "SliceSampling",
-                "VolumeFigures", "Tensors", "ReferenceUNet",
+                "VolumeFigures", "TensorFiles", "Networks", "NetworkEngine", "ReferenceUNet",
             ]),
 
         // The whole path, and its command.
@@ -54,7 +60,8 @@ let package = Package(
         .executableTarget(
             name: "VoxelBridgeTool",
             dependencies: [
-                "VolumeTranslation", "BridgeTraining", "VolumeFigures", "VolumePhantoms", "Tensors",
+                "VolumeTranslation", "BridgeTraining", "VolumeFigures", "VolumePhantoms", "TensorFiles",
+                "Networks", "NetworkEngine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -68,14 +75,17 @@ let package = Package(
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
 
         // Tests: one folder a module.
-        .target(name: "TestSupport", dependencies: ["Volumes", "BridgeDiffusion"], path: "Tests/TestSupport"),
         .target(
-            name: "TensorTestSupport", dependencies: ["Tensors", "TestSupport"], path: "Tests/TensorTestSupport"
-        ),
+            name: "TestSupport", dependencies: ["Volumes", "BridgeDiffusion", "TensorFiles"],
+            path: "Tests/TestSupport"),
+        .target(
+            name: "TensorTestSupport", dependencies: ["NetworkEngine", "TestSupport"],
+            path: "Tests/TensorTestSupport"),
         .testTarget(name: "VolumesTests", dependencies: ["Volumes", "TestSupport"]),
         .testTarget(name: "VolumeIOTests", dependencies: ["VolumeIO", "CNIfTI", "TestSupport"]),
         .testTarget(name: "PreprocessingTests", dependencies: ["Preprocessing", "VolumeIO", "TestSupport"]),
-        .testTarget(name: "StyleKeysTests", dependencies: ["StyleKeys", "VolumeIO", "Tensors", "TestSupport"]),
+        .testTarget(
+            name: "StyleKeysTests", dependencies: ["StyleKeys", "VolumeIO", "TensorFiles", "TestSupport"]),
         .testTarget(name: "BridgeDiffusionTests", dependencies: ["BridgeDiffusion", "TestSupport"]),
         .testTarget(name: "SliceSamplingTests", dependencies: ["SliceSampling", "TestSupport"]),
         .testTarget(name: "VolumeMetricsTests", dependencies: ["VolumeMetrics", "VolumeIO", "TestSupport"]),
@@ -83,20 +93,18 @@ let package = Package(
         .testTarget(
             name: "VolumePhantomsTests",
             dependencies: ["VolumePhantoms", "VolumeIO", "StyleKeys", "VolumeMetrics", "TestSupport"]),
+        .testTarget(name: "TensorFilesTests", dependencies: ["TensorFiles", "TestSupport"]),
+        .testTarget(name: "NetworksTests", dependencies: ["Networks", "TestSupport"]),
         .testTarget(
-            name: "TensorsTests",
-            dependencies: ["Tensors", "CVoxelKernels", "TensorTestSupport", "TestSupport"]),
+            name: "NetworkEngineTests",
+            dependencies: ["NetworkEngine", "CVoxelKernels", "TensorTestSupport", "TestSupport"]),
         .testTarget(
-            name: "ReferenceUNetTests",
-            dependencies: ["ReferenceUNet", "Tensors", "TensorTestSupport", "TestSupport"]),
-        .testTarget(
-            name: "BridgeTrainingTests",
-            dependencies: ["BridgeTraining", "VolumeIO", "Tensors", "TestSupport"]),
-        .testTarget(
-            name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "Tensors", "TestSupport"]),
+            name: "ReferenceUNetTests", dependencies: ["ReferenceUNet", "TensorTestSupport", "TestSupport"]),
+        .testTarget(name: "BridgeTrainingTests", dependencies: ["BridgeTraining", "VolumeIO", "TestSupport"]),
+        .testTarget(name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "TestSupport"]),
         .testTarget(
             name: "VoxelBridgeToolTests",
-            dependencies: ["VoxelBridgeTool", "VolumeTranslation", "VolumePhantoms", "Tensors", "TestSupport"]),
+            dependencies: ["VoxelBridgeTool", "VolumeTranslation", "VolumePhantoms", "TestSupport"]),
         .testTarget(name: "PackageTests", dependencies: ["TestSupport"]),
     ]
 )

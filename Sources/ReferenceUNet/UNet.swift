@@ -1,5 +1,7 @@
 import Foundation
-import Tensors
+import NetworkEngine
+import Networks
+import TensorFiles
 
 /// A conditional 2-D U-Net with its weights: denoises windows of 2N + 1 neighbouring slices.
 ///

@@ -1,6 +1,7 @@
+import Networks
 public import SliceSampling
 public import StyleKeys
-import Tensors
+import TensorFiles
 
 /// The denoiser that a U-Net is: predicts windows of 2N + 1 slices, conditioned on a style key.
 ///

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import Tensors
+import TensorFiles
 import VolumeTranslation
 
 struct PredictCommand: ParsableCommand {

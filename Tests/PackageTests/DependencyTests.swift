@@ -19,20 +19,21 @@ struct DependencyTests {
         "VolumeMetrics": ["Volumes"],
         "VolumeFigures": ["Volumes", "CPNG"],
         "VolumePhantoms": ["Volumes", "Preprocessing"],
-        "Tensors": ["COpenBLAS", "CVoxelKernels"],
-        "ReferenceUNet": ["Tensors", "SliceSampling", "StyleKeys"],
+        "TensorFiles": [],
+        "Networks": ["TensorFiles"],
+        "NetworkEngine": ["TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"],
+        "ReferenceUNet": ["TensorFiles", "Networks", "NetworkEngine", "SliceSampling", "StyleKeys"],
         "BridgeTraining": [
             "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion", "SliceSampling",
-            "VolumeFigures", "Tensors", "ReferenceUNet",
+            "VolumeFigures", "TensorFiles", "Networks", "NetworkEngine", "ReferenceUNet",
         ],
         "VolumeTranslation": [
             "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion", "SliceSampling",
             "VolumeMetrics", "ReferenceUNet",
         ],
         "VoxelBridgeTool": [
-            "VolumeTranslation", "BridgeTraining", "VolumeFigures", "VolumePhantoms", "Tensors",
-            "ArgumentParser",
-            "Logging",
+            "VolumeTranslation", "BridgeTraining", "VolumeFigures", "VolumePhantoms", "TensorFiles",
+            "Networks", "NetworkEngine", "ArgumentParser", "Logging",
         ],
     ]
 
@@ -55,7 +56,7 @@ struct DependencyTests {
 
     @Test(arguments: [
         "Volumes", "Preprocessing", "StyleKeys", "BridgeDiffusion", "SliceSampling", "VolumeMetrics",
-        "VolumePhantoms",
+        "VolumePhantoms", "TensorFiles", "Networks",
     ])
     func theCoreNeedsNothingInstalled(module: String) {
         let outside = package.reach(of: module).subtracting(package.modules.map(\.name))
@@ -81,7 +82,8 @@ struct DependencyTests {
                 "VolumeMetrics": ["VolumeMetrics"],
                 "VolumeFigures": ["VolumeFigures"],
                 "VolumePhantoms": ["VolumePhantoms"],
-                "ReferenceUNet": ["ReferenceUNet", "Tensors"],
+                "TensorFiles": ["TensorFiles"],
+                "ReferenceUNet": ["ReferenceUNet"],
                 "BridgeTraining": ["BridgeTraining"],
                 "VolumeTranslation": ["VolumeTranslation"],
                 "voxelbridge": ["VoxelBridgeTool"],

@@ -1,5 +1,5 @@
 public import Foundation
-import Tensors
+import TensorFiles
 import VolumeFigures
 
 /// A training run with a folder: it logs, validates, draws, and keeps checkpoints to go on from.

@@ -1,6 +1,6 @@
 import BridgeDiffusion
 import SliceSampling
-import Tensors
+import TensorFiles
 import VolumeFigures
 
 /// Judges a network on data that it does not learn from.

@@ -1,3 +1,4 @@
+import Networks
 public import SliceSampling
 
 /// The process between target and source.

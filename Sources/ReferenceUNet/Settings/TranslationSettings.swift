@@ -1,4 +1,5 @@
 import Foundation
+import Networks
 public import SliceSampling
 
 /// What a network was trained for, and must be translated with: weights files carry it.
