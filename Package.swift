@@ -14,7 +14,8 @@ let package = Package(
         .library(name: "VolumeMetrics", targets: ["VolumeMetrics"]),
         .library(name: "VolumeFigures", targets: ["VolumeFigures"]),
         .library(name: "VolumePhantoms", targets: ["VolumePhantoms"]),
-        .library(name: "ReferenceUNet", targets: ["ReferenceUNet", "Tensors"]),
+        .library(name: "TensorFiles", targets: ["TensorFiles"]),
+        .library(name: "ReferenceUNet", targets: ["ReferenceUNet"]),
         .library(name: "BridgeTraining", targets: ["BridgeTraining"]),
         .library(name: "VolumeTranslation", targets: ["VolumeTranslation"]),
         .library(name: "VoxelBridge", targets: ["VoxelBridge"]),
@@ -35,6 +36,8 @@ let package = Package(
         .target(name: "SliceSampling", dependencies: ["Volumes", "BridgeDiffusion", "DiffusionSampling"]),
         .target(name: "VolumeMetrics", dependencies: ["Volumes"]),
         .target(name: "VolumePhantoms", dependencies: ["VoxelSupport", "Volumes", "Preprocessing"]),
+        .target(name: "TensorFiles", dependencies: ["DiffusionSampling"]),
+        .target(name: "Networks", dependencies: ["TensorFiles"]),
         .target(
             name: "VolumeTranslation",
             dependencies: [
@@ -45,18 +48,20 @@ let package = Package(
         // Leaves that stand on a system library each.
         .target(name: "VolumeIO", dependencies: ["VoxelSupport", "Volumes", "CNIfTI"]),
         .target(name: "VolumeFigures", dependencies: ["VoxelSupport", "Volumes", "CPNG"]),
-        .target(name: "Tensors", dependencies: ["DiffusionSampling", "COpenBLAS", "CVoxelKernels"]),
+        .target(
+            name: "NetworkEngine", dependencies: ["TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"]),
         .target(
             name: "ReferenceUNet",
             dependencies: [
-                "VoxelSupport", "Tensors", "Preprocessing", "SliceSampling", "StyleKeys", "VolumeTranslation",
+                "VoxelSupport", "Volumes", "StyleKeys", "DiffusionSampling", "SliceSampling", "VolumeTranslation",
+                "TensorFiles", "Networks", "NetworkEngine",
             ]),
 
         .target(
             name: "BridgeTraining",
             dependencies: [
                 "VoxelSupport", "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion",
-                "DiffusionSampling", "SliceSampling", "VolumeFigures", "Tensors", "ReferenceUNet",
+                "DiffusionSampling", "SliceSampling", "VolumeFigures", "TensorFiles", "Networks", "NetworkEngine", "ReferenceUNet",
                 "VolumeTranslation",
             ]),
 
@@ -67,7 +72,7 @@ let package = Package(
         .executableTarget(
             name: "VoxelBridgeTool",
             dependencies: [
-                "VoxelSupport", "VoxelBridge", "BridgeTraining", "VolumeFigures", "VolumePhantoms", "Tensors",
+                "VoxelSupport", "VoxelBridge", "BridgeTraining", "VolumeFigures", "VolumePhantoms", "TensorFiles", "Networks", "NetworkEngine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -81,38 +86,40 @@ let package = Package(
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
 
         // Tests: one folder a module.
-        .target(name: "TestSupport", dependencies: ["Volumes", "BridgeDiffusion"], path: "Tests/TestSupport"),
         .target(
-            name: "TensorTestSupport", dependencies: ["Tensors", "TestSupport"], path: "Tests/TensorTestSupport"
-        ),
+            name: "TestSupport", dependencies: ["Volumes", "BridgeDiffusion", "TensorFiles"],
+            path: "Tests/TestSupport"),
+        .target(
+            name: "TensorTestSupport", dependencies: ["NetworkEngine", "TestSupport"],
+            path: "Tests/TensorTestSupport"),
         .testTarget(name: "VoxelSupportTests", dependencies: ["VoxelSupport", "TestSupport"]),
         .testTarget(name: "VolumesTests", dependencies: ["Volumes", "TestSupport"]),
         .testTarget(name: "VolumeIOTests", dependencies: ["VolumeIO", "CNIfTI", "TestSupport"]),
         .testTarget(name: "PreprocessingTests", dependencies: ["Preprocessing", "VolumeIO", "TestSupport"]),
-        .testTarget(name: "StyleKeysTests", dependencies: ["StyleKeys", "VolumeIO", "Tensors", "TestSupport"]),
+        .testTarget(
+            name: "StyleKeysTests", dependencies: ["StyleKeys", "VolumeIO", "TensorFiles", "TestSupport"]),
         .testTarget(name: "BridgeDiffusionTests", dependencies: ["BridgeDiffusion", "TestSupport"]),
         .testTarget(
-            name: "DiffusionSamplingTests", dependencies: ["DiffusionSampling", "Tensors", "TestSupport"]),
+            name: "DiffusionSamplingTests", dependencies: ["DiffusionSampling", "TensorFiles", "TestSupport"]),
         .testTarget(name: "SliceSamplingTests", dependencies: ["SliceSampling", "TestSupport"]),
         .testTarget(name: "VolumeMetricsTests", dependencies: ["VolumeMetrics", "VolumeIO", "TestSupport"]),
         .testTarget(name: "VolumeFiguresTests", dependencies: ["VolumeFigures", "CPNG", "TestSupport"]),
         .testTarget(
             name: "VolumePhantomsTests",
             dependencies: ["VolumePhantoms", "VolumeIO", "StyleKeys", "VolumeMetrics", "TestSupport"]),
+        .testTarget(name: "TensorFilesTests", dependencies: ["TensorFiles", "TestSupport"]),
+        .testTarget(name: "NetworksTests", dependencies: ["Networks", "TestSupport"]),
         .testTarget(
-            name: "TensorsTests",
-            dependencies: ["Tensors", "CVoxelKernels", "TensorTestSupport", "TestSupport"]),
+            name: "NetworkEngineTests",
+            dependencies: ["NetworkEngine", "CVoxelKernels", "TensorTestSupport", "TestSupport"]),
         .testTarget(
-            name: "ReferenceUNetTests",
-            dependencies: ["ReferenceUNet", "Tensors", "TensorTestSupport", "TestSupport"]),
-        .testTarget(
-            name: "BridgeTrainingTests",
-            dependencies: ["BridgeTraining", "VolumeIO", "Tensors", "TestSupport"]),
-        .testTarget(
-            name: "VolumeTranslationTests", dependencies: ["VoxelBridge", "Tensors", "TestSupport"]),
+            name: "ReferenceUNetTests", dependencies: ["ReferenceUNet", "TensorTestSupport", "TestSupport"]),
+        .testTarget(name: "BridgeTrainingTests", dependencies: ["BridgeTraining", "VolumeIO", "TestSupport"]),
+        .testTarget(name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "VoxelBridge", "TestSupport"]),
+        .testTarget(name: "VoxelBridgeTests", dependencies: ["VoxelBridge", "TestSupport"]),
         .testTarget(
             name: "VoxelBridgeToolTests",
-            dependencies: ["VoxelBridgeTool", "VoxelBridge", "VolumePhantoms", "Tensors", "TestSupport"]),
+            dependencies: ["VoxelBridgeTool", "VoxelBridge", "VolumePhantoms", "TestSupport"]),
         .testTarget(name: "PackageTests", dependencies: ["TestSupport"]),
     ]
 )

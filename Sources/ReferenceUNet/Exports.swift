@@ -1,1 +1,4 @@
+@_exported import NetworkEngine
+@_exported import Networks
+@_exported import TensorFiles
 @_exported import VolumeTranslation

@@ -1,6 +1,8 @@
 import Foundation
 import Synchronization
-import Tensors
+import NetworkEngine
+import Networks
+import TensorFiles
 public import VolumeTranslation
 import VoxelSupport
 

@@ -1,7 +1,9 @@
 public import DiffusionSampling
 public import SliceSampling
 public import StyleKeys
-import Tensors
+import NetworkEngine
+import Networks
+import TensorFiles
 public import VolumeTranslation
 public import Volumes
 

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 import Logging
-import Tensors
+import TensorFiles
 import VoxelBridge
 
 struct ImportCommand: ParsableCommand {

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import Tensors
+import TensorFiles
 import VoxelBridge
 
 struct PredictCommand: ParsableCommand {

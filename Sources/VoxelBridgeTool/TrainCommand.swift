@@ -2,7 +2,7 @@ import ArgumentParser
 import BridgeTraining
 import Foundation
 import Logging
-import Tensors
+import NetworkEngine
 import VoxelBridge
 
 struct TrainCommand: AsyncParsableCommand {

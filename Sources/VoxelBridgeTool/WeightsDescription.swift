@@ -1,5 +1,6 @@
 import Foundation
-import Tensors
+import Networks
+import TensorFiles
 import VoxelBridge
 
 /// What there is to tell of a file of weights.

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Foundation
-import Tensors
+import NetworkEngine
 import VoxelBridge
 
 /// How a network's weights are read.

@@ -1,6 +1,7 @@
 import BridgeTraining
 import Foundation
-import Tensors
+import Networks
+import TensorFiles
 import TestSupport
 import Testing
 

@@ -1,8 +1,10 @@
-@testable import BridgeTraining
+import Networks
 import ReferenceUNet
-import Tensors
+import TensorFiles
 import TestSupport
 import Testing
+
+@testable import BridgeTraining
 
 /// What is drawn from the seed: weights, orders, flips, timesteps and noise.
 struct BatchTests {

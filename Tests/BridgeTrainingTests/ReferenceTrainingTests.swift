@@ -1,10 +1,12 @@
-@testable import BridgeTraining
 import BridgeDiffusion
 import Foundation
+import Networks
 import ReferenceUNet
-import Tensors
+import TensorFiles
 import TestSupport
 import Testing
+
+@testable import BridgeTraining
 
 /// Five steps of Adam on one batch, computed in double precision by other software.
 @Suite(.enabled(if: Fixtures.hasReference, Fixtures.missingReference))

@@ -1,5 +1,6 @@
 import BridgeTraining
-import Tensors
+import Networks
+import TensorFiles
 import TestSupport
 
 /// A network whose gradients are known in closed form: each output slice is

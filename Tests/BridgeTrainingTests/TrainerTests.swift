@@ -1,5 +1,4 @@
 import BridgeTraining
-import Tensors
 import TestSupport
 import Testing
 

@@ -1,8 +1,9 @@
-@testable import BridgeTraining
 import Foundation
-import Tensors
+import TensorFiles
 import TestSupport
 import Testing
+
+@testable import BridgeTraining
 
 /// Runs in a folder: what they leave, and that they can be stopped anywhere.
 struct TrainingRunTests {

@@ -1,8 +1,9 @@
-@testable import BridgeTraining
 import SliceSampling
-import Tensors
+import TensorFiles
 import TestSupport
 import Testing
+
+@testable import BridgeTraining
 
 /// How a network is judged.
 struct ValidationTests {

@@ -1,6 +1,6 @@
 import DiffusionSampling
 import Foundation
-import Tensors
+import TensorFiles
 import TestSupport
 import Testing
 

@@ -1,7 +1,7 @@
 import DiffusionSampling
 import Foundation
 import Synchronization
-import Tensors
+import TensorFiles
 import TestSupport
 import Testing
 

@@ -15,25 +15,32 @@ struct DependencyTests {
         "VolumeIO": ["VoxelSupport", "Volumes", "CNIfTI"],
         "Preprocessing": ["Volumes"],
         "StyleKeys": ["VoxelSupport", "Volumes"],
-        "BridgeDiffusion": [],
-        "SliceSampling": ["VoxelSupport", "Volumes", "BridgeDiffusion"],
+        "BridgeDiffusion": ["VoxelSupport"],
+        "DiffusionSampling": ["VoxelSupport", "BridgeDiffusion"],
+        "SliceSampling": ["Volumes", "BridgeDiffusion", "DiffusionSampling"],
         "VolumeMetrics": ["Volumes"],
         "VolumeFigures": ["VoxelSupport", "Volumes", "CPNG"],
         "VolumePhantoms": ["VoxelSupport", "Volumes", "Preprocessing"],
-        "Tensors": ["COpenBLAS", "CVoxelKernels"],
-        "ReferenceUNet": ["Tensors", "SliceSampling", "StyleKeys"],
+        "VolumeTranslation": [
+            "VoxelSupport", "Volumes", "Preprocessing", "StyleKeys", "BridgeDiffusion", "DiffusionSampling",
+            "SliceSampling",
+        ],
+        "TensorFiles": ["VoxelSupport", "DiffusionSampling"],
+        "Networks": ["VoxelSupport", "TensorFiles"],
+        "NetworkEngine": ["TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"],
+        "ReferenceUNet": [
+            "VoxelSupport", "Volumes", "StyleKeys", "DiffusionSampling", "SliceSampling", "VolumeTranslation",
+            "TensorFiles", "Networks", "NetworkEngine",
+        ],
         "BridgeTraining": [
             "VoxelSupport", "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion",
-            "SliceSampling", "VolumeFigures", "Tensors", "ReferenceUNet",
+            "DiffusionSampling", "SliceSampling", "VolumeFigures", "VolumeTranslation", "TensorFiles", "Networks",
+            "NetworkEngine", "ReferenceUNet",
         ],
-        "VolumeTranslation": [
-            "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion", "SliceSampling",
-            "VolumeMetrics", "ReferenceUNet",
-        ],
+        "VoxelBridge": ["VolumeIO", "VolumeMetrics", "ReferenceUNet", "VolumeTranslation"],
         "VoxelBridgeTool": [
-            "VolumeTranslation", "BridgeTraining", "VolumeFigures", "VolumePhantoms", "Tensors",
-            "ArgumentParser",
-            "Logging",
+            "VoxelSupport", "VoxelBridge", "BridgeTraining", "VolumeFigures", "VolumePhantoms", "TensorFiles",
+            "Networks", "NetworkEngine", "ArgumentParser", "Logging",
         ],
     ]
 
@@ -55,8 +62,8 @@ struct DependencyTests {
     }
 
     @Test(arguments: [
-        "VoxelSupport", "Volumes", "Preprocessing", "StyleKeys", "BridgeDiffusion", "SliceSampling",
-        "VolumeMetrics", "VolumePhantoms",
+        "VoxelSupport", "Volumes", "Preprocessing", "StyleKeys", "BridgeDiffusion", "DiffusionSampling",
+        "SliceSampling", "VolumeMetrics", "VolumePhantoms", "VolumeTranslation", "TensorFiles", "Networks",
     ])
     func theCoreNeedsNothingInstalled(module: String) {
         let outside = package.reach(of: module).subtracting(package.modules.map(\.name))
@@ -75,17 +82,20 @@ struct DependencyTests {
         let products = Dictionary(uniqueKeysWithValues: package.products.map { ($0.name, Set($0.targets)) })
         #expect(
             products == [
-                "VolumeIO": ["VolumeIO"],
                 "Preprocessing": ["Preprocessing"],
+                "VolumeIO": ["VolumeIO"],
                 "StyleKeys": ["StyleKeys"],
                 "BridgeDiffusion": ["BridgeDiffusion"],
+                "DiffusionSampling": ["DiffusionSampling"],
                 "SliceSampling": ["SliceSampling"],
                 "VolumeMetrics": ["VolumeMetrics"],
                 "VolumeFigures": ["VolumeFigures"],
                 "VolumePhantoms": ["VolumePhantoms"],
-                "ReferenceUNet": ["ReferenceUNet", "Tensors"],
+                "TensorFiles": ["TensorFiles"],
+                "ReferenceUNet": ["ReferenceUNet"],
                 "BridgeTraining": ["BridgeTraining"],
                 "VolumeTranslation": ["VolumeTranslation"],
+                "VoxelBridge": ["VoxelBridge"],
                 "voxelbridge": ["VoxelBridgeTool"],
             ])
     }

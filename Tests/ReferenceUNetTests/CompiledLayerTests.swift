@@ -1,8 +1,10 @@
-@testable import ReferenceUNet
+import NetworkEngine
+import Networks
 import TensorTestSupport
-import Tensors
 import TestSupport
 import Testing
+
+@testable import Networks
 
 /// U-Nets of any configuration, compiled, are what plain arithmetic gives, at the worst of their layers.
 struct CompiledLayerTests {

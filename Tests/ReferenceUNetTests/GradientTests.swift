@@ -1,5 +1,7 @@
+import NetworkEngine
+import Networks
 import ReferenceUNet
-import Tensors
+import TensorFiles
 import TestSupport
 import Testing
 

@@ -1,9 +1,11 @@
 import Dispatch
 import Foundation
+import NetworkEngine
+import Networks
 import ReferenceUNet
 import SliceSampling
 import StyleKeys
-import Tensors
+import TensorFiles
 import TestSupport
 import Testing
 import Volumes

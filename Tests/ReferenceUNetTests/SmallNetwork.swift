@@ -1,6 +1,8 @@
 import Foundation
+import NetworkEngine
+import Networks
 import ReferenceUNet
-import Tensors
+import TensorFiles
 import TestSupport
 
 extension UNetConfiguration {

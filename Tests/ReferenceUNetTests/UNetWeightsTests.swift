@@ -1,6 +1,7 @@
 import Foundation
+import Networks
 import ReferenceUNet
-import Tensors
+import TensorFiles
 import TestSupport
 import Testing
 

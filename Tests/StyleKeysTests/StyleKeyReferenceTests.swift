@@ -1,5 +1,5 @@
 import StyleKeys
-import Tensors
+import TensorFiles
 import TestSupport
 import Testing
 import VolumeIO

@@ -1,4 +1,6 @@
-import Tensors
+import NetworkEngine
+import Networks
+import TensorFiles
 import TestSupport
 
 /// Computes layers plainly, on random inputs and parameters, and writes down what it does.

@@ -1,4 +1,6 @@
-import Tensors
+import NetworkEngine
+import Networks
+import TensorFiles
 import TestSupport
 
 /// What a trace computes on the way to one of its results, as a network to compile.

@@ -1,5 +1,5 @@
 import Foundation
-import Tensors
+import TensorFiles
 import TestSupport
 import Testing
 

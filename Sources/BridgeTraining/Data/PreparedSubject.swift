@@ -1,7 +1,7 @@
 import Foundation
 import Preprocessing
 import StyleKeys
-import Tensors
+import TensorFiles
 import VolumeIO
 import Volumes
 import VoxelSupport

@@ -1,5 +1,6 @@
 import Dispatch
-public import Tensors
+public import Networks
+public import TensorFiles
 
 /// One array of numbers for each parameter of a network, in the network's order: the parameters themselves, their
 /// moving average, their gradients, or an optimiser's moments.

@@ -1,4 +1,4 @@
-public import Tensors
+public import TensorFiles
 
 /// How far a network's output is from its training target.
 public enum TrainingLoss: String, CaseIterable, Codable, Sendable {

@@ -1,4 +1,4 @@
-public import Tensors
+public import Networks
 
 extension ParameterSet {
     /// The parameters that training of a U-Net begins with, a function of the seed alone.

@@ -1,7 +1,7 @@
 import BridgeDiffusion
 import Foundation
 import DiffusionSampling
-import Tensors
+import TensorFiles
 
 /// Makes batches: which examples, flipped or not, at which timesteps, with which noise.
 ///

@@ -1,5 +1,6 @@
 import Foundation
-import Tensors
+import Networks
+import TensorFiles
 
 /// The file of a training state: safetensors, with the parameters and their moving average under their published
 /// names after `model.` and `ema.`, the optimiser's moments after `optimizer.first.` and `optimizer.second.`, and the

@@ -1,4 +1,5 @@
-public import Tensors
+public import Networks
+public import TensorFiles
 
 /// A network that can be trained: whatever knows its parameters, gradients of a loss, and how to be evaluated.
 ///

@@ -1,6 +1,8 @@
 import Foundation
+public import NetworkEngine
+public import Networks
 public import ReferenceUNet
-public import Tensors
+public import TensorFiles
 
 /// A U-Net to be trained.
 public struct TrainableUNet: TrainableNetwork {

@@ -1,5 +1,3 @@
-import Tensors
-
 /// Trains a network in memory, one step at a time.
 ///
 /// ```swift

@@ -1,6 +1,7 @@
 public import Foundation
 public import BridgeDiffusion
-import Tensors
+import NetworkEngine
+import TensorFiles
 import VolumeFigures
 
 /// A training run with a folder: it logs, validates, draws, and keeps checkpoints to go on from.

@@ -1,7 +1,7 @@
 import BridgeDiffusion
 import SliceSampling
 import StyleKeys
-import Tensors
+import TensorFiles
 import VolumeFigures
 
 /// Judges a network on data that it does not learn from.

@@ -1,4 +1,4 @@
-import Tensors
+import Networks
 
 extension Decoder {
     /// The fields of a JSON object, of which none may be unknown.

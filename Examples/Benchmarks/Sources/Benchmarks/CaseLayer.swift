@@ -1,4 +1,5 @@
-import Tensors
+import NetworkEngine
+import Networks
 
 /// The layer that a case stands for, joined as the network joins it.
 enum CaseLayer: Layer {

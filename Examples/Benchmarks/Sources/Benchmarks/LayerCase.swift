@@ -1,5 +1,3 @@
-import Tensors
-
 /// A layer by itself, at a size that the published network has it at.
 struct LayerCase: Codable {
     /// Kinds of layers.

@@ -1,4 +1,4 @@
-import Tensors
+import Networks
 
 /// A layer applied several times, one after the other, each time to what it gave before.
 ///

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
-import Tensors
+import NetworkEngine
+import Networks
+import TensorFiles
 
 /// Times each kind of layer by itself.
 struct LayersCommand: AsyncParsableCommand {

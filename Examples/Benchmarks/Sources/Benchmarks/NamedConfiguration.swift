@@ -1,7 +1,9 @@
 import ArgumentParser
 import Foundation
+import NetworkEngine
+import Networks
 import ReferenceUNet
-import Tensors
+import TensorFiles
 
 /// The networks that are measured.
 enum NamedConfiguration: String, CaseIterable, ExpressibleByArgument {

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Foundation
+import NetworkEngine
+import Networks
 import ReferenceUNet
-import Tensors
+import TensorFiles
 
 /// Times evaluations of the network, alone and side by side.
 struct NetworkCommand: AsyncParsableCommand {

@@ -1,4 +1,4 @@
-import Tensors
+import Networks
 
 /// What a network asks of a machine.
 struct Work: Codable {

@@ -1,4 +1,5 @@
-import Tensors
+import Networks
+import TensorFiles
 
 extension Tensor {
     /// Numbers for a parameter that follow from its name: of standard deviation 0.05, and around 1 for the scales of

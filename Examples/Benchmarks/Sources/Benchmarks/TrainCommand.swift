@@ -1,7 +1,9 @@
 import ArgumentParser
 import BridgeTraining
 import Foundation
-import Tensors
+import NetworkEngine
+import Networks
+import TensorFiles
 
 /// Times a step of training, all that a `Trainer` does in it.
 struct TrainCommand: AsyncParsableCommand {

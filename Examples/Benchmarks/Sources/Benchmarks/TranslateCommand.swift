@@ -1,9 +1,11 @@
 import ArgumentParser
 import Foundation
+import NetworkEngine
+import Networks
 import ReferenceUNet
 import SliceSampling
 import StyleKeys
-import Tensors
+import TensorFiles
 
 /// Times a whole translation, with alignment of the slices: S + (S - 1) evaluations of each window.
 struct TranslateCommand: AsyncParsableCommand {

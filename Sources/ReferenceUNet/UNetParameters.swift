@@ -1,0 +1,47 @@
+import Networks
+import TensorFiles
+
+/// The parameters of a network among the tensors of a source, by their names without prefix.
+struct UNetParameters {
+    /// What published checkpoints put before each parameter's name.
+    private static let prefix = "denoise_fn."
+
+    private let source: any TensorSource
+    /// What the source has before each name: the prefix where any name has it.
+    private let prefix: String
+    /// The names in the source, without what is passed over.
+    private let names: [String]
+
+    /// Takes all tensors of a source for parameters, but for arrays of one axis whose names have no dot.
+    ///
+    /// Published checkpoints keep the schedule so, beside the network (`m_t`, `variance_t`, `betas`, ...).
+    /// Every parameter's name has a dot, behind the layer it belongs to.
+    init(_ source: any TensorSource) {
+        self.source = source
+        let names = source.names
+        prefix = names.contains { $0.hasPrefix(Self.prefix) } ? Self.prefix : ""
+        self.names = names.filter { $0.contains(".") || source.shape(of: $0)?.count != 1 }
+    }
+
+    /// The name that a parameter has in the source.
+    func storedName(_ name: String) -> String { prefix + name }
+
+    /// The shape of a parameter, or nil where there is none of that name.
+    func shape(of name: String) -> [Int]? { source.shape(of: storedName(name)) }
+
+    /// What differs from the parameters of an architecture, or nil where nothing does.
+    func difference(from architecture: UNetArchitecture, file: String) -> UNetError? {
+        let expected = Dictionary(
+            uniqueKeysWithValues: architecture.parameters.map { (storedName($0.name), $0) })
+        let missing = expected.keys.filter { source.shape(of: $0) == nil }
+        let extra = names.filter { expected[$0] == nil }
+        let misshapen = expected.compactMap { stored, parameter -> UNetError.Misshapen? in
+            guard let found = source.shape(of: stored), found != parameter.shape else { return nil }
+            return .init(name: stored, found: found, expected: parameter.shape)
+        }
+        guard !missing.isEmpty || !extra.isEmpty || !misshapen.isEmpty else { return nil }
+        return .parameters(
+            file: file, missing: missing.sorted(), extra: extra,
+            misshapen: misshapen.sorted { $0.name < $1.name })
+    }
+}

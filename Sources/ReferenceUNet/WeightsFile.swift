@@ -1,0 +1,84 @@
+import Foundation
+import TensorFiles
+import VolumeTranslation
+
+/// A file of weights of whichever kind, or weights in memory: what it holds, and what it says of it.
+struct WeightsFile {
+    /// The fields of a safetensors file's metadata that make it a whole model.
+    static let configurationField = "unet_configuration"
+    static let selectionField = "unet_weights"
+
+    let path: String
+
+    /// Bytes of the file; nil of weights in memory.
+    let size: Int?
+
+    /// The configuration that the file carries.
+    let carried: StatedConfiguration?
+
+    /// What the file says that the network was trained for.
+    let translation: TranslationSettings?
+
+    private let sources: [UNetWeights.Selection: any TensorSource]
+
+    /// Opens a file.
+    init(_ url: URL) throws {
+        path = url.path
+        // The extension tells of a checkpoint from before zip archives, or one whose beginning is spoiled.
+        let isCheckpoint =
+            ["pth", "pt", "ckpt"].contains(url.pathExtension.lowercased()) || PyTorchCheckpoint.canRead(url)
+        if isCheckpoint {
+            sources = try Self.sources(in: PyTorchCheckpoint(contentsOf: url), path: path)
+            (carried, translation) = (nil, nil)
+        } else {
+            let file = try Safetensors(contentsOf: url)
+            let selection = file.metadata[Self.selectionField].flatMap(UNetWeights.Selection.init(rawValue:))
+            sources = [selection ?? .model: file]
+            carried = try file.metadata[Self.configurationField].map { [path] in
+                try StatedConfiguration(json: Data($0.utf8), file: path)
+            }
+            translation = try TranslationSettings(metadata: file.metadata, file: path)
+        }
+        size = try url.resourceValues(forKeys: [.fileSizeKey]).fileSize
+    }
+
+    /// Parameters in memory.
+    init(_ parameters: [String: Tensor]) {
+        (path, size, carried, translation) = ("the parameters given", nil, nil, nil)
+        sources = [.model: parameters]
+    }
+
+    private static func sources(
+        in checkpoint: PyTorchCheckpoint, path: String
+    ) throws -> [UNetWeights.Selection: any TensorSource] {
+        var sources: [UNetWeights.Selection: any TensorSource] = [:]
+        for selection in UNetWeights.Selection.allCases {
+            sources[selection] = checkpoint.tensors(at: selection.rawValue)
+        }
+        if sources.isEmpty, let bare = checkpoint.tensors(), !bare.names.isEmpty { sources[.model] = bare }
+        guard sources.isEmpty else { return sources }
+        guard case .dictionary(let names) = checkpoint.value() else {
+            throw UNetError.noNetwork(file: path, reason: "what it holds is no dictionary")
+        }
+        throw UNetError.noNetwork(
+            file: path,
+            reason:
+                "it holds \(names.isEmpty ? "nothing" : names.prefix(20).joined(separator: ", ")); expected "
+                + "'model' or 'ema', or the parameters themselves")
+    }
+
+    /// Which weights there are.
+    var available: [UNetWeights.Selection] { UNetWeights.Selection.allCases.filter { sources[$0] != nil } }
+
+    /// The weights wanted, or else the averaged ones where there are any.
+    func tensors(
+        _ wanted: UNetWeights.Selection?
+    ) throws -> (selection: UNetWeights.Selection, source: any TensorSource) {
+        let selection = wanted ?? (sources[.ema] == nil ? .model : .ema)
+        guard let source = sources[selection] else {
+            throw UNetError.noSelection(
+                file: path, wanted: selection.rawValue, found: available.map(\.rawValue))
+        }
+        return (selection, source)
+    }
+}

@@ -1,0 +1,45 @@
+import NetworkEngine
+import Networks
+import TensorFiles
+import TestSupport
+import Testing
+
+struct GroupNormGradientTests {
+    /// Where a group is one channel, a number added to all its pixels changes nothing: the gradient of the bias before
+    /// it is 0, and comes out as far less than a pixel's gradient is rounded by.
+    @Test func biasesThatChangeNothingHaveNoGradient() async {
+        await checkLaw(cases: 20) { generator in
+            let shape = [generator.size(in: 1...3), 3, generator.size(in: 4...40), generator.size(in: 4...40)]
+            let image = Tensor(shape: shape, values: generator.floats(shape.reduce(1, *)))
+            let network = NormalizedConvolution()
+            let parameters = network.parameters.reduce(into: [:]) {
+                $0[$1.name] = Tensor(
+                    shape: $1.shape, values: generator.floats($1.shape.reduce(1, *), in: -2...2))
+            }
+            let (_, gradients) = NetworkGradients(network, options: ComputeOptions(threads: 1))(
+                parameters: parameters, images: [image], shared: []
+            ) { (0, Tensor(shape: $0.shape, values: generator.floats($0.count))) }
+            let sizes = gradients["convolution.weight"]!.values.map { Double(abs($0)) }
+            let bias = gradients["convolution.bias"]!.values.map { Double(abs($0)) }
+            try #require(sizes.max()! > 1e-3)
+            // One rounding of one pixel for each image; in single precision it would be one for every pixel.
+            try #require(bias.max()! < 2e-7 * Double(shape[0]), "\(bias.max()!) of \(shape)")
+        }
+    }
+}
+
+/// A convolution to 32 channels, and their normalisation, each alone.
+private struct NormalizedConvolution: CompilableNetwork {
+    let convolution = Convolution("convolution", inputs: 3, outputs: 32, kernel: [3, 3])
+    let norm = GroupNorm("norm", channels: 32)
+
+    var imageChannels: [Int] { [3] }
+    var sharedShapes: [[Int]] { [] }
+    var parameters: [Parameter] { convolution.parameters + norm.parameters }
+
+    func callAsFunction<A: LayerArithmetic>(
+        images: [A.Value], shared: [A.Value], with arithmetic: A
+    ) -> A.Value {
+        norm(convolution(images[0], with: arithmetic), with: arithmetic)
+    }
+}

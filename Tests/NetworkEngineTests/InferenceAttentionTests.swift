@@ -1,0 +1,108 @@
+import NetworkEngine
+import Networks
+import TensorTestSupport
+import TestSupport
+import Testing
+
+/// Tokens, compiled: linear maps, layer normalisation, gates and attention are what plain arithmetic gives.
+struct InferenceAttentionTests {
+    /// An image's pixels as tokens, `[1, pixels, channels]`.
+    private func tokens(_ a: PlainTrace, _ channels: Int, _ rows: Int, _ columns: Int) -> PlainTrace.Value {
+        a.transposed(a.reshaped(a.image(channels, rows, columns), [1, channels, rows * columns]))
+    }
+
+    private func agrees(
+        cases: Int, sourceLocation: SourceLocation = #_sourceLocation,
+        _ compose: (PlainTrace, inout SeededGenerator) -> Void
+    ) async {
+        await checkLaw(cases: cases, sourceLocation: sourceLocation) { generator in
+            let trace = PlainTrace(&generator)
+            compose(trace, &generator)
+            let worst = try trace.worst()
+            try #require(worst.error < 2e-5, "\(worst.place) is off by \(worst.error)")
+        }
+    }
+
+    @Test func layersOfTokens() async {
+        await agrees(cases: 20) { a, generator in
+            let (width, outputs) = (generator.size(in: 2...40), generator.size(in: 1...40))
+            let x = tokens(a, width, generator.size(in: 1...6), generator.size(in: 1...7))
+            let normed = LayerNorm("n", width: width)(x, with: a)
+            let hasBias = Bool.random(using: &generator)
+            let both = Linear("l", inputs: width, outputs: 2 * outputs, hasBias: hasBias)(normed, with: a)
+            let value = a.slice(both, axis: 2, 0..<outputs)
+            let gate = a.gelu(a.slice(both, axis: 2, outputs..<2 * outputs))
+            let gated = Bool.random(using: &generator) ? a.product(value, gate) : a.product(gate, value)
+            _ = a.sum(x, Linear("o", inputs: outputs, outputs: width)(gated, with: a))
+            _ = a.concatenated([x, a.silu(both)], axis: 2)
+        }
+    }
+
+    @Test(arguments: [8, 16, 24, 40])
+    func attentionOfPixels(headChannels: Int) async {
+        await agrees(cases: 8) { a, generator in
+            let width = headChannels * generator.size(in: 1...3)
+            let x = tokens(a, width, generator.size(in: 1...9), generator.size(in: 1...9))
+            let maps = ["q", "k", "v"].map { Linear($0, inputs: width, outputs: width)(x, with: a) }
+            let heads = width / headChannels
+            let attended = a.attention(queries: maps[0], keys: maps[1], values: maps[2], heads: heads)
+            _ = Linear("o", inputs: width, outputs: width)(attended, with: a)
+            _ = a.attention(queries: x, keys: x, values: x, heads: heads)
+        }
+    }
+
+    /// Queries in several blocks, of more tokens than one column block holds.
+    @Test func attentionOfManyPixels() async {
+        await agrees(cases: 2) { a, generator in
+            let x = tokens(a, 48, generator.size(in: 10...20), 17)
+            _ = a.attention(queries: x, keys: x, values: x, heads: 2)
+        }
+    }
+
+    @Test(arguments: [1, 3, 17], [8, 16, 24, 40])
+    func attentionToSharedTokens(count: Int, headChannels: Int) async {
+        await agrees(cases: 4) { a, generator in
+            let (heads, width) = (generator.size(in: 1...3), generator.size(in: 1...9))
+            let context = a.shared([1, count, width])
+            // The result takes the place of an image whose blocks are full: nothing may be left beyond its channels.
+            let wide = tokens(a, 80, generator.size(in: 1...5), generator.size(in: 1...7))
+            let x = Linear("q", inputs: 80, outputs: heads * headChannels)(wide, with: a)
+            let maps = ["k", "v"].map {
+                Linear($0, inputs: width, outputs: heads * headChannels, hasBias: false)(context, with: a)
+            }
+            let attended = a.attention(queries: x, keys: maps[0], values: maps[1], heads: heads)
+            _ = LayerNorm("n", width: heads * headChannels)(attended, with: a)
+        }
+    }
+
+    /// Context from another image, which has another number of pixels.
+    @Test func attentionToAnotherImage() async {
+        await agrees(cases: 8) { a, generator in
+            let image = a.image(24, 4, 6)
+            let x = a.transposed(a.reshaped(a.silu(image), [1, 24, 24]))
+            let y = a.transposed(a.reshaped(a.averagePooled(image), [1, 24, 6]))
+            _ = a.attention(queries: x, keys: y, values: a.gelu(y), heads: generator.size(in: 1...2))
+        }
+    }
+
+    /// Each head's queries, keys and values lie side by side, as one convolution gives them.
+    @Test(arguments: [8, 16, 24, 40])
+    func attentionOfOneProjection(headChannels: Int) async {
+        await agrees(cases: 8) { a, generator in
+            let heads = generator.size(in: 1...3)
+            let (channels, pixels) = (heads * headChannels, generator.size(in: 1...40))
+            let x = a.reshaped(a.image(5, 1, pixels), [1, 5, pixels])
+            let all = a.transposed(
+                Convolution("c", inputs: 5, outputs: 3 * channels, kernel: [1])(x, with: a))
+            let perHead = a.reshaped(all, [1, pixels, heads, 3 * headChannels])
+            let thirds = (0..<3).map {
+                a.reshaped(
+                    a.slice(perHead, axis: 3, $0 * headChannels..<($0 + 1) * headChannels),
+                    [1, pixels, channels])
+            }
+            let attended = a.attention(queries: thirds[0], keys: thirds[1], values: thirds[2], heads: heads)
+            let y = Convolution("o", inputs: channels, outputs: 5, kernel: [1])(a.transposed(attended), with: a)
+            _ = a.reshaped(a.sum(x, y), [1, 5, 1, pixels])
+        }
+    }
+}

@@ -1,0 +1,94 @@
+import NetworkEngine
+import Networks
+import TensorTestSupport
+import TestSupport
+import Testing
+
+/// Networks of random operations, each on random results of those before it, agree at every one of them.
+struct InferenceProgramTests {
+    @Test func anyNetworkAgreesEverywhere() async {
+        await checkLaw(cases: 300) { generator in
+            let trace = PlainTrace(&generator)
+            var network = RandomNetwork(trace, &generator)
+            for _ in 0..<generator.size(in: 1...14) { network.grow(&generator) }
+            let worst = try trace.worst()
+            try #require(worst.error < 5e-5, "\(worst.place) is off by \(worst.error)")
+            // Several results at once, none of which may have been overwritten.
+            let some = try trace.compiled(network.some(&generator))
+            try #require(some.error < 5e-5, "some together are off by \(some.error)")
+        }
+    }
+}
+
+/// A network that grows by one random operation at a time.
+struct RandomNetwork {
+    private let a: PlainTrace
+    private var values: [PlainTrace.Value]
+    private let shifts: [PlainTrace.Value]
+    private let context: PlainTrace.Value
+    private var layers = 0
+
+    private static let channels = 32
+
+    init(_ trace: PlainTrace, _ generator: inout SeededGenerator) {
+        a = trace
+        let (rows, columns) = (generator.size(in: 1...7), generator.size(in: 2...7))
+        values = [a.image(Self.channels, rows, columns), a.image(Self.channels, rows, columns)]
+        shifts = (0..<2).map { _ in trace.shared([1, Self.channels]) }
+        context = a.shared([1, 3, Self.channels])
+    }
+
+    /// The last results and some others, as the channels of one image.
+    func some(_ generator: inout SeededGenerator) -> PlainTrace.Value {
+        let others = values.dropLast(2).filter { _ in Int.random(in: 0..<4, using: &generator) == 0 }
+        return a.concatenated(others + values.suffix(2), axis: 1)
+    }
+
+    /// Adds an operation; every result is an image with as many channels and pixels as the first.
+    mutating func grow(_ generator: inout SeededGenerator) {
+        // Mostly the last ones, so that there are chains.
+        let x = values.suffix([2, 2, 2, .max].randomElement(using: &generator)!).randomElement(
+            using: &generator)!
+        let other = values.randomElement(using: &generator)!
+        layers += 1
+        let name = "\(layers)"
+        let channels = Self.channels
+        let shape = x.shape
+        let flat = [1, channels, shape[2] * shape[3]]
+        let result: PlainTrace.Value
+        switch Int.random(in: 0..<17, using: &generator) {
+        case 0, 14: result = Convolution(name, inputs: channels, outputs: channels, kernel: [3, 3])(x, with: a)
+        case 1: result = Convolution(name, inputs: channels, outputs: channels, kernel: [1, 1])(x, with: a)
+        case 2: result = GroupNorm(name, channels: channels)(x, with: a)
+        case 3: result = a.silu(x)
+        case 4, 15: result = a.sum(x, other)
+        case 5: result = a.shifted(x, by: shifts[0])
+        case 6: result = a.modulated(x, scale: shifts[0], shift: shifts[1])
+        case 7: result = a.product(other, a.gelu(x))
+        case 8: result = a.averagePooled(a.upsampled(x))
+        case 9:
+            // The same channels in another order.
+            let first = [8, 16, 16].randomElement(using: &generator)!
+            let halves = [first..<channels, 0..<first].map { a.slice(x, axis: 1, $0) }
+            result = a.concatenated(halves, axis: 1)
+        case 10:
+            let joined = a.concatenated([x, other], axis: 1)
+            let first = [0, 7, 16].randomElement(using: &generator)!
+            result = a.slice(joined, axis: 1, first..<first + channels)
+        case 11, 16: result = a.reshaped(a.reshaped(x, flat), shape)
+        case 12:
+            let tokens = a.transposed(a.reshaped(x, flat))
+            let normed = LayerNorm(name, width: channels)(tokens, with: a)
+            let attended = a.attention(
+                queries: normed, keys: a.transposed(a.reshaped(other, flat)), values: normed,
+                heads: [1, 2, 4].randomElement(using: &generator)!)
+            result = a.reshaped(a.transposed(attended), shape)
+        default:
+            let tokens = a.transposed(a.reshaped(x, flat))
+            let attended = a.attention(queries: tokens, keys: context, values: context, heads: 2)
+            let mapped = Linear(name, inputs: channels, outputs: channels)(attended, with: a)
+            result = a.reshaped(a.transposed(a.sum(mapped, tokens)), shape)
+        }
+        values.append(result)
+    }
+}
