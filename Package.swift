@@ -53,7 +53,8 @@ let package = Package(
         .target(
             name: "ReferenceUNet",
             dependencies: [
-                "VoxelSupport", "Volumes", "StyleKeys", "DiffusionSampling", "SliceSampling", "VolumeTranslation",
+                "VoxelSupport", "Volumes", "StyleKeys", "DiffusionSampling", "SliceSampling",
+                "VolumeTranslation",
                 "TensorFiles", "Networks", "NetworkEngine",
             ]),
 
@@ -61,7 +62,8 @@ let package = Package(
             name: "BridgeTraining",
             dependencies: [
                 "VoxelSupport", "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion",
-                "DiffusionSampling", "SliceSampling", "VolumeFigures", "TensorFiles", "Networks", "NetworkEngine", "ReferenceUNet",
+                "DiffusionSampling", "SliceSampling", "VolumeFigures", "TensorFiles", "Networks",
+                "NetworkEngine", "ReferenceUNet",
                 "VolumeTranslation",
             ]),
 
@@ -72,7 +74,8 @@ let package = Package(
         .executableTarget(
             name: "VoxelBridgeTool",
             dependencies: [
-                "VoxelSupport", "VoxelBridge", "BridgeTraining", "VolumeFigures", "VolumePhantoms", "TensorFiles", "Networks", "NetworkEngine",
+                "VoxelSupport", "VoxelBridge", "BridgeTraining", "VolumeFigures", "VolumePhantoms",
+                "TensorFiles", "Networks", "NetworkEngine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -115,7 +118,8 @@ let package = Package(
         .testTarget(
             name: "ReferenceUNetTests", dependencies: ["ReferenceUNet", "TensorTestSupport", "TestSupport"]),
         .testTarget(name: "BridgeTrainingTests", dependencies: ["BridgeTraining", "VolumeIO", "TestSupport"]),
-        .testTarget(name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "VoxelBridge", "TestSupport"]),
+        .testTarget(
+            name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "VoxelBridge", "TestSupport"]),
         .testTarget(name: "VoxelBridgeTests", dependencies: ["VoxelBridge", "TestSupport"]),
         .testTarget(
             name: "VoxelBridgeToolTests",

@@ -16,7 +16,7 @@ public struct Scheduler: Sendable {
     public let timesteps: [Int]
 
     /// The solver.
-    public let solver: any Solver
+    public var solver: any Solver
 
     /// A scheduler that visits `steps` timesteps.
     ///

@@ -22,7 +22,8 @@ struct RunIdentity: Codable, Equatable, Sendable {
     let settings: [RunSetting]
 
     init<Model: Denoiser>(
-        _ sampler: Sampler<Model>, source: Model.Storage, startingAt noisy: Model.Storage?, settings: [RunSetting]
+        _ sampler: Sampler<Model>, source: Model.Storage, startingAt noisy: Model.Storage?,
+        settings: [RunSetting]
     ) {
         let (scheduler, path) = (sampler.scheduler, sampler.scheduler.path)
         timesteps = scheduler.timesteps
@@ -53,7 +54,8 @@ struct RunIdentity: Codable, Equatable, Sendable {
                 // Mean squares from a ten-millionth of the path's variance to a hundred times it.
                 [1e-7, 1e-4, 1e-2, 1, 100].map { share in
                     corrector.gain(
-                        squaredResidual: share * path.coefficients(at: t).variance * Double(count), count: count,
+                        squaredResidual: share * path.coefficients(at: t).variance * Double(count),
+                        count: count,
                         at: t, on: path)
                 }
             }

@@ -131,7 +131,8 @@ final class SamplingRun<Model: Denoiser> {
     private(set) var estimates: [Storage] = []
 
     init(
-        _ sampler: Sampler<Model>, source: Storage, conditioning: Model.Conditioning, startingAt noisy: Storage?,
+        _ sampler: Sampler<Model>, source: Storage, conditioning: Model.Conditioning,
+        startingAt noisy: Storage?,
         keepsEstimate: Bool = false
     ) {
         (self.sampler, self.source, self.conditioning) = (sampler, source, conditioning)
@@ -172,7 +173,8 @@ final class SamplingRun<Model: Denoiser> {
             let s = timesteps[stepsMade + 1]
             while correctionsMade! < corrector.iterations(at: s) {
                 correct(
-                    by: corrector, try await predict(with: sampler.correctionDenoiser ?? sampler.denoiser, at: s),
+                    by: corrector,
+                    try await predict(with: sampler.correctionDenoiser ?? sampler.denoiser, at: s),
                     at: s)
                 correctionsMade! += 1
             }

@@ -99,12 +99,12 @@ extension VolumeTranslator where Denoiser == UNetDenoiser {
     ///
     /// - Parameters:
     ///   - network: the network.
-    ///   - steps: S, the number of timesteps visited.
+    ///   - steps: S, the number of timesteps visited; `nil` for 50.
     ///   - corrector: what is done after each step but the last; `nil` for co-prediction alone.
     ///   - paths: types of a caller's own paths, which the file may name.
     /// - Throws: `StoredPathError` where the file names a path that is not known.
     public init(
-        _ network: UNet, steps: Int = 50, corrector: (any Corrector)? = ScoreCorrector(),
+        _ network: UNet, steps: Int? = nil, corrector: (any Corrector)? = ScoreCorrector(),
         paths: [any StorablePath.Type] = []
     ) throws {
         try self.init(UNetDenoiser(network), steps: steps, corrector: corrector, paths: paths)

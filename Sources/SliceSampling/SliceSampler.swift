@@ -151,7 +151,8 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
         return Sampler(
             scheduler: scheduler, denoiser: CoPrediction(sampler: self, aggregation: aggregation),
             corrector: corrector,
-            correctionDenoiser: scoreAggregation.map { CoPrediction(sampler: self, aggregation: $0) }, noise: noise)
+            correctionDenoiser: scoreAggregation.map { CoPrediction(sampler: self, aggregation: $0) },
+            noise: noise)
     }
 
     private func stack(_ volume: Volume) -> SliceStack {

@@ -35,8 +35,9 @@ public struct SliceStack: ArraySampleStorage, Equatable {
     public var volume: Volume {
         let middle =
             shape.windowsShareSlices
-            ? Array(values[shape.voxels(ofSlice: shape.radius).lowerBound...]
-                .prefix(shape.windows * shape.voxelsPerSlice))
+            ? Array(
+                values[shape.voxels(ofSlice: shape.radius).lowerBound...]
+                    .prefix(shape.windows * shape.voxelsPerSlice))
             : (0..<shape.windows).flatMap {
                 values[shape.voxels(ofSlice: shape.slice(window: $0, position: shape.radius))]
             }
@@ -77,7 +78,8 @@ public struct SliceStack: ArraySampleStorage, Equatable {
         var weight = Float(weight)
         for term in terms where term.weight != 0 {
             let other = term.storage.shape
-            precondition(other == layout || other == layout.shared, "stacks of different slices cannot be added")
+            precondition(
+                other == layout || other == layout.shared, "stacks of different slices cannot be added")
             let otherWeight = Float(term.weight)
             values.withUnsafeMutableBufferPointer { sum in
                 term.storage.values.withUnsafeBufferPointer { values in
@@ -101,7 +103,9 @@ public struct SliceStack: ArraySampleStorage, Equatable {
             shape.windowsShareSlices && shape == layout.shared, "stacks of different slices cannot be added")
         var expanded: [Float] = []
         expanded.reserveCapacity(layout.count)
-        for slice in 0..<layout.slices { expanded += values[shape.voxels(ofSlice: layout.sharedSlice(of: slice))] }
+        for slice in 0..<layout.slices {
+            expanded += values[shape.voxels(ofSlice: layout.sharedSlice(of: slice))]
+        }
         return SliceStack(restoring: expanded, as: layout)!
     }
 }
@@ -186,7 +190,8 @@ extension SliceLayout: Codable, CustomStringConvertible {
         let shape = try fields.decode([Int].self, forKey: .shape)
         let rows = try fields.decode([[Double]].self, forKey: .affine)
         let radius = try fields.decode(Int.self, forKey: .radius)
-        guard shape.count == 3, shape.allSatisfy({ (1...1 << 20).contains($0) }), (0...1 << 10).contains(radius),
+        guard shape.count == 3, shape.allSatisfy({ (1...1 << 20).contains($0) }),
+            (0...1 << 10).contains(radius),
             rows.count == 3, rows.allSatisfy({ $0.count == 4 && $0.allSatisfy(\.isFinite) }),
             case let affine = Affine(rows: SIMD4(rows[0]), SIMD4(rows[1]), SIMD4(rows[2])),
             affine.inverse != nil

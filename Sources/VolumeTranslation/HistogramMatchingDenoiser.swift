@@ -26,6 +26,9 @@ public struct HistogramMatchingDenoiser: StyledDenoiser {
     /// Yes: background stays background.
     public var maySkipBackground: Bool { true }
 
+    /// No: the source alone counts.
+    public var dependsOnNoisy: Bool { false }
+
     /// A denoiser of windows with `radius` slices on either side of their middle one.
     ///
     /// Wide windows level slices better, and take more of what anatomy changes from slice to slice for a difference

@@ -14,6 +14,10 @@ public protocol StyledDenoiser: SliceDenoiser {
     /// What the model was trained for, where it says so. `nil` unless a conformer has it.
     var settings: TranslationSettings? { get }
 
+    /// Whether predictions depend on x_t. If not, one step gives the result of many. `true` unless a conformer says
+    /// otherwise.
+    var dependsOnNoisy: Bool { get }
+
     /// What of the model decides the bits of a prediction, by name, for example a fingerprint of its weights: a saved
     /// translation is resumed only where these are equal. None unless a conformer has them.
     var runSettings: [RunSetting] { get }
@@ -27,6 +31,9 @@ public protocol StyledDenoiser: SliceDenoiser {
 }
 
 extension StyledDenoiser {
+    /// Yes.
+    public var dependsOnNoisy: Bool { true }
+
     /// None.
     public var settings: TranslationSettings? { nil }
 

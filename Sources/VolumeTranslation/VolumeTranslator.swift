@@ -18,7 +18,7 @@ import VoxelSupport
 /// Any styled denoiser can be used with any sampler:
 ///
 /// ```swift
-/// let harmoniser = VolumeTranslator(HistogramMatchingDenoiser(), spacing: 1)
+/// let harmoniser = try VolumeTranslator(HistogramMatchingDenoiser())
 /// let harmonised = try await harmoniser.translate(t1, style: StyleKey(of: reference))
 /// ```
 public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
@@ -49,20 +49,24 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
     ///
     /// - Parameters:
     ///   - denoiser: the denoiser.
-    ///   - steps: S, the number of timesteps visited.
+    ///   - steps: S, the number of timesteps visited; `nil` for 50, or for 1 where the denoiser's predictions do not
+    ///     depend on x_t.
     ///   - corrector: what is done after each step but the last; `nil` for co-prediction alone.
     ///   - paths: types of a caller's own paths, which the settings may name.
     /// - Throws: `StoredPathError` where the settings name a path that is not known.
     public init(
-        _ denoiser: Denoiser, steps: Int = 50, corrector: (any Corrector)? = ScoreCorrector(),
+        _ denoiser: Denoiser, steps: Int? = nil, corrector: (any Corrector)? = ScoreCorrector(),
         paths: [any StorablePath.Type] = []
     ) throws {
         let settings = denoiser.settings ?? TranslationSettings()
+        let path = try settings.process.path(among: paths)
+        let scheduler =
+            steps == nil && !denoiser.dependsOnNoisy
+            ? Scheduler(path, timesteps: [0]) : Scheduler(path, steps: steps ?? 50)
         self.init(
             preprocessing: .brain(spacing: settings.spacing),
             sampler: SliceSampler(
-                scheduler: Scheduler(try settings.process.path(among: paths), steps: steps), denoiser: denoiser,
-                plane: settings.plane, corrector: corrector))
+                scheduler: scheduler, denoiser: denoiser, plane: settings.plane, corrector: corrector))
     }
 
     /// The source translated to a style.
@@ -128,10 +132,14 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
             let timesteps = 0..<min(used.trainingTimesteps, path.trainingTimesteps)
             if timesteps.contains(where: { used.coefficients(at: $0) != path.coefficients(at: $0) }) {
                 mismatches.append(
-                    "the model was trained with another process (\(trained.process.kind)) or other coefficients")
+                    "the model was trained with another process (\(trained.process.kind)) or other coefficients"
+                )
             }
+        } else if let used = sampler.scheduler.path as? any StorablePath {
+            compare("the process", type(of: used).kind, trained.process.kind)
         }
-        compare("the prediction type", sampler.denoiser.predictionType.rawValue, trained.predictionType.rawValue)
+        compare(
+            "the prediction type", sampler.denoiser.predictionType.rawValue, trained.predictionType.rawValue)
         compare("the plane", sampler.plane.rawValue, trained.plane.rawValue)
         for case let resample as Resample in preprocessing.transforms {
             compare("a spacing in mm of", resample.spacing, trained.spacing)

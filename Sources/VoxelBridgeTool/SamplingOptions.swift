@@ -89,7 +89,8 @@ struct SamplingOptions: ParsableArguments {
     var stepRule: StepRule?
 
     @Option(
-        help: "The process that the network was trained to reverse. (default: the model's, else brownian_bridge)")
+        help:
+            "The process that the network was trained to reverse. (default: the model's, else brownian_bridge)")
     var process: Process?
 
     @Option(
@@ -162,18 +163,16 @@ struct SamplingOptions: ParsableArguments {
         return settings
     }
 
-    /// - Parameter isIndependentOfNoise: whether the denoiser's estimates do not depend on x_t, so that one step gives the
-    ///   result of many.
-    func sampler<Denoiser>(
-        for denoiser: Denoiser, settings: TranslationSettings, isIndependentOfNoise: Bool
+    func sampler<Denoiser: StyledDenoiser>(
+        for denoiser: Denoiser, settings: TranslationSettings
     ) throws -> SliceSampler<Denoiser> {
-        let mode = mode ?? (isIndependentOfNoise ? .coPredict : .ista)
+        let mode = mode ?? (denoiser.dependsOnNoisy ? .ista : .coPredict)
         let path = try settings.process.path()
         let solver = solver?.solver ?? stepRule.map { $0 == .reference ? .published() : .ddim() as any Solver }
-        let count = steps ?? (isIndependentOfNoise ? 1 : 50)
+        let count = steps ?? (denoiser.dependsOnNoisy ? 50 : 1)
         let scheduler: Scheduler
         if count == 1 {
-            guard isIndependentOfNoise else {
+            guard !denoiser.dependsOnNoisy else {
                 throw ValidationError("--steps must be at least 3 for a network, and is 1")
             }
             scheduler = Scheduler(path, timesteps: [0], solver: solver)
@@ -190,7 +189,8 @@ struct SamplingOptions: ParsableArguments {
             scheduler: scheduler, denoiser: denoiser, plane: settings.plane,
             aggregation: mode == .independent ? nil : .mean,
             corrector: corrects
-                ? ScoreCorrector(steps: corrections, stepSize: stepSize, scaling: scaling, isBounded: bound) : nil,
+                ? ScoreCorrector(steps: corrections, stepSize: stepSize, scaling: scaling, isBounded: bound)
+                : nil,
             scoreAggregation: mode == .istaMiddle ? .middleSlice : nil, batchSize: batch,
             batchesInFlight: threads ?? ProcessInfo.processInfo.activeProcessorCount)
     }

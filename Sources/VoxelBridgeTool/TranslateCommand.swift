@@ -96,8 +96,7 @@ struct TranslateCommand: AsyncParsableCommand {
             // Windows that reach 3 mm to either side: farther away anatomy changes too much.
             let radius = max(1, Int((3 / settings.spacing).rounded()))
             try await translate(
-                with: HistogramMatchingDenoiser(radius: radius), settings: settings, styleBins: 128,
-                isIndependentOfNoise: true)
+                with: HistogramMatchingDenoiser(radius: radius), settings: settings, styleBins: 128)
         } else {
             guard FileManager.default.fileExists(atPath: model) else {
                 throw FileFailure(
@@ -118,23 +117,19 @@ struct TranslateCommand: AsyncParsableCommand {
             let network = try UNet(weights, options: network.compute(threads: sampling.threads))
             try await translate(
                 with: UNetDenoiser(network, predictionType: settings.predictionType), settings: settings,
-                styleBins: bins, isIndependentOfNoise: false)
+                styleBins: bins)
         }
     }
 
-    /// - Parameters:
-    ///   - styleBins: bins of the style key that the denoiser takes; nil where it takes none.
-    ///   - isIndependentOfNoise: whether the denoiser's estimates do not depend on x_t.
+    /// - Parameter styleBins: bins of the style key that the denoiser takes; nil where it takes none.
     private func translate(
-        with denoiser: some StyledDenoiser, settings: TranslationSettings, styleBins: Int?,
-        isIndependentOfNoise: Bool
+        with denoiser: some StyledDenoiser, settings: TranslationSettings, styleBins: Int?
     ) async throws {
         let file = try readVolume(source, logger: logger)
         let style = try readStyle(bins: styleBins)
         let translator = VolumeTranslator(
             preprocessing: .brain(spacing: settings.spacing),
-            sampler: try sampling.sampler(
-                for: denoiser, settings: settings, isIndependentOfNoise: isIndependentOfNoise),
+            sampler: try sampling.sampler(for: denoiser, settings: settings),
             clipsEstimates: sampling.clip ?? true)
         for mismatch in translator.mismatches { logger.warning("\(model): \(mismatch)") }
         logger.debug(

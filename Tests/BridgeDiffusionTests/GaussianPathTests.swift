@@ -8,7 +8,8 @@ struct GaussianPathTests {
     @Test func timestepsDescendWithinTheProcess() async {
         await checkLaw(cases: 300) { generator in
             let scheduler = generator.scheduler(steps: 1...60)
-            try #require(scheduler.timesteps[0] < scheduler.path.trainingTimesteps && scheduler.timesteps.last! >= 0)
+            try #require(
+                scheduler.timesteps[0] < scheduler.path.trainingTimesteps && scheduler.timesteps.last! >= 0)
             try #require(zip(scheduler.timesteps, scheduler.timesteps.dropFirst()).allSatisfy(>))
         }
     }
@@ -94,7 +95,8 @@ struct GaussianPathTests {
             let (path, solver) = (generator.path(), generator.solver())
             let timesteps = (0..<path.trainingTimesteps).shuffled(using: &generator).prefix(3).sorted(by: >)
             let (before, t, s) = (timesteps[0], timesteps[1], timesteps[2])
-            let step = solver.step(from: t, to: s, after: Bool.random(using: &generator) ? [before] : [], on: path)
+            let step = solver.step(
+                from: t, to: s, after: Bool.random(using: &generator) ? [before] : [], on: path)
             try #require(step.estimates.count <= 1 + solver.history)
             let (now, next) = (path.coefficients(at: t), path.coefficients(at: s))
             let estimates = step.estimates.reduce(0, +)
@@ -164,7 +166,10 @@ struct StoredPathTests {
     @Test func missingFieldsHaveThePublishedValues() throws {
         for (json, path) in [
             ("{}", BrownianBridge() as any StorablePath), (#"{"kind": "diffusion"}"#, GaussianDiffusion()),
-            (#"{"kind": "diffusion", "schedule": "scaled_linear"}"#, GaussianDiffusion(schedule: .scaledLinear())),
+            (
+                #"{"kind": "diffusion", "schedule": "scaled_linear"}"#,
+                GaussianDiffusion(schedule: .scaledLinear())
+            ),
             (#"{"kind": "symmetric_bridge"}"#, SymmetricBridge()),
             // As versions before 0.2 wrote every process.
             (
@@ -193,7 +198,9 @@ struct StoredPathTests {
         static let kind = "half_bridge"
         var trainingTimesteps: Int
         var start: SamplingStart { .source }
-        func coefficients(at t: Int) -> PathCoefficients { PathCoefficients(target: 0.5, source: 0.5, variance: 1) }
+        func coefficients(at t: Int) -> PathCoefficients {
+            PathCoefficients(target: 0.5, source: 0.5, variance: 1)
+        }
         func velocity(at t: Int) -> PathCombination { PathCombination(target: -1, source: 1) }
     }
 }

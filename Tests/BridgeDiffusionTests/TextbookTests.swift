@@ -41,7 +41,9 @@ struct TextbookTests {
             // alphabar is taken from 1 - s² here, which loses digits where it is small.
             let tolerance = 1e-13 / alphaBar(t) + 1e-9
             try #require(
-                agrees(step.estimates[0], alphaBar(t - 1).squareRoot() * beta / (1 - alphaBar(t)), within: tolerance))
+                agrees(
+                    step.estimates[0], alphaBar(t - 1).squareRoot() * beta / (1 - alphaBar(t)),
+                    within: tolerance))
             try #require(
                 agrees(
                     step.noisy, (1 - beta).squareRoot() * (1 - alphaBar(t - 1)) / (1 - alphaBar(t)),

@@ -79,7 +79,9 @@ struct TrainingRunTests {
                 TinyNetwork(), configuration: configuration, training: training, validation: validation,
                 folder: folder, resumes: false)
             var saved: [String] = []
-            try await run.run { event in if case .saved(let file) = event { saved.append(file.lastPathComponent) } }
+            try await run.run { event in
+                if case .saved(let file) = event { saved.append(file.lastPathComponent) }
+            }
             #expect(
                 saved == [2, 4, 6, 8, 9].map { "step-00000000\($0).safetensors" })
             let kept = try FileManager.default.contentsOfDirectory(

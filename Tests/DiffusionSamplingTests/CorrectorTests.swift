@@ -41,7 +41,8 @@ struct CorrectorTests {
             let (source, target) = (tensor(), tensor())
             let scheduler = generator.scheduler(steps: 2...5)
             var sampler = Sampler(
-                scheduler: scheduler, denoiser: Oracle(target: target), noise: NoiseField(seed: generator.next()))
+                scheduler: scheduler, denoiser: Oracle(target: target),
+                noise: NoiseField(seed: generator.next()))
             let stepSize = pow(10, Double.random(in: -3...4, using: &generator))
             let corrector = ScoreCorrector(
                 stepSize: stepSize, scaling: ScoreCorrector.Scaling.allCases.randomElement(using: &generator)!)

@@ -59,8 +59,10 @@ struct LatentSamplingTests {
             }
         }
         await #expect(throws: First.self) {
-            try await Sampler(scheduler: sampler.scheduler, denoiser: Probe(expected: noise), noise: sampler.noise)
-                .sample(from: Self.source(), conditioning: ())
+            try await Sampler(
+                scheduler: sampler.scheduler, denoiser: Probe(expected: noise), noise: sampler.noise
+            )
+            .sample(from: Self.source(), conditioning: ())
         }
     }
 
@@ -115,7 +117,9 @@ struct LatentSamplingTests {
             let scheduler = generator.scheduler(steps: 2...6)
             let source = Tensor(shape: [2, 1, 3, 4], values: generator.floats(24))
             // Where sampling starts at a_t = 0, noise carries no information about x_0.
-            guard scheduler.timesteps.allSatisfy({ scheduler.path.coefficients(at: $0).target > 0 }) else { return }
+            guard scheduler.timesteps.allSatisfy({ scheduler.path.coefficients(at: $0).target > 0 }) else {
+                return
+            }
             func states(_ denoiser: Failing) throws -> SamplingStates<Failing> {
                 try Sampler(
                     scheduler: scheduler, denoiser: denoiser,
@@ -189,7 +193,8 @@ struct LatentSamplingTests {
                 return prediction
             }
         }
-        let sampler = Sampler(scheduler: Scheduler(BrownianBridge(), timesteps: [999, 300, 0]), denoiser: Broken())
+        let sampler = Sampler(
+            scheduler: Scheduler(BrownianBridge(), timesteps: [999, 300, 0]), denoiser: Broken())
         await #expect {
             try await sampler.sample(from: Self.source(), conditioning: ())
         } throws: { error in

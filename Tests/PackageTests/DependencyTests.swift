@@ -34,7 +34,8 @@ struct DependencyTests {
         ],
         "BridgeTraining": [
             "VoxelSupport", "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion",
-            "DiffusionSampling", "SliceSampling", "VolumeFigures", "VolumeTranslation", "TensorFiles", "Networks",
+            "DiffusionSampling", "SliceSampling", "VolumeFigures", "VolumeTranslation", "TensorFiles",
+            "Networks",
             "NetworkEngine", "ReferenceUNet",
         ],
         "VoxelBridge": ["VolumeIO", "VolumeMetrics", "ReferenceUNet", "VolumeTranslation"],

@@ -33,7 +33,8 @@ struct BackgroundTests {
             let source = Volume(grid: grid, voxels: [Float](repeating: -1, count: grid.count))
             let scheduler = generator.scheduler()
             let predictionType = PredictionType.allCases.filter {
-                $0 != .noise || scheduler.timesteps.allSatisfy { scheduler.path.coefficients(at: $0).target > 0 }
+                $0 != .noise
+                    || scheduler.timesteps.allSatisfy { scheduler.path.coefficients(at: $0).target > 0 }
             }.randomElement(using: &generator)!
             let calls = Counter()
             var sampler = generator.sampler(scheduler) { _, radius in

@@ -158,7 +158,8 @@ struct GaussianTargetTests {
                 offset *= max(0, shrink).squareRoot()
                 missing *= shrink
                 if setting.isPublished { missing += (1 - eta * eta) * posterior }
-                try #require(have(state.noisy.volume.voxels, next.mean + offset, max(0, next.variance - missing)))
+                try #require(
+                    have(state.noisy.volume.voxels, next.mean + offset, max(0, next.variance - missing)))
                 step += 1
             }
         }

@@ -25,7 +25,8 @@ struct SamplingStateTests {
             var steps = read.stepsMade
             for try await state in try sampler.states(from: source, resuming: read) {
                 steps += 1
-                try #require(state.stepsMade == steps && state.noisy.volume.bits == states[steps - 1].noisy.volume.bits)
+                try #require(
+                    state.stepsMade == steps && state.noisy.volume.bits == states[steps - 1].noisy.volume.bits)
                 last = state
             }
             try #require(last.isComplete && last.estimate.volume.bits == expected.bits)
@@ -175,7 +176,8 @@ struct SamplingStateTests {
         var otherVoxel = source
         otherVoxel[1, 2, 3] += 1
         refuses("fingerprint of the source", source: otherVoxel)
-        refuses("shape of the source", source: Volume(grid: VoxelGrid(shape: [4, 3, 5]), voxels: source.voxels))
+        refuses(
+            "shape of the source", source: Volume(grid: VoxelGrid(shape: [4, 3, 5]), voxels: source.voxels))
         let turned = Affine(rows: SIMD4(0, 0, 1, 0), SIMD4(0, 1, 0, 0), SIMD4(1, 0, 0, 0))
         refuses(
             "shape of the source",
@@ -231,6 +233,8 @@ struct SamplingStateTests {
     }
 
     @Test func aFileThatIsNotThereIsTheSystemsError() {
-        #expect(throws: CocoaError.self) { try SamplingState<SliceStack>(contentsOf: URL(filePath: "/no/such/state")) }
+        #expect(throws: CocoaError.self) {
+            try SamplingState<SliceStack>(contentsOf: URL(filePath: "/no/such/state"))
+        }
     }
 }

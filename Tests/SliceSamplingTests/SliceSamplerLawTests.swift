@@ -30,7 +30,8 @@ struct SliceSamplerLawTests {
             let scheduler = generator.scheduler(steps: 1...8)
             // Where sampling starts at a_t = 0, noise says nothing of x_0.
             let predictionType = PredictionType.allCases.filter {
-                $0 != .noise || scheduler.timesteps.allSatisfy { scheduler.path.coefficients(at: $0).target > 0 }
+                $0 != .noise
+                    || scheduler.timesteps.allSatisfy { scheduler.path.coefficients(at: $0).target > 0 }
             }.randomElement(using: &generator)!
             let sampler = generator.sampler(scheduler) {
                 OracleDenoiser(
@@ -123,7 +124,8 @@ struct SliceSamplerLawTests {
                 return [Float](repeating: 0, count: windows.count * windows.valuesPerWindow)
             }
             let sampler = SliceSampler(
-                scheduler: Scheduler(RectifiedFlow(), timesteps: [999]), denoiser: denoiser, plane: generator.plane(),
+                scheduler: Scheduler(RectifiedFlow(), timesteps: [999]), denoiser: denoiser,
+                plane: generator.plane(),
                 aggregation: Bool.random(using: &generator) ? generator.aggregation() : nil, noise: noise)
             _ = try await sampler.sample(from: Volume(grid: VoxelGrid(shape: generator.shape())))
         }

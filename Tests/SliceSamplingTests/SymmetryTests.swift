@@ -12,7 +12,8 @@ struct SymmetryTests {
             Restarted(base: process.path(), start: start),
             steps: generator.size(in: 2...6), spacing: .uniform,
             // Noise has no symmetry: where sampling starts at the source, none is added.
-            solver: start == nil ? generator.solver() : [.published(), .ddim(), .twoPoint].randomElement(using: &generator)!)
+            solver: start == nil
+                ? generator.solver() : [.published(), .ddim(), .twoPoint].randomElement(using: &generator)!)
         var sampler = generator.sampler(scheduler) { _, radius in SymmetricDenoiser(radius: radius) }
         (sampler.plane, sampler.alternatingPlanes) = (.axial, [])
         if sampler.corrector != nil {

@@ -119,7 +119,9 @@ struct SamplingReference {
     init(isClipped: Bool) throws {
         network = try UNet(
             weights: Fixtures.reference("unet_b.safetensors"), configuration: Fixtures.reference("unet_b.json"))
-        file = try Safetensors(contentsOf: Fixtures.reference(isClipped ? "sampling_b_clip.safetensors" : "sampling_b.safetensors"))
+        file = try Safetensors(
+            contentsOf: Fixtures.reference(isClipped ? "sampling_b_clip.safetensors" : "sampling_b.safetensors")
+        )
         // Slices, rows, columns, the last fastest: the order of a volume's voxels.
         let slices = try file.tensor("source")
         source = Volume(

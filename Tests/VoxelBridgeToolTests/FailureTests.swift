@@ -63,7 +63,9 @@ struct FailureTests {
         Misuse("info @brain.nii --colour", "--colour"),
         Misuse("info", "<file>"),
         Misuse("translate @brain.nii @out.nii --style @brain.nii", "--model"),
-        Misuse("\(translate) @brain.nii @out.nii --steps 2", "--steps must be at least 3, and is 2"),
+        Misuse("\(translate) @brain.nii @out.nii --steps 2", "--steps must be from 3 to 1000"),
+        Misuse("\(translate) @brain.nii @out.nii --steps 0", "--steps must be at least 1, and is 0"),
+        Misuse("\(translate) @brain.nii @out.nii --solver ddim --step-rule marginal", "--solver"),
         Misuse(
             "\(translate) @brain.nii @out.nii --steps 1001",
             "--steps must be from 3 to 1000, the timesteps of the process, and is 1001"),
@@ -79,14 +81,14 @@ struct FailureTests {
         Misuse("\(translate) @brain.nii @out.nii --process flow", "rectified_flow", "brownian_bridge"),
         Misuse(
             "\(translate) @brain.nii @out.nii --process diffusion --schedule sin",
-            "process.schedule: found sin", "process.kind is not brownian_bridge"),
+            "process.schedule: found \"sin\"", "scaled_linear"),
         Misuse("translate @brain.nii @out.nii --model histogram", "takes a style", "--style"),
         Misuse("\(translate) @brain.nii @out.nii --mode best", "ista", "co-predict", "independent"),
         Misuse("\(translate) @brain.nii @out.nii --plane oblique", "axial", "coronal", "sagittal"),
         Misuse(
             "\(translate) @brain.nii @out.nii --config @config.json",
             "--config and --weights belong to a network"),
-        Misuse("\(translate) @brain.nii @out.nii --objective noise", "--objective"),
+        Misuse("\(translate) @brain.nii @out.nii --objective noise", "--prediction-type"),
         Misuse("\(translate) @brain.nii @out.mgz", "out.mgz", "must end in .nii or .nii.gz"),
         Misuse("\(translate) @brain.nii @nowhere/out.nii", "nowhere", "create it first"),
         Misuse("\(translate) @brain.nii @brain.nii", "would overwrite the input", "brain.nii"),

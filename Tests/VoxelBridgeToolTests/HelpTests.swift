@@ -8,8 +8,7 @@ struct HelpTests {
         (
             ["translate"],
             """
-            --model --config --weights --winograd-memory --style --steps --mode --corrections --step-size --scaling \
-            --step-rule --process --schedule --plane --batch --threads --spacing --objective --raw --verbose --quiet
+            --model --config --weights --winograd-memory --style --steps --mode --corrections --step-size --scaling --bound --no-bound --clip --no-clip --solver --process --schedule --plane --batch --threads --spacing --prediction-type --objective --state --raw --verbose --quiet
             """
         ),
         (["predict"], "--model --config --weights --winograd-memory --threads"),

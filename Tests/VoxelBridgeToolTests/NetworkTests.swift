@@ -37,18 +37,18 @@ struct NetworkTests {
     }
 
     @Test(arguments: [
-        ("ista-middle.M1.paper.reference-step", "--mode ista-middle"),
+        ("ista-middle.M1.paper.reference-step", "--mode ista-middle --scaling paper"),
         (
             "ista.M2.reference.marginal-step",
-            "--corrections 2 --scaling reference --step-rule marginal"
+            "--corrections 2 --solver ddim"
         ),
         ("independent.M0.paper.reference-step", "--mode independent"),
-        ("ista.M1.paper.reference-step.noise", "--objective noise"),
-        ("ista.M1.paper.reference-step.ysubx", "--objective difference"),
+        ("ista.M1.paper.reference-step.noise", "--scaling paper --prediction-type noise"),
+        ("ista.M1.paper.reference-step.ysubx", "--scaling paper --objective difference --step-rule reference"),
     ])
     func translatesAsTheReference(name: String, options: String) async throws {
         try await withSource { folder, reference in
-            let options = ["--steps", "8"] + options.split(separator: " ").map(String.init)
+            let options = ["--steps", "8", "--no-bound"] + options.split(separator: " ").map(String.init)
             let outcome = try await translate(folder, options)
             try #require(outcome.status == 0, "\(outcome.messages)")
             let result = try Volume(contentsOf: folder.appending(path: "result.nii"))

@@ -18,13 +18,16 @@ struct TranslateTests {
         }
     }
 
+    private func arguments(_ folder: URL, to name: String) -> [String] {
+        [
+            "translate", folder.appending(path: "source.nii.gz").path, folder.appending(path: name).path,
+            "--model", "histogram", "--style", folder.appending(path: "style.nii").path, "--spacing", "3",
+            "--steps", "4",
+        ]
+    }
+
     private func translate(_ folder: URL, to name: String, _ options: String...) async throws -> Tool.Outcome {
-        try await Tool.run(
-            [
-                "translate", folder.appending(path: "source.nii.gz").path, folder.appending(path: name).path,
-                "--model", "histogram", "--style", folder.appending(path: "style.nii").path, "--spacing", "3",
-                "--steps", "4",
-            ] + options)
+        try await Tool.run(arguments(folder, to: name) + options)
     }
 
     @Test func writesTheTranslationOnTheSourcesGrid() async throws {
@@ -89,8 +92,36 @@ struct TranslateTests {
             let quiet = try await translate(folder, to: "a.nii", "--quiet")
             #expect(quiet.status == 0 && quiet.output.isEmpty && quiet.messages.isEmpty)
             let verbose = try await translate(folder, to: "a.nii", "--verbose", "--threads", "2")
-            #expect(verbose.messages.contains("ista, 4 steps, windows of 3 slices, 2 threads"))
+            #expect(verbose.messages.contains("4 steps, windows of 3 slices, 2 threads"))
             #expect(try await translate(folder, to: "a.nii", "--quiet", "--verbose").status == 2)
+        }
+    }
+
+    /// A translation that was killed goes on from its state to the same bytes, and by no other setting.
+    @Test func aTranslationThatWasKilledContinuesToTheSameBytes() async throws {
+        try await withSource { folder in
+            let state = folder.appending(path: "run.state").path
+            let options = ["--steps", "200", "--mode", "ista", "--spacing", "2"]
+            func translate(_ output: String, _ more: [String] = []) async throws -> Tool.Outcome {
+                try await Tool.run(arguments(folder, to: output) + options + more)
+            }
+            #expect(try await translate("whole.nii").status == 0)
+            let (process, ended) = try Tool.start(
+                arguments(folder, to: "broken.nii") + options + ["--state", state], output: folder)
+            while !FileManager.default.fileExists(atPath: state) { try await Task.sleep(for: .milliseconds(5)) }
+            kill(process.processIdentifier, SIGKILL)
+            for await _ in ended {}
+            try #require(process.terminationStatus == SIGKILL, "it was done before it was killed")
+
+            let other = try await translate("broken.nii", ["--state", state, "--step-size", "0.4"])
+            #expect(other.status == 1)
+            #expect(
+                other.messages.contains("\(state): the state belongs to another run: its fingerprint of the"))
+            let rest = try await translate("broken.nii", ["--state", state])
+            #expect(rest.status == 0 && rest.messages.contains("Continuing after step"))
+            let files = try ["whole.nii", "broken.nii"].map { try Data(contentsOf: folder.appending(path: $0)) }
+            #expect(files[0] == files[1])
+            #expect(!FileManager.default.fileExists(atPath: state))
         }
     }
 

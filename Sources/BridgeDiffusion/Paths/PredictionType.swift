@@ -40,7 +40,9 @@ extension GaussianPath {
         case .gradient: return PathCombination(noisy: 1, target: -1)
         case .noise:
             let path = coefficients(at: t)
-            precondition(path.target > 0, "x_\(t) is pure noise and carries no information about x_0: predict something other than noise")
+            precondition(
+                path.target > 0,
+                "x_\(t) is pure noise and carries no information about x_0: predict something other than noise")
             return PathCombination(
                 noisy: 1 / path.target, target: -path.variance.squareRoot() / path.target,
                 source: -path.source / path.target)

@@ -61,8 +61,10 @@ public struct StoredPath: Codable, Equatable, Sendable {
     /// - Throws: ``StoredPathError`` where the kind is none of these, or a field is unknown or wrong.
     public func path(among types: [any StorablePath.Type] = []) throws -> any StorablePath {
         if let known { return known }
-        let all: [any StorablePath.Type] =
-            [BrownianBridge.self, SymmetricBridge.self, GaussianDiffusion.self, RectifiedFlow.self] + types
+        let own: [any StorablePath.Type] = [
+            BrownianBridge.self, SymmetricBridge.self, GaussianDiffusion.self, RectifiedFlow.self,
+        ]
+        let all = own + types.filter { type in !own.contains { $0.kind == type.kind } }
         guard let type = all.first(where: { $0.kind == kind }) else {
             throw StoredPathError(
                 field: "kind", found: "\"\(kind)\"",
@@ -73,7 +75,9 @@ public struct StoredPath: Codable, Equatable, Sendable {
         if kind != BrownianBridge.kind {
             // Versions before 0.2 wrote these two for every process.
             if fields["variance_scale"] == .integer(1) { fields["variance_scale"] = nil }
-            if kind != GaussianDiffusion.kind, fields["schedule"] == .string("linear") { fields["schedule"] = nil }
+            if kind != GaussianDiffusion.kind, fields["schedule"] == .string("linear") {
+                fields["schedule"] = nil
+            }
         }
         do { return try JSONValue.object(fields).decode(type) } catch let error as JSONFieldError {
             throw StoredPathError(
@@ -139,6 +143,11 @@ public struct StoredPathError: LocalizedError, Equatable, CustomStringConvertibl
 
     /// What was expected.
     public let expected: String
+
+    /// An error of a path's own, to be thrown by its `init(from:)`.
+    public init(field: String?, found: String, expected: String) {
+        (self.field, self.found, self.expected) = (field, found, expected)
+    }
 
     /// The field, what was found and what was expected.
     public var description: String {

@@ -87,7 +87,8 @@ extension TrainingConfiguration {
         let timesteps = (try? process.path().trainingTimesteps) ?? 3
         try require(
             "validation.sampling_steps", validation.samplingSteps,
-            (3...timesteps).contains(validation.samplingSteps), "3 to \(timesteps), the timesteps of the process")
+            (3...timesteps).contains(validation.samplingSteps),
+            "3 to \(timesteps), the timesteps of the process")
     }
 
     private func validateOptimizer() throws(TrainingConfigurationError) {

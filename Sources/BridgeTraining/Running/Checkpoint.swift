@@ -30,7 +30,8 @@ extension TrainingState {
         let json = String(decoding: try encoder.encode(record), as: UTF8.self)
         var tensors: [String: Tensor] = [:]
         let sets = [
-            ("model", parameters), ("ema", step < average.settings.start ? parameters : average.values), ("optimizer.first", optimizer.firstMoment),
+            ("model", parameters), ("ema", step < average.settings.start ? parameters : average.values),
+            ("optimizer.first", optimizer.firstMoment),
             ("optimizer.second", optimizer.secondMoment),
         ]
         for (prefix, set) in sets {

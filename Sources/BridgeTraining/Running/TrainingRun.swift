@@ -48,9 +48,7 @@ public struct TrainingRun<Network: TrainableNetwork> {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         lock = try FolderLock(folder)
         if files.holdsRun, !resumes { throw TrainingError.runExists(folder: folder.path) }
-        if let known = try Self.configuration(ofRunIn: folder, paths: [type(of: configuration.process.path())]),
-            known != configuration
-        {
+        guard try Self.holdsNoOther(folder, than: configuration) else {
             throw TrainingError.otherConfiguration(folder: folder.path)
         }
         let dataChecksum =
@@ -68,6 +66,17 @@ public struct TrainingRun<Network: TrainableNetwork> {
         trainer = try Trainer(network, configuration: configuration, dataset: training, state: state)
         self.validation = try validation.map { try Validation(dataset: $0, configuration: configuration) }
         log = try TrainingLog(files.log, upTo: trainer.state.step)
+    }
+
+    /// Whether the folder holds no run, or one of this configuration.
+    private static func holdsNoOther(_ folder: URL, than configuration: TrainingConfiguration) throws -> Bool {
+        do {
+            let paths = [type(of: try configuration.process.path())]
+            return try self.configuration(ofRunIn: folder, paths: paths).map { $0 == configuration } ?? true
+        } catch let error as TrainingConfigurationError where error.field == "process.kind" {
+            // A path of another caller's own.
+            return false
+        }
     }
 
     /// The configuration of the run in a folder, or nil where there is none.

@@ -85,7 +85,9 @@ private struct WindowDenoiser: SliceDenoiser {
     let predictionType: PredictionType
     let network: @Sendable (WindowBatch) throws -> Tensor
 
-    func predict(_ windows: SliceWindows, at timestep: Int, conditioning style: StyleKey) async throws -> [Float] {
+    func predict(_ windows: SliceWindows, at timestep: Int, conditioning style: StyleKey) async throws
+        -> [Float]
+    {
         let shape = [windows.count, windows.slicesPerWindow, windows.rows, windows.columns]
         let tokens = (0..<windows.count).flatMap { _ in style.tokens }
         return try network(
