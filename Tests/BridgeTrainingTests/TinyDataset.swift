@@ -41,7 +41,8 @@ extension TrainingConfiguration {
         configuration.predictionType = .allCases.randomElement(using: &generator)!
         configuration.loss = TrainingLoss.allCases.randomElement(using: &generator)!
         let process = PathProcess.allCases.randomElement(using: &generator)!
-        configuration.process = try! StoredPath(process.path())
+        guard let stored = try? StoredPath(process.path()) else { preconditionFailure("it cannot be stored") }
+        configuration.process = stored
         // Of rectified flow the noise cannot be predicted.
         if process == .rectifiedFlow, configuration.predictionType == .noise {
             configuration.predictionType = .sample
