@@ -5,7 +5,8 @@ let package = Package(
     name: "VoxelBridge",
     platforms: [.macOS(.v15), .iOS(.v18), .visionOS(.v2)],
     products: [
-        .library(name: "VolumeIO", targets: ["VolumeIO", "Volumes", "Preprocessing"]),
+        .library(name: "VolumeIO", targets: ["VolumeIO"]),
+        .library(name: "Preprocessing", targets: ["Preprocessing"]),
         .library(name: "StyleKeys", targets: ["StyleKeys"]),
         .library(name: "BridgeDiffusion", targets: ["BridgeDiffusion"]),
         .library(name: "SliceSampling", targets: ["SliceSampling"]),

@@ -1,11 +1,11 @@
 import Volumes
 
-/// Tells a volume's foreground from its background.
+/// The foreground of a volume.
 ///
-/// The background is what lies at the bottom of the range of intensities and is connected to the outside of
-/// the volume. Dark places within the foreground, such as fluid in the ventricles, belong to the foreground.
-public struct ForegroundMask: Sendable {
-    /// The fraction of the range of intensities above which a voxel is foreground wherever it lies: 0.001.
+/// The background is all voxels at the bottom of the range of intensities that are connected to a face of the volume.
+/// Dark regions enclosed by the foreground, such as the ventricles, belong to the foreground.
+public struct ForegroundMask: Sendable, CustomStringConvertible {
+    /// The largest intensity of the background, as a fraction of the range of intensities: 0.001.
     public static let defaultThreshold = Float(IntensityConvention.backgroundThreshold)
 
     /// Whether each voxel is foreground, x fastest.
@@ -14,8 +14,8 @@ public struct ForegroundMask: Sendable {
     /// The foreground of a volume.
     ///
     /// - Parameters:
-    ///   - volume: any intensities; the least of them is background.
-    ///   - threshold: a share of the range of intensities, 0 to 1.
+    ///   - volume: a volume whose lowest intensity is background.
+    ///   - threshold: the largest intensity of the background, as a fraction of the range of intensities, 0 to 1.
     /// - Complexity: O(n).
     public init(of volume: Volume, threshold: Float = defaultThreshold) {
         let limit = Self.limit(in: volume, threshold: threshold)
@@ -46,9 +46,14 @@ public struct ForegroundMask: Sendable {
         self.isForeground = isForeground
     }
 
-    /// A volume with its background at `value` and its foreground as it is.
+    /// The number of foreground voxels and of all voxels. O(n).
+    public var description: String {
+        "\(isForeground.count { $0 }) of \(isForeground.count) voxels are foreground"
+    }
+
+    /// A volume with its background set to `value`. O(n).
     public func clearingBackground(of volume: Volume, to value: Float = 0) -> Volume {
-        precondition(volume.grid.count == isForeground.count, "the mask belongs to another volume")
+        precondition(volume.grid.count == isForeground.count, "the mask is that of another volume")
         var cleared = volume
         cleared.voxels.withUnsafeMutableBufferPointer { voxels in
             for index in voxels.indices where !isForeground[index] { voxels[index] = value }
@@ -56,14 +61,13 @@ public struct ForegroundMask: Sendable {
         return cleared
     }
 
-    /// The intensity up to which a voxel may be background.
+    /// The largest intensity of the background.
     private static func limit(in volume: Volume, threshold: Float) -> Float {
         let range = volume.intensityRange
         return range.lowerBound + threshold * (range.upperBound - range.lowerBound)
     }
 
-    /// The first and last voxel, along each axis, of the box around everything above the threshold, or `nil`
-    /// where there is nothing.
+    /// The first and last voxel of the bounding box of all voxels above the threshold, or `nil` if there are none.
     static func boundingBox(
         of volume: Volume, threshold: Float
     ) -> (first: SIMD3<Int>, last: SIMD3<Int>)? {

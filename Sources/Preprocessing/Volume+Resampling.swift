@@ -1,10 +1,10 @@
 import Volumes
 
 extension Volume {
-    /// The volume interpolated linearly at the voxels of another grid.
+    /// The volume on another grid, by trilinear interpolation.
     ///
-    /// A voxel is a box: a point up to half a voxel beyond the outermost centres takes the intensity at the
-    /// edge. Farther out it takes `outside`.
+    /// Points up to half a voxel beyond the outermost voxel centres have the intensity at the edge; points farther out
+    /// have the intensity `outside`.
     ///
     /// - Complexity: O(n) in the voxels of the new grid.
     public func resampled(onto target: VoxelGrid, outside: Float = 0) -> Volume {
@@ -27,13 +27,13 @@ extension Volume {
         return Volume(grid: target, voxels: resampledVoxels)
     }
 
-    /// The linear interpolation at a voxel position, or `nil` more than half a voxel outside. O(1).
+    /// The trilinear interpolation at a voxel position, or `nil` if it is more than half a voxel outside. O(1).
     package func interpolated(atVoxel position: SIMD3<Double>) -> Float? {
         voxels.withUnsafeBufferPointer { interpolate($0, shape, at: position) }
     }
 }
 
-/// The trilinear interpolation at a voxel position, or `nil` more than half a voxel outside.
+/// The trilinear interpolation at a voxel position, or `nil` if it is more than half a voxel outside.
 @inline(__always)
 private func interpolate(
     _ voxels: UnsafeBufferPointer<Float>, _ shape: SIMD3<Int>, at position: SIMD3<Double>
@@ -47,8 +47,8 @@ private func interpolate(
     return z.mix(plane(z.low), plane(z.high))
 }
 
-/// The two voxels on either side of a position on an axis, as offsets into storage, and where between them it
-/// lies.
+/// The two voxels on either side of a position along an axis, as offsets into storage, and the fraction of the way from
+/// one to the other.
 private struct Neighbours {
     let low: Int
     let high: Int
@@ -56,7 +56,7 @@ private struct Neighbours {
 
     @inline(__always)
     init?(of position: Double, extent: Int, stride: Int) {
-        // Half a voxel, and what rounding of the affines may add to it.
+        // Half a voxel, plus the rounding errors of the affines.
         let reach = 0.5 + 1e-6
         let last = Double(extent - 1)
         guard position >= -reach, position <= last + reach else { return nil }

@@ -1,11 +1,11 @@
 import Volumes
 
-/// Bins of one width over the intensities that are not background, [0.001, 1].
+/// Bins of equal width over the intensities of the foreground, [0.001, 1].
 ///
-/// The edges are NumPy's (`numpy.histogram`): a value belongs to the bin whose lower edge it reaches and whose
-/// upper edge it does not, and the last bin has its upper edge too.
+/// Edges are those of `numpy.histogram`: bins are half-open, [lower, upper), except the last, which includes its upper
+/// edge.
 struct IntensityBins {
-    /// The ends of every bin, one more than there are bins.
+    /// The edges of the bins, one more than there are bins.
     private let edges: [Double]
 
     init(count: Int) {
@@ -16,7 +16,7 @@ struct IntensityBins {
     /// The width of a bin, in units of intensity.
     var width: Double { (Self.high - Self.low) / Double(count) }
 
-    /// Voxels in each bin. Those outside all bins and those that are not finite are not counted.
+    /// The number of voxels in each bin. Voxels outside all bins and voxels that are not finite are not counted.
     func counts(of volume: Volume, scaling: StyleKey.Scaling) -> [Int] {
         var (offset, range) = (0.0, 1.0)
         if scaling == .minMax {
@@ -35,7 +35,7 @@ struct IntensityBins {
 
     private var count: Int { edges.count - 1 }
 
-    /// The bin of an intensity in [low, high]. The division may round across an edge, so the edges decide.
+    /// The bin of an intensity in [low, high]. The division may round across an edge, so its result is checked.
     private func bin(of intensity: Double) -> Int {
         let position = (intensity - Self.low) / (Self.high - Self.low) * Double(count)
         let guess = min(Int(position), count - 1)

@@ -1,23 +1,23 @@
 import Foundation
 import VoxelSupport
 
-/// The JSON form: an object of the three tokens, all of one length.
+/// The JSON form: an object with the three tokens, all of the same length.
 ///
 /// ```json
 /// {"histogram": [0.1, 0.3], "cumulative": [0.1, 0.4], "difference": [2, 2]}
 /// ```
 ///
-/// Unknown fields are passed over, so a file may say where its key comes from. The tokens are taken as they
-/// are, whether or not they follow from one another.
+/// Unknown fields are ignored, so a file may also say where its key comes from. The tokens are not checked for
+/// consistency with one another.
 extension StyleKey: Codable {
     private enum CodingKeys: String, CodingKey {
         case histogram, cumulative, difference
     }
 
-    /// Decodes the three tokens and checks them as `init(histogram:cumulative:difference:)` does.
+    /// Decodes the three tokens and validates them as `init(histogram:cumulative:difference:)` does.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        // Decoded as Double, so that a number too large for Float is reported as such, with its place.
+        // Decoded as Double, so that a number too large for Float is reported with its index.
         func token(_ key: CodingKeys) throws -> [Float] {
             try container.decode([Double].self, forKey: key).map { Float($0) }
         }
@@ -35,9 +35,9 @@ extension StyleKey: Codable {
 }
 
 extension StyleKey {
-    /// The key that a JSON file holds.
+    /// Reads a key from a JSON file.
     ///
-    /// - Throws: `StyleKeyError.unreadable`, which names the file, the field and what is wrong with it.
+    /// - Throws: `StyleKeyError.unreadable`, naming the file, the field, what was found and what was expected.
     public init(contentsOf file: URL) throws(StyleKeyError) {
         do {
             self = try JSONValue(contentsOf: file).decode(StyleKey.self, allowsUnknownFields: true)
@@ -46,7 +46,14 @@ extension StyleKey {
         }
     }
 
-    /// Writes the key as JSON. A file of that name is replaced whole, or stays as it was where writing fails.
+    /// Reads a key from the JSON file at a path; see ``init(contentsOf:)-(URL)``.
+    ///
+    /// - Throws: `StyleKeyError.unreadable`.
+    public init(contentsOf path: String) throws(StyleKeyError) {
+        try self.init(contentsOf: URL(filePath: path))
+    }
+
+    /// Writes the key as JSON. The file is replaced whole or, if writing fails, left as it was.
     ///
     /// - Throws: `StyleKeyError.unwritable`.
     public func write(to file: URL) throws(StyleKeyError) {
@@ -54,4 +61,8 @@ extension StyleKey {
             throw .unwritable(file: file, reason: error.localizedDescription)
         }
     }
+    /// Writes the key as JSON to the file at a path; see ``write(to:)-(URL)``.
+    ///
+    /// - Throws: `StyleKeyError.unwritable`.
+    public func write(to path: String) throws(StyleKeyError) { try write(to: URL(filePath: path)) }
 }

@@ -1,49 +1,48 @@
 import Volumes
+import VoxelSupport
 
-/// How the grey values of a target modality are spread: what tells a network which style to translate to.
+/// The distribution of intensities in a target modality, which conditions a network on the style to translate to.
 ///
 /// ```swift
 /// let style = try StyleKey(of: reference)             // of one volume in the style wanted
 /// let average = try StyleKey(averaging: [a, b, c])    // of several
-/// try average.write(to: URL(filePath: "t1.json"))
+/// try average.write(to: "t1.json")
 /// ```
 ///
-/// A key has three tokens of B bins each, over intensities [0.001, 1] of a volume scaled to [0, 1]. Background
-/// lies at zero and is left out. Choo et al., *Slice-Consistent 3D Volumetric Brain CT-to-MRI Translation with
+/// A key has three tokens of B bins each, over the intensities [0.001, 1] of a volume scaled to [0, 1]. Background, below
+/// 0.001, is left out. Choo et al., *Slice-Consistent 3D Volumetric Brain CT-to-MRI Translation with
 /// 2D Brownian Bridge Diffusion Model*, MICCAI 2024 (arXiv 2407.05059), section "Style Key Conditioning".
 ///
-/// A key made here has tokens that follow from one another. A key that is decoded or put together from tokens
-/// need not: it is whatever its network was trained with.
+/// The tokens of a key computed from a volume are consistent with one another. Those of a key read from a file need not
+/// be.
 public struct StyleKey: Hashable, Sendable {
-    /// The share of voxels in each bin, scaled so that all bins sum to 10.
+    /// The fraction of voxels in each bin, times 10: the bins sum to 10.
     public let histogram: [Float]
 
-    /// The running sum of the histogram; its last value is 10.
+    /// The cumulative sum of the histogram; its last value is 10.
     public let cumulative: [Float]
 
-    /// What each bin of the histogram is above the one before it, times 10. The first bin has none before it
-    /// and repeats the second's.
+    /// The difference of each bin of the histogram and the previous one, times 10. The first value repeats the second.
     public let difference: [Float]
 
-    /// How a volume's intensities become the [0, 1] that a key is measured over.
+    /// How intensities are scaled to [0, 1].
     public enum Scaling: Sendable {
-        /// The least finite intensity becomes 0 and the greatest 1.
+        /// From the minimum to the maximum of the finite intensities.
         case minMax
-        /// They are in [0, 1] already; those outside are left out.
+        /// Not at all: they are in [0, 1] already. Those outside are ignored.
         case none
     }
 
     /// The key of a volume. O(n).
     ///
-    /// Bins are of one width. Each holds its lower edge, and the last its upper edge too. Voxels outside
-    /// [0.001, 1] and those that are not finite are passed over.
+    /// Bins have equal widths and are half-open, except the last, which includes 1. Voxels outside [0.001, 1] and voxels
+    /// that are not finite are skipped.
     ///
     /// - Parameters:
     ///   - volume: a volume in the style wanted.
-    ///   - bins: bins in each token, at least 2; the published networks take 128.
-    ///   - scaling: whether intensities are still to be brought to [0, 1].
-    /// - Throws: `StyleKeyError.nothingButBackground` where no voxel falls into a bin, and
-    ///   `StyleKeyError.tooFewBins`.
+    ///   - bins: number of bins of each token, at least 2; the published networks use 128.
+    ///   - scaling: how intensities are scaled to [0, 1].
+    /// - Throws: `StyleKeyError.nothingButBackground` if no voxel is in a bin, and `StyleKeyError.tooFewBins`.
     public init(of volume: Volume, bins: Int = 128, scaling: Scaling = .minMax) throws(StyleKeyError) {
         guard bins >= 2 else { throw .tooFewBins(bins) }
         let counts = IntensityBins(count: bins).counts(of: volume, scaling: scaling)
@@ -62,10 +61,9 @@ public struct StyleKey: Hashable, Sendable {
         difference = [steps[0]] + steps
     }
 
-    /// The mean of keys, bin by bin in each token: one style from several volumes.
+    /// The mean of several keys, bin by bin in each token.
     ///
-    /// - Throws: `StyleKeyError.noKeys` for an empty array, `StyleKeyError.binsDiffer` where the keys do not
-    ///   have as many bins as the first.
+    /// - Throws: `StyleKeyError.noKeys` for an empty array, `StyleKeyError.binsDiffer` if the numbers of bins differ.
     public init(averaging keys: [StyleKey]) throws(StyleKeyError) {
         guard let first = keys.first else { throw .noKeys }
         if let other = keys.first(where: { $0.bins != first.bins }) {
@@ -83,7 +81,7 @@ public struct StyleKey: Hashable, Sendable {
         difference = mean(\.difference)
     }
 
-    /// A key from its three tokens, which need not follow from one another.
+    /// A key from its three tokens, which need not be consistent with one another.
     ///
     /// - Throws: `StyleKeyError.lengthsDiffer`, `StyleKeyError.tooFewBins` (fewer than 2) or
     ///   `StyleKeyError.notFinite`.
@@ -105,24 +103,38 @@ public struct StyleKey: Hashable, Sendable {
     /// Number of bins in each token.
     public var bins: Int { histogram.count }
 
-    /// The three tokens as a network takes them, [3, bins], row by row: histogram, cumulative, difference.
+    /// The input of the network, `[3, bins]`: histogram, cumulative, difference.
     public var tokens: [Float] { histogram + cumulative + difference }
 
-    /// How far two styles are apart: the earth mover's distance between their histograms.
+    /// The earth mover's distance between the histograms of two keys, from 0 to 1.
     ///
-    /// It is the least mean change of intensity that turns one histogram into the other, on the scale where a
-    /// volume's intensities span [0, 1]: 0.05 means that tissue is on average a twentieth of the range
-    /// brighter or darker. In one dimension it is the area between the cumulative distributions, so it
-    /// follows from the `cumulative` tokens. It is a metric: symmetric, zero for equal `cumulative` tokens
-    /// alone, and no longer than a way round by a third key.
+    /// It is the smallest mean change of intensity that turns one histogram into the other, where the intensities of a
+    /// volume span [0, 1]: 0.05 means that voxels are on average a twentieth of the range brighter or darker. In one
+    /// dimension it is the area between the cumulative distributions, and is computed from the `cumulative` tokens. It is
+    /// a metric: symmetric, zero only for equal `cumulative` tokens, and subject to the triangle inequality.
     ///
-    /// - Throws: `StyleKeyError.binsDiffer` unless both keys have as many bins.
+    /// - Throws: `StyleKeyError.binsDiffer` if the numbers of bins differ.
     public func distance(to other: StyleKey) throws(StyleKeyError) -> Double {
         guard bins == other.bins else { throw .binsDiffer(bins, other.bins) }
         let area = zip(cumulative, other.cumulative).reduce(0.0) { $0 + abs(Double($1.0) - Double($1.1)) }
         return area / Self.tokenScale * IntensityBins(count: bins).width
     }
 
-    /// What a histogram sums to, and what its differences are multiplied by.
+    /// The sum of a histogram, and the factor of its differences.
     private static let tokenScale = 10.0
+}
+
+extension StyleKey: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// The number of bins and a fingerprint of the tokens: equal keys have equal descriptions.
+    public var description: String {
+        var fingerprint = Fingerprint()
+        fingerprint.combine(tokens)
+        return "style key of \(bins) bins (\(String(fingerprint.value, radix: 16)))"
+    }
+
+    /// The same as `description`.
+    public var debugDescription: String { description }
+
+    /// The number of bins.
+    public var customMirror: Mirror { Mirror(self, children: ["bins": bins], displayStyle: .struct) }
 }

@@ -1,20 +1,20 @@
 import Foundation
 
-/// Why a style key could not be made, read or written.
+/// Why a style key could not be computed, read or written.
 public enum StyleKeyError: Error, Equatable, CustomStringConvertible, LocalizedError {
-    /// A key was to have fewer than two bins.
+    /// A key needs at least two bins.
     case tooFewBins(Int)
     /// None of the volume's `voxels` has an intensity in [0.001, 1] after scaling.
     case nothingButBackground(voxels: Int, scaling: StyleKey.Scaling)
-    /// The mean of no keys at all was asked for.
+    /// There are no keys to average.
     case noKeys
-    /// Keys of unequal numbers of bins were to be put together or compared.
+    /// Two keys have different numbers of bins.
     case binsDiffer(Int, Int)
-    /// The three tokens of a key are not of one length.
+    /// The three tokens of a key have different lengths.
     case lengthsDiffer(histogram: Int, cumulative: Int, difference: Int)
-    /// A token holds infinity or NaN.
+    /// A token has a value that is infinite or NaN.
     case notFinite(token: String, bin: Int, value: Float)
-    /// A file is missing or holds no style key.
+    /// A file is missing or is not a style key.
     case unreadable(file: URL, reason: String)
     /// A file could not be written.
     case unwritable(file: URL, reason: String)
@@ -23,25 +23,25 @@ public enum StyleKeyError: Error, Equatable, CustomStringConvertible, LocalizedE
     public var description: String {
         switch self {
         case .tooFewBins(let bins):
-            "a style key needs at least 2 bins, and this one has \(bins)"
+            "found a style key of \(bins) bins; expected at least 2 bins"
         case .nothingButBackground(let voxels, .minMax):
             "the volume is nothing but background: its \(voxels) voxels are all equal or not finite, "
-                + "so they have no style; check that it is the right volume"
+                + "so it has no style; check that it is the right volume"
         case .nothingButBackground(let voxels, .none):
-            "none of the volume's \(voxels) voxels lies in [0.001, 1]; unless its intensities were brought to "
-                + "[0, 1] before, let the key scale them (min-max)"
+            "none of the volume's \(voxels) voxels is in [0.001, 1]; unless its intensities were scaled to "
+                + "[0, 1] before, use min-max scaling"
         case .noKeys:
-            "there are no style keys to average; give at least one"
+            "there are no style keys to average; expected at least one"
         case .binsDiffer(let first, let second):
-            "the style keys have \(first) and \(second) bins; make them with one number of bins"
+            "the style keys have \(first) and \(second) bins; expected the same number"
         case .lengthsDiffer(let histogram, let cumulative, let difference):
-            "the tokens of a style key must be of one length, but \"histogram\" has \(histogram) bins, "
-                + "\"cumulative\" \(cumulative) and \"difference\" \(difference)"
+            "found \(histogram) bins in \"histogram\", \(cumulative) in \"cumulative\" and \(difference) in "
+                + "\"difference\" of a style key; expected the same number"
         case .notFinite(let token, let bin, let value):
-            "\(token)[\(bin)] of a style key is \(value); all its values must be finite"
+            "found \(value) in \(token)[\(bin)] of a style key; expected a finite number"
         case .unreadable(let file, let reason):
-            "\(file.path) cannot be read as a style key, which is a JSON object with three arrays of numbers of "
-                + "one length, histogram, cumulative and difference: \(reason)"
+            "\(file.path) is not a style key, a JSON object with three arrays of numbers of equal length, "
+                + "histogram, cumulative and difference: \(reason)"
         case .unwritable(let file, let reason):
             "the style key cannot be written to \(file.path): \(reason)"
         }

@@ -1,20 +1,18 @@
-/// A font of 5 x 7 pixels, enough for short labels in English, numbers and file names.
+/// A font of 5 x 7 pixels for short labels: English letters, digits, and the punctuation of file names.
 enum BitmapFont {
     /// Width and height of a glyph.
     static let glyphWidth = 5
     static let glyphHeight = 7
 
-    /// Pixels from one character to the next, with the gap between them.
+    /// Pixels from one character to the next, including the gap.
     static let advance = glyphWidth + 1
 
-    /// The rows of a character, each a mask with the leftmost pixel in bit 0. A character that the font does
-    /// not have is a box.
+    /// The rows of a character, each a mask with the leftmost pixel in bit 0. Characters that the font lacks are a box.
     static func rows(of character: Character) -> [UInt8] { glyphs[character] ?? box }
 
     private static let box: [UInt8] = [31, 17, 17, 17, 17, 17, 31]
 
-    /// Sheets of glyphs as they look: a line that names them, then seven lines in which each takes five
-    /// columns and a gap.
+    /// The glyphs: a line of characters, followed by seven lines of pixels, five columns and a gap for each.
     private static let sheets = [
         """
         A     B     C     D     E     F     G     H     I     J     K     L     M

@@ -2,20 +2,20 @@ import CPNG
 import Foundation
 import VoxelSupport
 
-/// An 8-bit grey image, row by row from the top.
-public struct GreyImage: Equatable, Sendable {
+/// An 8-bit greyscale image, row by row from the top.
+public struct GreyImage: Equatable, Sendable, CustomStringConvertible, CustomReflectable {
     /// Number of columns.
     public let width: Int
 
     /// Number of rows.
     public let height: Int
 
-    /// The pixels, 0 black to 255 white, columns fastest.
+    /// The pixels, from 0 (black) to 255 (white), columns fastest.
     public private(set) var pixels: [UInt8]
 
-    /// An image with every pixel at `grey`.
+    /// An image with every pixel set to `grey`.
     ///
-    /// - Precondition: there is at least one column and one row.
+    /// - Precondition: `width` and `height` are above zero.
     public init(width: Int, height: Int, grey: UInt8 = 0) {
         precondition(width > 0 && height > 0, "an image needs at least one pixel")
         (self.width, self.height) = (width, height)
@@ -28,7 +28,15 @@ public struct GreyImage: Equatable, Sendable {
         set { pixels[row * width + column] = newValue }
     }
 
-    /// Writes the image as PNG. A file of that name is replaced whole, or stays as it was where writing fails.
+    /// The size, for example `960 x 540 pixels`.
+    public var description: String { "\(width) x \(height) pixels" }
+
+    /// The size.
+    public var customMirror: Mirror {
+        Mirror(self, children: ["width": width, "height": height], displayStyle: .struct)
+    }
+
+    /// Writes the image as PNG. The file is replaced whole or, if writing fails, left as it was.
     ///
     /// - Throws: `FigureError.unwritable`.
     public func write(to file: URL) throws(FigureError) {
@@ -42,12 +50,17 @@ public struct GreyImage: Equatable, Sendable {
         }
     }
 
+    /// Writes the image as PNG to the file at a path; see ``write(to:)-(URL)``.
+    ///
+    /// - Throws: `FigureError.unwritable`.
+    public func write(to path: String) throws(FigureError) { try write(to: URL(filePath: path)) }
+
     private struct EncodingError: Error {
         let message: String
     }
 
-    /// The image as PNG. libpng's simplified interface reports errors by its result, where the other one
-    /// takes long jumps that Swift code must not be jumped across by.
+    /// The image as PNG. The simplified interface of libpng returns errors; the other one reports them by `longjmp`, which
+    /// must not cross Swift code.
     private var encoded: Result<Data, EncodingError> {
         var header = png_image()
         header.version = png_uint_32(PNG_IMAGE_VERSION)
@@ -74,7 +87,7 @@ public struct GreyImage: Equatable, Sendable {
 }
 
 extension GreyImage {
-    /// Copies another image in, with its top left corner in a column and a row of this one.
+    /// Copies another image, with its top left corner at a column and a row of this one.
     mutating func draw(_ other: GreyImage, column: Int, row: Int) {
         for line in 0..<other.height {
             let start = (row + line) * width + column
@@ -83,8 +96,8 @@ extension GreyImage {
         }
     }
 
-    /// Draws text with its top left corner in a column and a row, each pixel of the font `scale` pixels wide.
-    /// What does not fit in the image is cut off.
+    /// Draws text with its top left corner at a column and a row, each pixel of the font `scale` pixels wide. Text beyond
+    /// the edges is clipped.
     mutating func draw(_ text: String, column: Int, row: Int, scale: Int, grey: UInt8) {
         for (index, character) in text.enumerated() {
             for (line, mask) in BitmapFont.rows(of: character).enumerated() {
@@ -100,4 +113,35 @@ extension GreyImage {
             }
         }
     }
+}
+
+/// Why a figure could not be drawn or written.
+public enum FigureError: Error, Equatable, CustomStringConvertible, LocalizedError {
+    /// A montage has no rows.
+    case noRows
+    /// The point of the slices, in millimetres, is outside the volume of a row, counted from 0.
+    case pointOutside(row: Int, point: SIMD3<Double>)
+    /// The figure would have more pixels along an edge than the limit.
+    case tooLarge(width: Int, height: Int, limit: Int)
+    /// The file could not be written.
+    case unwritable(file: URL, reason: String)
+
+    /// What was found, what was expected and what to do.
+    public var description: String {
+        switch self {
+        case .noRows:
+            "a montage needs at least one volume"
+        case .pointOutside(let row, let point):
+            "the point \(String(format: "%.1f, %.1f, %.1f", point.x, point.y, point.z)) mm is outside the volume of "
+                + "row \(row + 1); choose a point inside all volumes, and check that they are aligned"
+        case .tooLarge(let width, let height, let limit):
+            "the figure would be \(width) x \(height) pixels; expected at most \(limit) along an edge; choose larger "
+                + "pixels"
+        case .unwritable(let file, let reason):
+            "the figure cannot be written to \(file.path): \(reason)"
+        }
+    }
+
+    /// The same as `description`.
+    public var errorDescription: String? { description }
 }

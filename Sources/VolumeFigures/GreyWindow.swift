@@ -1,6 +1,6 @@
 import Volumes
 
-/// The intensities between which grey values run from black to white.
+/// The range of intensities shown from black to white.
 struct GreyWindow {
     let low: Float
     let high: Float
@@ -10,11 +10,11 @@ struct GreyWindow {
         (low, high) = (range.lowerBound, range.upperBound)
     }
 
-    /// From the least finite intensity to the one that 99.8 % of the finite voxels do not pass, so that a few
-    /// very bright vessels or artefacts do not darken all else. O(n).
+    /// From the minimum to the 99.8th percentile of the finite intensities, so that a few bright vessels or artefacts do
+    /// not darken the rest. O(n).
     init(fitting volume: Volume) {
-        // Bits of floating-point numbers, turned so that they order as the numbers do, are counted by their
-        // upper half first, and then by their lower half within the upper half that is sought.
+        // A radix selection: the bit patterns, mapped so that they have the order of the numbers, are counted by their
+        // upper half, and then by their lower half within the upper half of the rank.
         let upper = volume.voxels.counts { $0.isFinite ? Int($0.order >> 16) : nil }
         let count = upper.reduce(0, +)
         guard count > 0 else {
@@ -31,17 +31,17 @@ struct GreyWindow {
         self.init(value(rank: 0)...value(rank: min(count - 1, Int(0.998 * Double(count)))))
     }
 
-    /// The grey value of an intensity; NaN is black.
+    /// The grey value of an intensity. NaN is black.
     func grey(_ intensity: Float) -> UInt8 {
         guard intensity > low else { return 0 }
         guard intensity < high else { return 255 }
-        // In Double, where the distance between any two intensities is finite.
+        // In Double, in which the difference of any two floats is finite.
         return UInt8(((Double(intensity) - Double(low)) / (Double(high) - Double(low)) * 255).rounded())
     }
 }
 
 extension [Float] {
-    /// How many values go into each of 65,536 bins; those without a bin are passed over.
+    /// The number of values in each of 65,536 bins; values without a bin are skipped.
     @inline(__always)
     fileprivate func counts(bin: (Float) -> Int?) -> [Int] {
         var counts = [Int](repeating: 0, count: 1 << 16)
@@ -53,7 +53,7 @@ extension [Float] {
 }
 
 extension [Int] {
-    /// The bin that holds the value of a rank, and the value's rank among those in the bin.
+    /// The bin of the value with a rank, and its rank within the bin.
     fileprivate func place(ofRank rank: Int) -> (index: Int, rank: Int) {
         var rank = rank
         for (index, count) in enumerated() {
@@ -65,7 +65,7 @@ extension [Int] {
 }
 
 extension Float {
-    /// A number that orders as the values do.
+    /// A number with the order of the values.
     fileprivate var order: UInt32 { bitPattern ^ (bitPattern >> 31 == 1 ? 0xFFFF_FFFF : 0x8000_0000) }
 
     fileprivate init(order: UInt32) {

@@ -1,6 +1,6 @@
 /// Images in rows and columns, with a title above each column.
 public struct ImageTable: Sendable {
-    /// The columns' titles.
+    /// The titles of the columns.
     public let columns: [String]
 
     /// The images, row by row, one for each column.
@@ -8,14 +8,14 @@ public struct ImageTable: Sendable {
 
     /// A table.
     ///
-    /// - Precondition: there is a row, and every row has an image for each column.
+    /// - Precondition: there is at least one row, and every row has an image for each column.
     public init(columns: [String], rows: [[GreyImage]]) {
         precondition(!rows.isEmpty && !columns.isEmpty, "a table needs an image")
         precondition(rows.allSatisfy { $0.count == columns.count }, "every row needs an image for each column")
         (self.columns, self.rows) = (columns, rows)
     }
 
-    /// The table as one image. Small images are drawn with larger pixels, so that titles fit.
+    /// The table as one image. Small images are enlarged, so that titles fit.
     public func image() -> GreyImage {
         let gap = 4
         let widest = rows.joined().map(\.width).max()!
@@ -41,7 +41,7 @@ public struct ImageTable: Sendable {
 }
 
 extension GreyImage {
-    /// The image with each pixel as `scale` x `scale` of them.
+    /// The image with each pixel repeated `scale` x `scale` times.
     fileprivate func enlarged(_ scale: Int) -> GreyImage {
         var enlarged = GreyImage(width: width * scale, height: height * scale)
         for row in 0..<enlarged.height {

@@ -1,8 +1,7 @@
 import Foundation
 import Volumes
 
-/// Volumes side by side, as one image: a row for each, and in it an axial, a coronal and a sagittal slice
-/// through one point of the patient.
+/// A figure of several volumes: a row for each, with an axial, a coronal and a sagittal slice through the same point.
 ///
 /// ```swift
 /// let montage = Montage(rows: [
@@ -10,27 +9,26 @@ import Volumes
 ///     .init(predicted, label: "T1, predicted"),
 ///     .init(real, label: "T1"),
 /// ])
-/// try montage.write(to: URL(filePath: "case-7.png"))
+/// try montage.write(to: "case-7.png")
 /// ```
 ///
-/// Views are as radiologists hang them: the front of the head up in axial slices, the crown up in the others,
-/// the face to the left in sagittal ones. Every pixel is one square of millimetres in all views and rows, so
-/// proportions are true whatever the spacing. A small R marks the patient's right and an A the front.
+/// Anterior is up in axial slices, superior in the others; the face points left in sagittal slices. All views and rows
+/// have the same square pixels, so that proportions are those of the patient whatever the spacing. A small R marks the
+/// patient's right, an A the front.
 ///
-/// Slices run along the voxel axes nearest to the patient's. Of a volume that was scanned obliquely, they are
-/// the slices as scanned; resample it first to see true axial ones.
+/// Slices are along the voxel axes closest to the patient's. For an oblique volume these are the slices as scanned;
+/// resample it first to show true axial slices.
 public struct Montage: Sendable {
-    /// One volume and how it is shown.
+    /// A volume, its label and its window.
     public struct Row: Sendable {
         /// The volume.
         public var volume: Volume
 
-        /// A line of text above the row, or `nil` for none. Letters of English, digits and some punctuation
-        /// can be drawn; other characters become boxes.
+        /// A line of text above the row, or `nil` for none. Characters other than English letters, digits and some
+        /// punctuation are drawn as boxes.
         public var label: String?
 
-        /// Intensities shown as black and as white, both finite. `nil` shows the least as black and the 99.8th
-        /// percentile as white.
+        /// The intensities shown as black and as white, both finite; `nil` for the minimum and the 99.8th percentile.
         public var window: ClosedRange<Float>?
 
         /// A volume with a label and a window.
@@ -39,7 +37,7 @@ public struct Montage: Sendable {
         }
     }
 
-    /// On which side of the image the patient's right lies, in axial and coronal slices.
+    /// The side of the patient's right in axial and coronal slices.
     public enum Convention: String, CaseIterable, Sendable, Codable {
         /// On the left, as if the patient faced the viewer.
         case radiological
@@ -47,17 +45,17 @@ public struct Montage: Sendable {
         case neurological
     }
 
-    /// The volumes, from the top.
+    /// The rows, from the top.
     public var rows: [Row]
 
-    /// Where the slices are taken, in millimetres (RAS+). `nil` takes the centre of the first volume's
-    /// foreground: the mean position of the voxels that are brighter than its mean.
+    /// The point of the slices, in millimetres (RAS+); `nil` for the centre of the first volume: the mean position of the
+    /// voxels brighter than its mean intensity.
     public var point: SIMD3<Double>?
 
     /// The side of the patient's right.
     public var convention: Convention
 
-    /// Millimetres from one pixel to the next. `nil` takes the smallest spacing among the volumes.
+    /// The size of a pixel in millimetres; `nil` for the smallest spacing of all volumes.
     public var pixelSize: Double?
 
     /// A figure of volumes.
@@ -68,15 +66,19 @@ public struct Montage: Sendable {
         (self.rows, self.point, self.convention, self.pixelSize) = (rows, point, convention, pixelSize)
     }
 
-    /// Draws the figure and writes it as 8-bit grey PNG. A file of that name is replaced whole, or stays as it
-    /// was where anything fails.
+    /// Draws the figure and writes it as PNG. The file is replaced whole or, on an error, left as it was.
     ///
     /// - Throws: `FigureError`.
     public func write(to file: URL) throws(FigureError) { try image().write(to: file) }
 
+    /// Draws the figure and writes it as PNG to the file at a path; see ``write(to:)-(URL)``.
+    ///
+    /// - Throws: `FigureError`.
+    public func write(to path: String) throws(FigureError) { try image().write(to: path) }
+
     /// Draws the figure. O(n) in the voxels of all volumes.
     ///
-    /// - Precondition: `pixelSize`, if given, is above zero, and windows are finite.
+    /// - Precondition: `pixelSize` is `nil` or above zero, and windows are finite.
     /// - Throws: `FigureError.noRows`, `FigureError.pointOutside` or `FigureError.tooLarge`.
     public func image() throws(FigureError) -> GreyImage {
         guard let first = rows.first else { throw .noRows }
@@ -91,11 +93,11 @@ public struct Montage: Sendable {
             }
             views.append(slices)
         }
-        let layout = Layout(
+        let layout = MontageLayout(
             views: views.map { $0.map { $0.size(pixelSize: pixelSize) } },
             hasLabel: rows.map { $0.label != nil })
-        guard max(layout.width, layout.height) <= Layout.limit else {
-            throw .tooLarge(width: layout.width, height: layout.height, limit: Layout.limit)
+        guard max(layout.width, layout.height) <= MontageLayout.limit else {
+            throw .tooLarge(width: layout.width, height: layout.height, limit: MontageLayout.limit)
         }
 
         var image = GreyImage(width: layout.width, height: layout.height)
@@ -117,8 +119,8 @@ public struct Montage: Sendable {
 }
 
 extension Volume {
-    /// The mean position, in millimetres, of the voxels brighter than the volume's mean; of a volume without
-    /// any, the middle of its grid.
+    /// The mean position, in millimetres, of the voxels brighter than the mean intensity, or the centre of the grid if there
+    /// are none.
     fileprivate var foregroundCentre: SIMD3<Double> {
         var (sum, count) = (0.0, 0)
         for voxel in voxels where voxel.isFinite {
@@ -140,4 +142,67 @@ extension Volume {
         }
         return grid.world(atVoxel: bright > 0 ? position / bright : SIMD3<Double>(shape &- 1) / 2)
     }
+}
+
+/// The positions of views and labels.
+///
+/// A column is as wide as its widest view, a row as high as its highest; views are centred in their cells. There is a gap
+/// between cells and around the figure.
+private struct MontageLayout {
+    /// The largest number of pixels along an edge.
+    static let limit = 16_384
+
+    /// Columns and rows of the figure.
+    let width: Int
+    let height: Int
+
+    /// Pixels of the image per pixel of the font.
+    let textScale: Int
+
+    private static let gap = 4
+    private let sizes: [[(width: Int, height: Int)]]
+    private let columnStarts: [Int]
+    private let columnWidths: [Int]
+    private let rowStarts: [Int]
+    private let rowHeights: [Int]
+    private let labelHeight: Int
+
+    /// - Parameters:
+    ///   - sizes: the size of each view; all rows have the same number of views.
+    ///   - hasLabel: whether each row has a label above it.
+    init(views sizes: [[(width: Int, height: Int)]], hasLabel: [Bool]) {
+        let gap = Self.gap
+        self.sizes = sizes
+        columnWidths = sizes[0].indices.map { column in sizes.map { $0[column].width }.max()! }
+        rowHeights = sizes.map { $0.map(\.height).max()! }
+        width = columnWidths.reduce(gap) { $0 + $1 + gap }
+        textScale = max(1, width / 320)
+        labelHeight = BitmapFont.glyphHeight * textScale + gap
+
+        var (x, y) = (gap, gap)
+        var (columnStarts, rowStarts): ([Int], [Int]) = ([], [])
+        for width in columnWidths {
+            columnStarts.append(x)
+            x += width + gap
+        }
+        for (height, hasLabel) in zip(rowHeights, hasLabel) {
+            if hasLabel { y += labelHeight }
+            rowStarts.append(y)
+            y += height + gap
+        }
+        (self.columnStarts, self.rowStarts) = (columnStarts, rowStarts)
+        height = y
+    }
+
+    /// The top left corner of a view.
+    func view(row: Int, column: Int) -> (column: Int, row: Int) {
+        let size = sizes[row][column]
+        return (
+            columnStarts[column] + (columnWidths[column] - size.width) / 2,
+            rowStarts[row] + (rowHeights[row] - size.height) / 2
+        )
+    }
+
+    /// The top left corner of a row's label.
+    func label(row: Int) -> (column: Int, row: Int) { (Self.gap, rowStarts[row] - labelHeight) }
 }

@@ -1,8 +1,8 @@
 import Volumes
 
-/// One slice of a volume as it is hung for a reader: which voxel axes run across and down, and which way.
+/// A slice of a volume as it is displayed.
 struct SliceView {
-    /// The slice's intensities, across and then down.
+    /// The intensities, across and then down.
     private let intensities: [Float]
     private let columns: Int
     private let rows: Int
@@ -10,10 +10,10 @@ struct SliceView {
     /// Millimetres from one intensity to the next, across and down.
     private let spacing: (across: Double, down: Double)
 
-    /// A side of the patient, and whether it is on the left of the image.
+    /// The letter of a side of the patient, and whether it is on the left of the image.
     private let mark: (letter: String, isOnLeft: Bool)
 
-    /// The axial, coronal and sagittal slices through a point in millimetres, or `nil` where it lies outside.
+    /// The axial, coronal and sagittal slices through a point in millimetres, or `nil` if it is outside the volume.
     static func views(
         of volume: Volume, at point: SIMD3<Double>, convention: Montage.Convention
     ) -> [SliceView]? {
@@ -23,7 +23,7 @@ struct SliceView {
         guard all(position .>= .zero), all(position .<= far) else { return nil }
         let voxel = SIMD3<Int>(Int(position.x), Int(position.y), Int(position.z))
 
-        // In a RAS volume indices grow to the right, to the front and to the head.
+        // In a RAS volume indices increase to the right, to the front and to the head.
         let rightOnLeft = convention == .radiological
         return [
             SliceView(ras, through: voxel, across: 0, reversed: rightOnLeft, down: 1, mark: ("R", rightOnLeft)),
@@ -32,8 +32,8 @@ struct SliceView {
         ]
     }
 
-    /// The slice through a voxel along two axes. The one that runs down the image always runs against its
-    /// index: front and head are up.
+    /// The slice through a voxel along two axes. The index of the axis that runs down the image decreases: front and head
+    /// are up.
     private init(
         _ volume: Volume, through voxel: SIMD3<Int>, across: Int, reversed: Bool, down: Int,
         mark: (letter: String, isOnLeft: Bool)
@@ -56,13 +56,13 @@ struct SliceView {
     /// Columns and rows of the image at a pixel size in millimetres.
     func size(pixelSize: Double) -> (width: Int, height: Int) {
         func pixels(_ count: Int, _ spacing: Double) -> Int {
-            // A figure that is far too large is refused later; here it must only not overflow.
+            // Figures that are too large are rejected later; this only avoids overflow.
             max(1, Int(min((Double(count) * spacing / pixelSize).rounded(), 1e9)))
         }
         return (pixels(columns, spacing.across), pixels(rows, spacing.down))
     }
 
-    /// The slice with square pixels, interpolated linearly, and its mark in the upper corner.
+    /// The slice with square pixels, by linear interpolation, with its mark in an upper corner.
     func image(pixelSize: Double, window: GreyWindow, textScale: Int) -> GreyImage {
         let (width, height) = size(pixelSize: pixelSize)
         var image = GreyImage(width: width, height: height)
@@ -85,10 +85,9 @@ struct SliceView {
     }
 }
 
-/// The two samples between which the centre of a pixel lies, and how far it is from the first.
+/// The two samples around the centre of a pixel, and the fraction of the way from the first to the second.
 ///
-/// Pixels and samples divide the same length, so edges meet edges. Beyond the outer samples' centres the
-/// outer samples hold.
+/// Pixels and samples cover the same length. Beyond the centres of the outermost samples, those are repeated.
 private struct Neighbours {
     let low: Int
     let high: Int
@@ -103,7 +102,7 @@ private struct Neighbours {
     }
 
     func mean(_ first: Float, _ second: Float) -> Float {
-        // A neighbour without weight must not count, or infinity and NaN would spread to it.
+        // A neighbour of zero weight is left out, so that infinity and NaN do not spread.
         fraction == 0 ? first : first + fraction * (second - first)
     }
 }

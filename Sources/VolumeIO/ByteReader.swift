@@ -2,25 +2,24 @@ import CNIfTI
 import Foundation
 import VoxelSupport
 
-/// A file's bytes in order, decompressed on the way where the file begins as a gzip stream does.
+/// Sequential reading of a file, decompressed if its first bytes are those of a gzip stream.
 ///
-/// Only a regular file is opened, and only the one at the path: libnifti's own `nifti_image_read` would also
-/// look for other names and formats.
+/// Only the regular file at the path is opened; libnifti's `nifti_image_read` also tries other names and formats.
 struct ByteReader: ~Copyable {
-    /// Size of the file as it lies on disk, in bytes.
+    /// Size of the file on disk, in bytes.
     let fileBytes: Int
 
     let isCompressed: Bool
 
-    /// The most bytes that the file can hold: deflate writes at least one bit for each 129 bytes (zlib
-    /// technical details: "maximum compression factor", 1032).
+    /// The maximum size of the decompressed file, in bytes: the compression factor of deflate is at most 1032 (zlib
+    /// technical details).
     var capacity: Int {
         guard isCompressed else { return fileBytes }
         let (product, overflow) = fileBytes.multipliedReportingOverflow(by: 1032)
         return overflow ? .max : product
     }
 
-    /// Bytes read so far, decompressed.
+    /// Number of decompressed bytes read so far.
     private(set) var position = 0
 
     private var file: znzFile?
@@ -42,7 +41,7 @@ struct ByteReader: ~Copyable {
         if file != nil { Xznzclose(&file) }
     }
 
-    /// Fills a buffer as far as the file goes and returns how many bytes came.
+    /// Fills a buffer, or as much of it as the file has left. Returns the number of bytes read.
     mutating func read(into buffer: UnsafeMutableRawBufferPointer) throws(VolumeIOError.Reason) -> Int {
         let count = znzread(buffer.baseAddress, 1, buffer.count, file)
         guard count >= 0 else { throw .corruptGzip }
@@ -50,10 +49,10 @@ struct ByteReader: ~Copyable {
         return count
     }
 
-    /// Fills a buffer, or its first `count` bytes at least.
+    /// Fills a buffer, or at least its first `count` bytes.
     ///
-    /// - Parameter total: how many bytes the whole file must hold, for the error.
-    /// - Throws: `truncated` where the file ends before.
+    /// - Parameter total: the expected size of the file in bytes, for the error.
+    /// - Throws: `truncated` if the file ends before that.
     mutating func fill(
         _ buffer: UnsafeMutableRawBufferPointer, atLeast count: Int, ofTotal total: Int
     ) throws(VolumeIOError.Reason) {
@@ -64,7 +63,7 @@ struct ByteReader: ~Copyable {
 
     /// Closes the file.
     ///
-    /// - Throws: `corruptGzip` where a compressed stream was read to its end and its checksum is missing.
+    /// - Throws: `corruptGzip` if a compressed stream was read to its end and its checksum is missing.
     mutating func finish() throws(VolumeIOError.Reason) {
         defer { file = nil }
         guard Xznzclose(&file) == 0 else { throw isCompressed ? .corruptGzip : .unreadable(systemMessage) }

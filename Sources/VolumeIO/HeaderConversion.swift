@@ -1,7 +1,7 @@
 import CNIfTI
 
 extension nifti_2_header {
-    /// The fields of a NIfTI-1 header that this package reads, in the wider types of NIfTI-2.
+    /// The fields of a NIfTI-1 header that this package reads, converted to the wider types of NIfTI-2.
     init(widening header: nifti_1_header) throws(VolumeIOError.Reason) {
         guard let offset = Int64(exactly: header.vox_offset) else {
             throw .invalidDataOffset(Double(header.vox_offset))
@@ -32,7 +32,7 @@ extension nifti_2_header {
 }
 
 extension nifti_1_header {
-    /// The fields that this package writes, in the narrower types of NIfTI-1.
+    /// The fields that this package writes, converted to the narrower types of NIfTI-1.
     ///
     /// - Precondition: the extents fit 16 bits.
     init(narrowing header: nifti_2_header) {

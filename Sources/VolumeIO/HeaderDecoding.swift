@@ -3,7 +3,7 @@ import Foundation
 import Volumes
 
 extension NIfTIHeader {
-    /// Reads the header at the start of a file and checks all that it says.
+    /// Reads and validates the header at the start of a file.
     init(readingFrom reader: inout ByteReader) throws(VolumeIOError.Reason) {
         let (stored, version, isSwapped) = try readStoredHeader(from: &reader)
         self.version = version
@@ -26,7 +26,7 @@ extension NIfTIHeader {
     }
 }
 
-/// The header's bytes in this machine's order, NIfTI-1 widened to the fields of NIfTI-2.
+/// The header in this machine's byte order, with the fields of NIfTI-2.
 private func readStoredHeader(
     from reader: inout ByteReader
 ) throws(VolumeIOError.Reason) -> (nifti_2_header, NIfTIHeader.Version, isSwapped: Bool) {
@@ -58,8 +58,8 @@ private func readStoredHeader(
     return (header, .nifti2, isSwapped)
 }
 
-/// Checks `magic`: `n+1` or `n+2` for one file, `ni1` or `ni2` for a pair of files. NIfTI-2 goes on with line
-/// ends of several kinds, which a transfer as text would have changed.
+/// Checks `magic`: `n+1` or `n+2` for one file, `ni1` or `ni2` for a pair of files. NIfTI-2 continues with line ends of
+/// several kinds, which detect a transfer in text mode.
 private func checkSignature(_ magic: Slice<UnsafeMutableRawBufferPointer>, version: UInt8)
     throws(VolumeIOError.Reason)
 {
@@ -70,7 +70,7 @@ private func checkSignature(_ magic: Slice<UnsafeMutableRawBufferPointer>, versi
     throw version == 1 && magic.allSatisfy { $0 == 0 } ? .analyze : .notNIfTI
 }
 
-/// The extents of `dim`. Their product is known to fit an `Int` sixteen times over.
+/// The extents of `dim`. Sixteen times their product fits in an `Int`.
 private func checkedShape(_ header: nifti_2_header) throws(VolumeIOError.Reason) -> [Int] {
     let dim = withUnsafeBytes(of: header.dim) { $0.bindMemory(to: Int64.self).map { Int($0) } }
     guard (1...7).contains(dim[0]) else { throw .invalidDimensions(dim) }
@@ -84,7 +84,7 @@ private func checkedShape(_ header: nifti_2_header) throws(VolumeIOError.Reason)
     return shape
 }
 
-/// The name of `datatype`, once `bitpix` is known to agree with it.
+/// The name of `datatype`, after checking that `bitpix` agrees with it.
 private func checkedDataType(_ header: nifti_2_header) throws(VolumeIOError.Reason) -> String {
     var (size, swapSize): (CInt, CInt) = (0, 0)
     nifti_datatype_sizes(CInt(header.datatype), &size, &swapSize)
@@ -97,7 +97,7 @@ private func checkedDataType(_ header: nifti_2_header) throws(VolumeIOError.Reas
     return name
 }
 
-/// Slope and intercept: none where the slope is zero (the standard) or not finite (how NiBabel says "none").
+/// Slope and intercept: 1 and 0 if the slope is zero (the standard) or not finite (NiBabel's convention for no scaling).
 private func checkedScaling(_ header: nifti_2_header) throws(VolumeIOError.Reason) -> (Double, Double) {
     guard header.scl_slope.isFinite, header.scl_slope != 0 else { return (1, 0) }
     guard header.scl_inter.isFinite else {
@@ -106,7 +106,7 @@ private func checkedScaling(_ header: nifti_2_header) throws(VolumeIOError.Reaso
     return (header.scl_slope, header.scl_inter)
 }
 
-/// Where the voxels begin. Zero stands for "right after the header and its extension flag".
+/// The position of the first voxel. Zero stands for the position right after the header and its extension flag.
 private func checkedDataOffset(
     _ header: nifti_2_header, version: NIfTIHeader.Version
 ) throws(VolumeIOError.Reason) -> Int {

@@ -1,14 +1,14 @@
 import Foundation
 import Volumes
 
-/// What the header of a NIfTI file says: shape, placement, storage.
+/// The header of a NIfTI file: shape, position, data type.
 ///
 /// ```swift
-/// let header = try NIfTIHeader(contentsOf: URL(filePath: "bold.nii.gz"))
-/// print(header.shape, header.grid.spacing, header.grid.orientation)   // [64, 64, 30, 200] ... RAS
+/// let header = try NIfTIHeader(contentsOf: "bold.nii.gz")
+/// print(header)                 // NIfTI-1, 64 x 64 x 30 x 200, int16; 64 x 64 x 30 voxels of 3 x 3 x 4 mm, RAS
 /// ```
 public struct NIfTIHeader: Hashable, Sendable {
-    /// The two generations of the format.
+    /// The versions of the format.
     public enum Version: Int, Sendable, CaseIterable {
         /// 348-byte header, 16-bit extents, 32-bit floats.
         case nifti1 = 1
@@ -16,51 +16,51 @@ public struct NIfTIHeader: Hashable, Sendable {
         case nifti2 = 2
     }
 
-    /// The part of the header that placed the voxels in space.
+    /// The part of the header that gives the affine.
     public enum Placement: Sendable {
         /// The affine in `srow_x`, `srow_y` and `srow_z` (method 3 of the standard).
         case sform
         /// The quaternion, `pixdim` and offsets (method 2).
         case qform
-        /// `pixdim` alone (method 1): voxel (0, 0, 0) at the origin, axes taken for RAS, which the file
-        /// does not say.
+        /// `pixdim` alone (method 1): the file has no orientation; voxel (0, 0, 0) is at the origin, and the axes are
+        /// assumed to be RAS.
         case spacing
     }
 
-    /// The format's generation.
+    /// The version of the format.
     public let version: Version
 
-    /// All extents, x fastest: three for a volume, four for a series, as many as the file has.
+    /// All extents, x fastest: three of a volume, four of a series.
     public let shape: [Int]
 
-    /// Shape and position of one volume, in millimetres whatever the file's unit (none counts as mm).
+    /// The grid of one volume, in millimetres. A file without a unit is taken to be in millimetres.
     public let grid: VoxelGrid
 
-    /// Which part of the header gave the grid's affine: the sform if its code is above zero and its axes
-    /// span space, else the qform if likewise, else `pixdim`.
+    /// The part of the header that gave the affine: the sform if its code is above zero and its axes are linearly
+    /// independent; else the qform under the same conditions; else `pixdim`.
     public let placement: Placement
 
-    /// The sform's code as stored; zero if it is not in use.
+    /// The stored code of the sform; zero if it is not in use.
     public let sformCode: Int
 
-    /// The qform's code as stored; zero if it is not in use.
+    /// The stored code of the qform; zero if it is not in use.
     public let qformCode: Int
 
-    /// How voxels are stored: `uint8`, `int16`, `float32`, `rgb24` and so on.
+    /// The stored data type, such as `uint8`, `int16`, `float32` or `rgb24`.
     public let dataType: String
 
-    /// Intensity = `slope` x stored value + `intercept`. 1 where the file asks for no scaling.
+    /// Intensity = `slope` x stored value + `intercept`. 1 if the file has no scaling.
     public let slope: Double
 
-    /// Intensity = `slope` x stored value + `intercept`. 0 where the file asks for no scaling.
+    /// Intensity = `slope` x stored value + `intercept`. 0 if the file has no scaling.
     public let intercept: Double
 
-    /// The file's free text (`descrip`), without control characters.
+    /// The description (`descrip`), without control characters.
     public let text: String
 
     let layout: VoxelLayout
 
-    /// The space of the placement that was used, or `nil` where no form was used or its code has no name.
+    /// The space of the form that gave the affine, or `nil` if `pixdim` gave it or the code is not a standard one.
     public var space: NIfTISpace? {
         switch placement {
         case .sform: NIfTISpace(rawValue: sformCode)
@@ -69,9 +69,9 @@ public struct NIfTIHeader: Hashable, Sendable {
         }
     }
 
-    /// Reads a file's header alone. O(1) in time and memory.
+    /// Reads the header of a file, and nothing else. O(1) in time and memory.
     ///
-    /// Series, vectors and colours are described too. Whether the file holds all its voxels is not checked.
+    /// The file may also hold a series, vectors or colours.
     ///
     /// - Throws: `VolumeIOError`.
     public init(contentsOf url: URL) throws(VolumeIOError) {
@@ -80,13 +80,27 @@ public struct NIfTIHeader: Hashable, Sendable {
             self = try NIfTIHeader(readingFrom: &reader)
         } catch { throw VolumeIOError(path: url.path, reason: error) }
     }
+
+    /// Reads the header of the file at a path; see ``init(contentsOf:)-(URL)``.
+    ///
+    /// - Throws: `VolumeIOError`.
+    public init(contentsOf path: String) throws(VolumeIOError) {
+        try self.init(contentsOf: URL(filePath: path))
+    }
 }
 
-/// The space that a file's coordinates belong to: the standard's form codes.
+extension NIfTIHeader: CustomStringConvertible {
+    /// Version, shape, data type and grid in one line.
+    public var description: String {
+        "NIfTI-\(version.rawValue), \(shape.map(String.init).joined(separator: " x ")), \(dataType); \(grid)"
+    }
+}
+
+/// The coordinate system of a file's world coordinates: the standard's form codes.
 public enum NIfTISpace: Int, Sendable, CaseIterable {
-    /// The scanner's own coordinates.
+    /// The scanner's coordinates.
     case scanner = 1
-    /// Aligned to another file, or to anatomical truth.
+    /// Aligned to another file, or to anatomy.
     case aligned = 2
     /// Talairach-Tournoux atlas.
     case talairach = 3

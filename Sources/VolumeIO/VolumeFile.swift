@@ -1,34 +1,33 @@
 import Foundation
 import Volumes
 
-/// A volume read from a NIfTI file, together with what the file says of it.
+/// A volume read from a NIfTI file, and the file's header.
 ///
 /// ```swift
-/// let file = try VolumeFile(contentsOf: URL(filePath: "ct.nii.gz"))
+/// let file = try VolumeFile(contentsOf: "ct.nii.gz")
 /// if file.replacedVoxels > 0 { print("\(file.replacedVoxels) voxels were not finite and are now 0") }
 /// try translated.write(to: "mri.nii.gz", space: file.header.space ?? .aligned)
 /// ```
 ///
-/// Both NIfTI-1 and NIfTI-2 are read, plain or gzip-compressed (told apart by their first bytes, not by the
-/// file's name), in either byte order, with voxels of every integer type and of 32-bit and 64-bit floats.
-/// Stored values become intensities by the header's slope and intercept. A 2-D image is one slice.
+/// NIfTI-1 and NIfTI-2 are read, plain or gzip-compressed (detected from the first bytes, not from the name), in either
+/// byte order, with voxels of any integer type or of 32-bit or 64-bit floats. The header's slope and intercept are
+/// applied. A 2-D image becomes a volume of one slice.
 ///
-/// Files may come from strangers: every size in the header is checked against the file before memory is
-/// taken for it. Several files may be read at once on different threads.
+/// Untrusted files are safe to read: every size in the header is checked against the file before memory is allocated.
+/// Files may be read concurrently.
 public struct VolumeFile: Sendable {
     /// The voxels and their grid.
     public let volume: Volume
 
-    /// What the header says.
+    /// The header.
     public let header: NIfTIHeader
 
-    /// How many voxels were NaN or infinite, as stored or once scaled to 32-bit floats, and are now zero.
+    /// Number of voxels that were NaN or infinite, as stored or after scaling to 32-bit floats, and are now zero.
     public let replacedVoxels: Int
 
-    /// Reads a file. O(n), with memory for the volume and a buffer of less than 1 MiB.
+    /// Reads a file. O(n); memory for the volume and a buffer of less than 1 MiB.
     ///
-    /// - Throws: `VolumeIOError`, also where the file holds a series of volumes, vectors or colours:
-    ///   `NIfTIHeader(contentsOf:)` describes those.
+    /// - Throws: `VolumeIOError`, also for a series of volumes, vectors or colours, which `NIfTIHeader` can describe.
     public init(contentsOf url: URL) throws(VolumeIOError) {
         do throws(VolumeIOError.Reason) {
             var reader = try ByteReader(path: url.path)
@@ -39,10 +38,25 @@ public struct VolumeFile: Sendable {
             replacedVoxels = values.replaced
         } catch { throw VolumeIOError(path: url.path, reason: error) }
     }
+
+    /// Reads the file at a path; see ``init(contentsOf:)-(URL)``.
+    ///
+    /// - Throws: `VolumeIOError`.
+    public init(contentsOf path: String) throws(VolumeIOError) {
+        try self.init(contentsOf: URL(filePath: path))
+    }
+}
+
+extension VolumeFile: CustomStringConvertible {
+    /// The header and the range of intensities in one line.
+    public var description: String {
+        let range = volume.intensityRange
+        return "\(header), intensities \(range.lowerBound) to \(range.upperBound)"
+    }
 }
 
 extension Volume {
-    /// Reads a volume from a NIfTI file; see `VolumeFile` for what is read and for the header.
+    /// Reads a volume from a NIfTI file. `VolumeFile` lists what is supported, and also gives the header.
     ///
     /// Voxels that are NaN or infinite become zero.
     ///
@@ -51,7 +65,7 @@ extension Volume {
         self = try VolumeFile(contentsOf: url).volume
     }
 
-    /// Reads a volume from the NIfTI file at a path; see `VolumeFile` for what is read and for the header.
+    /// Reads a volume from the NIfTI file at a path. `VolumeFile` lists what is supported, and also gives the header.
     ///
     /// Voxels that are NaN or infinite become zero.
     ///

@@ -7,22 +7,20 @@ extension Volume {
     /// Writes the volume as 32-bit floats to a NIfTI file, compressed if the name ends in `.nii.gz`.
     ///
     /// ```swift
-    /// try volume.write(to: URL(filePath: "mri.nii.gz"))
+    /// try volume.write(to: "mri.nii.gz")
     /// ```
     ///
-    /// The file appears under its name only once it is complete and flushed; a file of that name is left
-    /// alone until then, and nothing is left behind on failure. The same volume gives the same bytes.
+    /// The file is written beside its destination, flushed and renamed: it is replaced whole or, if writing fails, left
+    /// as it was. Equal volumes give equal bytes.
     ///
-    /// The affine is written as the sform, and as the qform too where it has no shear, both with the code of
-    /// `space`. That is `aligned` unless the caller knows better: a volume computed from another one lies in
-    /// that one's space, and only the caller knows whether its voxels are still the scanner's. To keep the
-    /// space of a file that was read, pass `file.header.space ?? .aligned`.
+    /// The affine is written as the sform and, unless it has shear, as the qform, both with the code of `space`. To keep
+    /// the space of the file that a volume was read or computed from, pass `file.header.space ?? .aligned`.
     ///
     /// - Parameters:
     ///   - url: the file, ending in `.nii` or `.nii.gz`, in a folder that exists.
-    ///   - version: the format; by default NIfTI-1, and NIfTI-2 for a grid that NIfTI-1 cannot hold.
-    ///   - space: what the world coordinates are coordinates of.
-    ///   - text: free text for the header (`descrip`); its first 79 bytes are kept.
+    ///   - version: the version of the format; by default NIfTI-1, or NIfTI-2 if the grid does not fit in NIfTI-1.
+    ///   - space: the coordinate system of the world coordinates.
+    ///   - text: a description for the header (`descrip`), cut at 79 bytes.
     /// - Throws: `VolumeIOError`.
     public func write(
         to url: URL, version: NIfTIHeader.Version? = nil, space: NIfTISpace = .aligned, text: String = ""
@@ -54,7 +52,7 @@ extension Volume {
 }
 
 extension Volume {
-    /// The header, and after it the four bytes that say that no extension follows.
+    /// The header, followed by the four bytes that mean that there is no extension.
     private func headerBytes(
         version wanted: NIfTIHeader.Version?, space: NIfTISpace, text: String
     ) throws(VolumeIOError.Reason) -> [UInt8] {
@@ -100,7 +98,7 @@ extension SIMD4<Float> {
 }
 
 extension String {
-    /// As many whole characters as fit in so many bytes.
+    /// The longest prefix of whole characters that fits in a number of bytes.
     fileprivate func utf8Prefix(_ bytes: Int) -> [UInt8] {
         var prefix: [UInt8] = []
         for character in self {

@@ -1,12 +1,11 @@
 import CNIfTI
 import Volumes
 
-// How a header places voxels in space: the three methods of nifti1.h, "3D image (volume) orientation and
-// location in space".
+// The position of voxels in space: the three methods of nifti1.h, "3D image (volume) orientation and location in space".
 
 extension nifti_2_header {
-    /// The affine in millimetres and the method that gave it: the first of sform, qform and `pixdim` that is
-    /// in use and whose axes span space.
+    /// The affine in millimetres and the method that gave it: the first of sform, qform and `pixdim` that is in use and
+    /// has linearly independent axes.
     func placement(extents: SIMD3<Int>) throws(VolumeIOError.Reason) -> (
         affine: Affine, method: NIfTIHeader.Placement
     ) {
@@ -17,7 +16,7 @@ extension nifti_2_header {
         return (affine, .spacing)
     }
 
-    /// Method 3, or `nil` where it is not in use or cannot be used.
+    /// Method 3, or `nil` if it is not in use or not usable.
     private var sformAffine: Affine? {
         guard sform_code > 0 else { return nil }
         return usable(
@@ -27,9 +26,9 @@ extension nifti_2_header {
                 millimetres * SIMD4(srow_z.0, srow_z.1, srow_z.2, srow_z.3)))
     }
 
-    /// Method 2, or `nil` where it is not in use or cannot be used.
+    /// Method 2, or `nil` if it is not in use or not usable.
     ///
-    /// A quaternion longer than one has no rotation; rounding alone may make it so by a little.
+    /// A quaternion longer than one is no rotation; the tolerance is for rounding.
     func qformAffine(spacing: SIMD3<Double>) -> Affine? {
         let length = quatern_b * quatern_b + quatern_c * quatern_c + quatern_d * quatern_d
         guard qform_code > 0, length <= 1.001 else { return nil }
@@ -39,8 +38,8 @@ extension nifti_2_header {
         return usable(Affine(rows: row(matrix.m.0), row(matrix.m.1), row(matrix.m.2)))
     }
 
-    /// `pixdim` in millimetres, without its sign, or `nil` where it gives no distance. An axis of one voxel
-    /// needs none, and has 1 mm then.
+    /// The absolute values of `pixdim` in millimetres, or `nil` if one of them is not a distance. For an axis of one
+    /// voxel, 1 mm is used instead.
     private func spacing(extents: SIMD3<Int>) -> SIMD3<Double>? {
         var spacing = SIMD3(abs(pixdim.1), abs(pixdim.2), abs(pixdim.3)) * millimetres
         for axis in 0..<3 where !(spacing[axis] > 0 && spacing[axis].isFinite) {
@@ -50,7 +49,7 @@ extension nifti_2_header {
         return spacing
     }
 
-    /// Millimetres in one of the file's units of length. Most files without a unit are in millimetres.
+    /// The file's unit of length in millimetres. Most files without a unit are in millimetres.
     private var millimetres: Double {
         switch xyzt_units & 7 {
         case NIFTI_UNITS_METER: 1000
@@ -61,10 +60,10 @@ extension nifti_2_header {
 }
 
 extension nifti_2_header {
-    /// Places voxels on a grid: sform, `pixdim`, and the qform where it can say the same.
+    /// Sets the sform, `pixdim`, and, if it can represent the affine, the qform.
     ///
-    /// A qform holds a rotation and a spacing, and no shear; its code stays zero where the position of some
-    /// voxel by the qform, in the precision of `version`, would be off by a hundredth of a voxel.
+    /// A qform represents a rotation and a spacing, but no shear. Its code is set to zero if it would misplace some voxel
+    /// by more than a hundredth of a voxel in the precision of `version`.
     mutating func place(on grid: VoxelGrid, in space: NIfTISpace, version: NIfTIHeader.Version) {
         let rows = grid.affine.rows
         (srow_x, srow_y, srow_z) = (tuple(rows[0]), tuple(rows[1]), tuple(rows[2]))
@@ -99,7 +98,7 @@ extension nifti_2_header {
     }
 }
 
-/// The affine itself, where it is finite, its spacing within 1e-9 to 1e9 mm, and its axes span space.
+/// The affine, or `nil` unless it is finite, its spacing is from 1e-9 to 1e9 mm, and its axes are independent.
 private func usable(_ affine: Affine) -> Affine? {
     let spacing = affine.spacing
     let isFinite = affine.rows.allSatisfy { $0.x.isFinite && $0.y.isFinite && $0.z.isFinite && $0.w.isFinite }

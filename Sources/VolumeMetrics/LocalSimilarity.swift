@@ -1,19 +1,19 @@
 import Volumes
 
-/// The sum of SSIM's local values S over a volume, without ever holding a map of them.
+/// The sum of the local values S of SSIM over a volume, without a map of them.
 ///
-/// Five quantities have to be averaged over each window: p, r, p^2, r^2 and p r. Slices are taken into five
-/// planes of sums along z; rows of those into five rows of sums along y; and values of those into five sums
-/// along x, from which S follows. Nothing larger than a plane is kept, and each sum is made in one order.
+/// Five quantities are averaged over each window: p, r, p^2, r^2 and p r. They are summed along z into five planes, along
+/// y into five rows, and along x into five numbers, from which S follows. Memory is five planes and five rows; the order
+/// of summation is fixed.
 struct LocalSimilarity {
     let c1: Double
     let c2: Double
-    /// What makes a mean of a window's sum.
+    /// The factor from the sum over a window to the mean.
     let meanWeight: Double
     /// n / (n - 1) for the covariances of a sample of n, 1 for those of a population.
     let covarianceScale: Double
 
-    /// The sum of S over the mask's voxels whose window lies in the volume, and how many those are.
+    /// The sum of S over the voxels in the mask whose window is within the volume, and their number.
     func sum(
         _ prediction: Volume, _ reference: Volume, mask: Volume?, filters: [AxisFilter]
     ) -> (total: Double, count: Int) {
@@ -61,7 +61,7 @@ struct LocalSimilarity {
         return (total, count)
     }
 
-    /// The sum of S along one row of the volume; `count` grows by the voxels that were summed.
+    /// The sum of S along one row of the volume; adds the number of voxels to `count`.
     private func rowSum(
         _ rows: UnsafeMutablePointer<Double>, width: Int, filter: AxisFilter, mask: ArraySlice<Float>?,
         count: inout Int
@@ -115,4 +115,51 @@ private func add(
     _ values: UnsafePointer<Double>, times weight: Double, to sums: UnsafeMutablePointer<Double>, count: Int
 ) {
     for index in 0..<count { sums[index] += weight * values[index] }
+}
+
+/// A weighted sum over neighbours along one axis, updated as the position advances.
+enum AxisFilter {
+    /// The sum of the neighbours: adds the one that enters and subtracts the one that leaves. O(1) in the width.
+    case runningSum(width: Int)
+    /// The sum of each neighbour times its weight. O(width).
+    case weighted([Double])
+
+    /// The value at the position.
+    static let identity = weighted([1])
+
+    /// Number of neighbours.
+    var width: Int {
+        switch self {
+        case .runningSum(let width): width
+        case .weighted(let weights): weights.count
+        }
+    }
+
+    /// The sum of the weights.
+    var totalWeight: Double {
+        switch self {
+        case .runningSum(let width): Double(width)
+        case .weighted(let weights): weights.reduce(0, +)
+        }
+    }
+
+    /// Advances the sum from position - 1 to `position`: to inputs `position ..< position + width`.
+    ///
+    /// - Parameters:
+    ///   - restart: sets the sum to zero.
+    ///   - add: adds an input, times a weight, to the sum.
+    @inline(__always)
+    func advance(to position: Int, restart: () -> Void, add: (_ input: Int, _ weight: Double) -> Void) {
+        switch self {
+        case .runningSum(let width) where position > 0:
+            add(position + width - 1, 1)
+            add(position - 1, -1)
+        case .runningSum(let width):
+            restart()
+            for input in 0..<width { add(input, 1) }
+        case .weighted(let weights):
+            restart()
+            for (offset, weight) in weights.enumerated() { add(position + offset, weight) }
+        }
+    }
 }

@@ -1,20 +1,21 @@
 import Volumes
 
-/// The values of several metrics for one prediction, in the order in which they were asked for.
+/// The values of several metrics for one prediction, in order.
 ///
 /// ```swift
 /// let report = try MetricReport(of: prediction, against: reference, metrics: [NRMSE(), PSNR(), SSIM()])
+/// print(report)                   // a table
 /// print(report["psnr"]!)
 /// try JSONEncoder().encode(report).write(to: file)
 /// ```
 ///
-/// In JSON a report is an object, `{"nrmse_euclidean": 0.06, "psnr": 27.1, ...}`. JSON has no infinity, which is
-/// what the PSNR of equal volumes is: such values are the strings `"Infinity"`, `"-Infinity"` and `"NaN"`, which
-/// Python's `float` reads too.
-public struct MetricReport: Equatable, Sendable, Encodable {
-    /// One metric's name and value.
+/// In JSON a report is an object, `{"nrmse_euclidean": 0.06, "psnr": 27.1, ...}`. JSON has no infinity, the PSNR of equal
+/// volumes: values that are not finite are the strings `"Infinity"`, `"-Infinity"` and `"NaN"`, which Python's `float`
+/// accepts.
+public struct MetricReport: Equatable, Sendable, Encodable, CustomStringConvertible {
+    /// The name and value of a metric.
     public struct Entry: Equatable, Sendable {
-        /// The metric's name.
+        /// The name of the metric.
         public let name: String
         /// Its value.
         public let value: Double
@@ -26,11 +27,11 @@ public struct MetricReport: Equatable, Sendable, Encodable {
     /// The metrics of a prediction.
     ///
     /// - Parameters:
-    ///   - prediction: the volume that is judged.
-    ///   - reference: the volume that it should equal, voxel for voxel.
-    ///   - mask: where to look: voxels above zero. `nil` looks everywhere.
-    ///   - metrics: what to report; by default the three that translation papers report.
-    /// - Throws: what the first metric that has no value throws, mostly a `MetricError`.
+    ///   - prediction: the volume to evaluate.
+    ///   - reference: the expected volume, of the same shape.
+    ///   - mask: a volume that is above zero in the voxels to compare; `nil` for all voxels.
+    ///   - metrics: the metrics to report; by default the three that papers on translation report.
+    /// - Throws: the error of the first metric that is undefined, mostly a `MetricError`.
     public init(
         of prediction: Volume, against reference: Volume, mask: Volume? = nil,
         metrics: [any VolumeMetric] = [NRMSE(), PSNR(), SSIM()]
@@ -40,8 +41,16 @@ public struct MetricReport: Equatable, Sendable, Encodable {
         }
     }
 
-    /// The value of the first metric of a name, or `nil`.
+    /// The value of the first metric with a name, or `nil`.
     public subscript(name: String) -> Double? { entries.first { $0.name == name }?.value }
+
+    /// A table with a line for each metric: its name, and its value to six significant digits.
+    public var description: String {
+        let width = entries.map(\.name.count).max() ?? 0
+        return entries.map {
+            $0.name + String(repeating: " ", count: width + 2 - $0.name.count) + $0.value.shortText
+        }.joined(separator: "\n")
+    }
 
     /// Encodes an object with a field for each metric.
     public func encode(to encoder: any Encoder) throws {
@@ -58,7 +67,7 @@ public struct MetricReport: Equatable, Sendable, Encodable {
     }
 }
 
-/// A metric's name as a field of a JSON object.
+/// The name of a metric as a field of a JSON object.
 private struct MetricName: CodingKey {
     let stringValue: String
     var intValue: Int? { nil }

@@ -1,29 +1,28 @@
 import Foundation
 import Volumes
 
-/// Structural similarity: how alike the patterns around each voxel are. 1 is best; it can fall below 0.
+/// Structural similarity index. 1 is best; it can be negative.
 ///
 ///     S = (2 mu_p mu_r + C1) (2 sigma_pr + C2) / ((mu_p^2 + mu_r^2 + C1) (sigma_p^2 + sigma_r^2 + C2))
 ///
 /// with means mu, variances sigma^2 and covariance sigma_pr over a window around a voxel, C1 = (0.01 L)^2 and
-/// C2 = (0.03 L)^2 for a data range L. The value is the mean of S over all voxels whose window lies in the
+/// C2 = (0.03 L)^2 for a data range L. The value is the mean of S over all voxels whose window is within the
 /// volume. Wang, Bovik, Sheikh, Simoncelli: *Image Quality Assessment: From Error Visibility to Structural
 /// Similarity*, IEEE TIP 2004.
 ///
-/// Values are those of scikit-image's `structural_similarity`: the default is its default, for three
-/// dimensions. Slice by slice it is the mean over the slices' values, as papers on 2-D networks report it.
+/// Values are those of scikit-image's `structural_similarity` with the same defaults, in three dimensions. With a plane,
+/// it is the mean of the values of the plane's slices, which papers on 2-D networks report.
 public struct SSIM: VolumeMetric {
-    /// Where the local means, variances and covariances are taken, and how they are weighed.
+    /// The window of the local means, variances and covariances, with its weights.
     public let window: SSIMWindow
 
     /// The range L of intensities.
     public let dataRange: DataRange
 
-    /// The plane whose slices are judged one by one with a flat window, or `nil` for a window in all three
-    /// dimensions.
+    /// The plane whose slices are compared one by one with a 2-D window, or `nil` for a 3-D window.
     public let plane: SlicePlane?
 
-    /// `ssim`, with what is not the default behind it: `ssim_gaussian1.5`, `ssim_uniform5_axial`.
+    /// `ssim`, followed by settings other than the defaults: `ssim_gaussian1.5`, `ssim_uniform5_axial`.
     public var name: String {
         var parts = ["ssim"]
         if window != .uniform(width: 7) { parts.append(window.description) }
@@ -31,7 +30,7 @@ public struct SSIM: VolumeMetric {
         return parts.joined(separator: "_")
     }
 
-    /// The similarity for a window and a range of intensities, in all dimensions or slice by slice.
+    /// The similarity for a window and a range of intensities, in 3-D or slice by slice.
     public init(
         window: SSIMWindow = .uniform(width: 7), dataRange: DataRange = .ofReference, plane: SlicePlane? = nil
     ) {
@@ -40,13 +39,12 @@ public struct SSIM: VolumeMetric {
         self.plane = plane
     }
 
-    /// The mean of S over the mask's voxels whose window lies in the volume.
+    /// The mean of S over the voxels in the mask whose window is within the volume.
     ///
-    /// Windows at the edge of the mask reach beyond it, so voxels near it count too. O(n), whatever the width,
-    /// for a uniform window; O(n * width) for a Gaussian one. Memory: five slices.
+    /// Windows at the edge of the mask extend beyond it, so that voxels near the mask affect the value. O(n) for a uniform
+    /// window of any width, O(n * width) for a Gaussian one. Memory: five slices.
     ///
-    /// - Throws: also `MetricError.smallerThanWindow`, and `MetricError.zeroNormaliser` where the range is
-    ///   taken of a reference that is constant.
+    /// - Throws: `MetricError`; `smallerThanWindow`, and `zeroNormaliser` if the range is that of a constant reference.
     public func callAsFunction(
         _ prediction: Volume, against reference: Volume, mask: Volume?
     ) throws -> Double {
@@ -74,14 +72,14 @@ public struct SSIM: VolumeMetric {
     }
 }
 
-/// The window over which SSIM takes its local means, variances and covariances.
+/// The window of the local means, variances and covariances of SSIM.
 public enum SSIMWindow: Hashable, Sendable, CustomStringConvertible {
-    /// All voxels of a cube (a square, slice by slice) weigh the same, and the covariances are those of a sample
-    /// (divided by n - 1). The width is odd and at least 3.
+    /// Equal weights over a cube (a square, slice by slice), with sample covariances (divided by n - 1). The width is odd
+    /// and at least 3.
     case uniform(width: Int)
 
-    /// Weights fall off as a Gaussian of `sigma` voxels, cut at 3.5 sigma; the covariances are those of a
-    /// population. With sigma 1.5, eleven voxels wide, this is the window of Wang et al.; scikit-image's
+    /// Gaussian weights with a standard deviation of `sigma` voxels, truncated at 3.5 sigma, with population covariances.
+    /// Sigma 1.5, eleven voxels wide, is the window of Wang et al. and scikit-image's
     /// `gaussian_weights=True, sigma=1.5, use_sample_covariance=False`.
     case gaussian(sigma: Double)
 

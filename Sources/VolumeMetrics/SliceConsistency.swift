@@ -1,36 +1,36 @@
 import Volumes
 
-/// How much neighbouring slices differ: the mean of |v(k + 1) - v(k)| over the slices k of a plane.
+/// The mean absolute difference of adjacent slices: the mean of |v(k + 1) - v(k)| over the slices k of a plane.
 ///
-/// A 2-D network translates each slice without knowledge of the next, and the volume flickers from slice to
-/// slice. Anatomy changes between slices too, so the figure to aim at is not zero but the reference's.
+/// A 2-D network translates slices independently, so that intensities flicker from slice to slice. Anatomy also changes
+/// between slices: the best value is not zero but that of the reference.
 public struct SliceConsistency: VolumeMetric {
-    /// What is reported.
+    /// The quantity to report.
     public enum Measure: String, CaseIterable, Sendable, Codable {
-        /// The prediction's adjacent-slice difference, in units of intensity.
+        /// The difference of adjacent slices of the prediction, in units of intensity.
         case difference = "slice_difference"
-        /// The prediction's less the reference's: 0 is best, above it the prediction flickers, below it the
-        /// prediction is smoother than the reference across slices.
+        /// The difference of the prediction minus that of the reference. 0 is best; above zero the prediction flickers,
+        /// below zero it is smoother across slices than the reference.
         case error = "slice_difference_error"
     }
 
-    /// What is reported.
+    /// The quantity to report.
     public let measure: Measure
 
-    /// The plane whose slices are compared.
+    /// The plane of the slices.
     public let plane: SlicePlane
 
-    /// The measure and the plane: `slice_difference_error_axial`.
+    /// The measure and the plane, for example `slice_difference_error_axial`.
     public var name: String { "\(measure.rawValue)_\(plane.rawValue)" }
 
-    /// The consistency of a plane's slices.
+    /// The consistency of the slices of a plane.
     public init(_ measure: Measure = .error, plane: SlicePlane) {
         (self.measure, self.plane) = (measure, plane)
     }
 
-    /// The mean over all pairs of neighbouring voxels that both lie in the mask. O(n).
+    /// The mean over all pairs of adjacent voxels that are both in the mask. O(n).
     ///
-    /// - Throws: also `MetricError.smallerThanWindow` where there are not two slices.
+    /// - Throws: `MetricError`; `smallerThanWindow` if there are fewer than two slices.
     public func callAsFunction(
         _ prediction: Volume, against reference: Volume, mask: Volume?
     ) throws -> Double {

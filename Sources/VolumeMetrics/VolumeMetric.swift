@@ -1,13 +1,14 @@
+import Foundation
 import Volumes
 
-/// A number that says how near a predicted volume is to a reference.
+/// A measure of the agreement of a predicted volume with a reference.
 ///
 /// ```swift
 /// let error = try NRMSE()(prediction, against: reference)
 /// let inBrain = try SSIM(dataRange: .fixed(1))(prediction, against: reference, mask: brain)
 /// ```
 ///
-/// Your own metrics conform with a name and one method, and then go into a `MetricReport` beside the others:
+/// A custom metric has a name and one method, and can be used in a `MetricReport`:
 ///
 /// ```swift
 /// struct MeanBias: VolumeMetric {
@@ -19,20 +20,20 @@ import Volumes
 /// }
 /// ```
 ///
-/// Laws that conformers keep: the value depends on nothing but the arguments and the metric's own properties,
-/// to the bit; a prediction equal to its reference has the best value there is; voxels outside the mask do
-/// not change the value, or the metric's documentation says which do.
+/// ## Laws
+/// The value is a function of the arguments and of the metric's own properties, to the bit. A prediction equal to its
+/// reference has the best possible value. Voxels outside the mask do not change the value, unless the metric documents
+/// which do.
 public protocol VolumeMetric: Sendable {
-    /// A short name for tables and reports, such as `psnr`; metrics that differ in settings differ in name.
+    /// A short name for tables and reports, such as `psnr`. Metrics with different settings have different names.
     var name: String { get }
 
     /// The metric's value for a prediction.
     ///
     /// - Parameters:
-    ///   - prediction: the volume that is judged.
-    ///   - reference: the volume that it should equal, voxel for voxel. Shapes are compared; that both lie on
-    ///     one grid in the world is for the caller to see to.
-    ///   - mask: where to look: voxels above zero. `nil` looks everywhere.
+    ///   - prediction: the volume to evaluate.
+    ///   - reference: the expected volume, of the same shape. World positions are not compared.
+    ///   - mask: a volume that is above zero in the voxels to compare; `nil` for all voxels.
     /// - Throws: `MetricError`.
     func callAsFunction(_ prediction: Volume, against reference: Volume, mask: Volume?) throws -> Double
 }
@@ -43,5 +44,56 @@ extension VolumeMetric {
     /// - Throws: `MetricError`.
     public func callAsFunction(_ prediction: Volume, against reference: Volume) throws -> Double {
         try self(prediction, against: reference, mask: nil)
+    }
+}
+
+/// Why a metric is undefined for a pair of volumes.
+public enum MetricError: Error, Equatable, CustomStringConvertible, LocalizedError {
+    /// Prediction and reference have different shapes.
+    case shapesDiffer(prediction: SIMD3<Int>, reference: SIMD3<Int>)
+    /// The mask and the volumes have different shapes.
+    case maskShapeDiffers(mask: SIMD3<Int>, volumes: SIMD3<Int>)
+    /// The mask has no voxel in which the metric is defined.
+    case emptyMask(metric: String)
+    /// The volumes are smaller than the metric's window along an axis.
+    case smallerThanWindow(metric: String, shape: SIMD3<Int>, window: SIMD3<Int>)
+    /// A voxel within the mask is infinite or NaN.
+    case notFinite(metric: String)
+    /// The metric divides by a quantity that is zero for these volumes.
+    case zeroNormaliser(metric: String, normaliser: String)
+
+    /// What was found, what was expected and what to do.
+    public var description: String {
+        switch self {
+        case .shapesDiffer(let prediction, let reference):
+            "the prediction has \(prediction.text) voxels and the reference \(reference.text); expected the same; "
+                + "resample one to the grid of the other"
+        case .maskShapeDiffers(let mask, let volumes):
+            "the mask has \(mask.text) voxels and the volumes \(volumes.text); resample the mask to their grid"
+        case .emptyMask(let metric):
+            "the mask has no voxel above zero where \(metric) is defined; check that it is the right mask"
+        case .smallerThanWindow(let metric, let shape, let window):
+            "the volumes have \(shape.text) voxels; expected at least \(window.text), the window of \(metric); "
+                + "choose a smaller window"
+        case .notFinite(let metric):
+            "\(metric) is undefined: the volumes have infinite or NaN voxels; replace them or exclude them with a "
+                + "mask"
+        case .zeroNormaliser(let metric, let normaliser):
+            "\(metric) is undefined: it divides by \(normaliser), which is zero"
+        }
+    }
+
+    /// The same as `description`.
+    public var errorDescription: String? { description }
+
+    /// Throws unless the volumes and the mask have the same shape.
+    public static func checkShapes(_ prediction: Volume, _ reference: Volume, mask: Volume?) throws(MetricError)
+    {
+        guard prediction.shape == reference.shape else {
+            throw .shapesDiffer(prediction: prediction.shape, reference: reference.shape)
+        }
+        if let mask, mask.shape != reference.shape {
+            throw .maskShapeDiffers(mask: mask.shape, volumes: reference.shape)
+        }
     }
 }

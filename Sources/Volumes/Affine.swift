@@ -1,7 +1,9 @@
-/// The map from voxel indices to millimetres: `world = linear * voxel + translation`.
+import Foundation
+
+/// The map from voxel indices to world coordinates in millimetres: `world = linear * voxel + translation`.
 ///
-/// World axes are those of NIfTI: x grows to the patient's right, y to the front (anterior) and z to the
-/// head (superior), "RAS+". Voxel indices count from zero at the centre of the first voxel.
+/// World axes are those of NIfTI, "RAS+": x grows to the patient's right, y to the front (anterior) and z to the head
+/// (superior). Voxel indices count from zero at the centre of the first voxel.
 public struct Affine: Hashable, Sendable {
     /// World displacement, in millimetres, of one step along the first, second and third voxel axis.
     public var columns: (x: SIMD3<Double>, y: SIMD3<Double>, z: SIMD3<Double>) {
@@ -24,7 +26,7 @@ public struct Affine: Hashable, Sendable {
         self.translation = translation
     }
 
-    /// An affine with axes along the world's, one `spacing` in millimetres for each.
+    /// An affine whose axes are those of the world, with a spacing in millimetres along each.
     public init(spacing: SIMD3<Double>, translation: SIMD3<Double> = .zero) {
         self.init(
             columns: [spacing.x, 0, 0], [0, spacing.y, 0], [0, 0, spacing.z], translation: translation)
@@ -58,10 +60,10 @@ public struct Affine: Hashable, Sendable {
             columns: direction(c.x), direction(c.y), direction(c.z), translation: self(inner.translation))
     }
 
-    /// The map from millimetres to voxel positions, or `nil` where the voxel axes do not span space.
+    /// The map from millimetres to voxel positions, or `nil` if the voxel axes are linearly dependent.
     ///
-    /// Axes count as spanning space when the volume of their unit directions' parallelepiped is above 1e-6,
-    /// which is far below any scanner's shear and far above rounding.
+    /// They count as dependent if the determinant of their unit vectors is at most 1e-6: far below the shear of any
+    /// scanner, far above rounding.
     public var inverse: Affine? {
         let (x, y, z) = columns
         let determinant = x.dot(y.cross(z))
@@ -75,13 +77,29 @@ public struct Affine: Hashable, Sendable {
             SIMD4(rowZ, -rowZ.dot(translation)))
     }
 
-    /// The largest absolute difference between two affines' twelve entries, in millimetres.
+    /// The largest absolute difference between the twelve entries of two affines, in millimetres.
     public func largestDifference(from other: Affine) -> Double {
         zip(rows, other.rows).map { row, otherRow in
             let difference = row - otherRow
             return (0..<4).map { abs(difference[$0]) }.max()!
         }.max()!
     }
+}
+
+extension Affine: CustomStringConvertible {
+    /// The top three rows of the matrix, a line each.
+    public var description: String {
+        let entries = rows.map { row in (0..<4).map { row[$0].shortText } }
+        let widths = (0..<4).map { column in entries.map { $0[column].count }.max()! }
+        return entries.map { row in
+            zip(row, widths).map { String(repeating: " ", count: $1 - $0.count) + $0 }.joined(separator: "  ")
+        }.joined(separator: "\n")
+    }
+}
+
+extension Double {
+    /// Six significant digits, and no zeros at the end: `0.333333`, `2`.
+    package var shortText: String { String(format: "%.6g", self) }
 }
 
 extension SIMD3<Double> {

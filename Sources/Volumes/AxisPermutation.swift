@@ -1,26 +1,26 @@
-/// A new order of a volume's axes, some of them perhaps turned round.
+/// A permutation of a volume's axes, of which any may be reversed.
 ///
-/// Voxels move and none is interpolated: the result holds the same values at the same places in the world.
+/// It reorders voxels without interpolation: the result has the same intensities at the same world positions.
 public struct AxisPermutation: Hashable, Sendable {
-    /// For each axis of the result, the axis of the original (0, 1 or 2) that it comes from; each once.
+    /// For each axis of the result, the axis of the original (0, 1 or 2); each occurs once.
     public let sources: [Int]
 
-    /// For each axis of the result, whether it runs against the axis that it comes from.
+    /// For each axis of the result, whether its direction is reversed.
     public let isReversed: [Bool]
 
-    /// The order that leaves a volume as it is.
+    /// The permutation that changes nothing.
     public static let identity = AxisPermutation(sources: [0, 1, 2])
 
-    /// An order of axes.
+    /// A permutation.
     ///
-    /// - Precondition: `sources` holds 0, 1 and 2, once each.
+    /// - Precondition: `sources` holds 0, 1 and 2 once each.
     public init(sources: [Int], isReversed: [Bool] = [false, false, false]) {
         precondition(sources.sorted() == [0, 1, 2] && isReversed.count == 3, "each axis must occur once")
         self.sources = sources
         self.isReversed = isReversed
     }
 
-    /// The order that takes a volume from one orientation to another.
+    /// The permutation from one orientation to another.
     public init(from: Orientation, to: Orientation) {
         let sources = to.directions.map { from.voxelAxis(onWorldAxis: $0.worldAxis) }
         self.init(
@@ -28,15 +28,44 @@ public struct AxisPermutation: Hashable, Sendable {
             isReversed: zip(to.directions, sources).map { $0.isPositive != from.directions[$1].isPositive })
     }
 
-    /// The order that undoes this one.
+    /// The inverse permutation.
     public var inverse: AxisPermutation {
         let targets = (0..<3).map { sources.firstIndex(of: $0)! }
         return AxisPermutation(sources: targets, isReversed: targets.map { isReversed[$0] })
     }
 }
 
+/// The plane of the slices of a volume.
+public enum SlicePlane: String, CaseIterable, Sendable, Codable {
+    /// Slices from feet to head.
+    case axial
+    /// Slices from back to front.
+    case coronal
+    /// Slices from left to right.
+    case sagittal
+
+    /// The world axis along which slices are stacked: 0 right-left, 1 front-back, 2 head-feet.
+    public var worldAxis: Int {
+        switch self {
+        case .axial: 2
+        case .coronal: 1
+        case .sagittal: 0
+        }
+    }
+
+    /// The permutation that makes the slices of this plane contiguous: the voxel axis closest to the plane's normal
+    /// comes last; the other two keep their order and become columns and rows.
+    ///
+    /// In a RAS grid (columns, rows, slices) are (x, y, z) for axial slices, (x, z, y) for coronal and (y, z, x) for
+    /// sagittal ones.
+    public func permutation(for grid: VoxelGrid) -> AxisPermutation {
+        let normal = grid.orientation.voxelAxis(onWorldAxis: worldAxis)
+        return AxisPermutation(sources: [0, 1, 2].filter { $0 != normal } + [normal])
+    }
+}
+
 extension VoxelGrid {
-    /// The grid with its axes in a new order; every voxel stays at its place in the world.
+    /// The grid with permuted axes. The world position of every voxel is preserved.
     public func permuted(_ permutation: AxisPermutation) -> VoxelGrid {
         let columns = [affine.columns.x, affine.columns.y, affine.columns.z]
         var origin = affine.translation
@@ -55,7 +84,7 @@ extension VoxelGrid {
 }
 
 extension Volume {
-    /// The volume with its axes in a new order. O(n), and O(1) for the identity.
+    /// The volume with permuted axes. O(n), and O(1) for the identity.
     public func permuted(_ permutation: AxisPermutation) -> Volume {
         guard permutation != .identity else { return self }
         let newGrid = grid.permuted(permutation)
@@ -79,8 +108,8 @@ extension Volume {
 
 /// Fills `new` (x fastest) with the voxels of `old` at `start + x * strides[0] + y * strides[1] + ...`.
 ///
-/// The result's rows and the axis that is contiguous in `old` are walked in square blocks, so that neither
-/// the reads nor the writes touch a new cache line at each voxel.
+/// The rows of the result and the axis that is contiguous in `old` are traversed in square blocks, so that neither reads
+/// nor writes touch a new cache line at each voxel.
 private func gather(
     _ old: UnsafeBufferPointer<Float>, from start: Int, strides: [Int], shape: SIMD3<Int>,
     into new: UnsafeMutableBufferPointer<Float>

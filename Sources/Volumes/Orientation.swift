@@ -1,15 +1,15 @@
-/// Which way the three voxel axes of a volume run through the patient, written as a code such as `RAS`.
+/// The anatomical directions of the three voxel axes, written as a code such as `RAS`.
 ///
-/// Each letter names the side *towards* which an index grows: `RAS` grows to the right, to the front
-/// (anterior) and to the head (superior). This is the convention of NIfTI and of NiBabel's `aff2axcodes`.
+/// Each letter names the direction in which an index increases: `RAS` stands for right, anterior (front) and superior
+/// (head). This is the convention of NIfTI and of NiBabel's `aff2axcodes`.
 public struct Orientation: Hashable, Sendable, CustomStringConvertible {
-    /// The side of the patient towards which an axis grows.
+    /// The direction in which an index increases.
     public enum Direction: Character, Sendable, CaseIterable {
         case right = "R", left = "L"
         case anterior = "A", posterior = "P"
         case superior = "S", inferior = "I"
 
-        /// The world axis that this direction lies on: 0 for right-left, 1 for front-back, 2 for head-feet.
+        /// The world axis of the direction: 0 right-left, 1 front-back, 2 head-feet.
         public var worldAxis: Int {
             switch self {
             case .right, .left: 0
@@ -18,7 +18,7 @@ public struct Orientation: Hashable, Sendable, CustomStringConvertible {
             }
         }
 
-        /// Whether the world coordinate grows in this direction: true of right, anterior and superior.
+        /// Whether the world coordinate increases: true of right, anterior and superior.
         public var isPositive: Bool { self == .right || self == .anterior || self == .superior }
 
         init(worldAxis: Int, isPositive: Bool) {
@@ -28,10 +28,10 @@ public struct Orientation: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// The directions of the first, second and third voxel axis, one on each world axis.
+    /// The directions of the first, second and third voxel axis, each along another world axis.
     public let directions: [Direction]
 
-    /// Right, anterior, superior: the orientation in which this package prepares volumes.
+    /// Right, anterior, superior: the orientation of prepared volumes.
     public static let ras = Orientation(code: "RAS")!
 
     /// The orientation written as three letters (`"LPS"`), or `nil` unless they name each world axis once.
@@ -43,8 +43,8 @@ public struct Orientation: Hashable, Sendable, CustomStringConvertible {
         self.directions = directions
     }
 
-    /// The orientation nearest to an affine: each voxel axis goes to a world axis of its own, so that the
-    /// cosines between them add up to the most.
+    /// The orientation closest to an affine: of the six assignments of voxel axes to world axes, the one with the
+    /// largest sum of cosines.
     public init(nearestTo affine: Affine) {
         let unit = [affine.columns.x, affine.columns.y, affine.columns.z].map { $0 / max($0.length, 1e-300) }
         let assignments = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]
@@ -58,7 +58,7 @@ public struct Orientation: Hashable, Sendable, CustomStringConvertible {
     /// The three letters, for example `RAS`.
     public var description: String { String(directions.map(\.rawValue)) }
 
-    /// The voxel axis (0, 1 or 2) that lies on a world axis (0 right-left, 1 front-back, 2 head-feet).
+    /// The voxel axis (0, 1 or 2) along a world axis (0 right-left, 1 front-back, 2 head-feet).
     public func voxelAxis(onWorldAxis worldAxis: Int) -> Int {
         directions.firstIndex { $0.worldAxis == worldAxis }!
     }

@@ -1,4 +1,4 @@
-/// A scalar image in three dimensions: voxels, and the grid on which they lie.
+/// A 3-D scalar image: voxels and the grid on which they lie.
 ///
 /// ```swift
 /// var volume = Volume(grid: VoxelGrid(shape: [64, 64, 32], spacing: [1, 1, 3]))
@@ -6,14 +6,14 @@
 /// let slice = volume.slice(5)             // 64 x 64 values, a view
 /// ```
 ///
-/// A volume is a value. Copies share their voxels until one of them is changed.
+/// A volume is a value. Copies share their storage until one of them is changed.
 public struct Volume: Equatable, Sendable {
-    /// Shape and position of the voxels.
+    /// Shape and positions of the voxels.
     public let grid: VoxelGrid
 
-    /// The voxels, x fastest, then y, then z. Its count is that of the grid.
+    /// The intensities, x fastest, then y, then z; as many as the grid has voxels.
     ///
-    /// Changing them in place costs what the change costs: no copy is made of voxels that nobody else holds.
+    /// They can be changed in place: storage that is not shared is not copied.
     public var voxels: [Float] {
         get { storage }
         _modify {
@@ -24,12 +24,12 @@ public struct Volume: Equatable, Sendable {
 
     private var storage: [Float]
 
-    /// A volume from its voxels, x fastest.
+    /// A volume from its intensities, x fastest.
     ///
-    /// - Precondition: there are as many voxels as the grid has.
+    /// - Precondition: `voxels` has as many elements as the grid has voxels.
     public init(grid: VoxelGrid, voxels: [Float]) {
         precondition(
-            voxels.count == grid.count, "\(voxels.count) voxels cannot fill a grid of \(grid.shape)")
+            voxels.count == grid.count, "\(voxels.count) voxels cannot fill a grid of \(grid.shape.text)")
         self.grid = grid
         storage = voxels
     }
@@ -48,10 +48,10 @@ public struct Volume: Equatable, Sendable {
         _modify { yield &storage[grid.offset(x, y, z)] }
     }
 
-    /// The voxels of slice `z`, row by row, as a view of the shared storage. O(1).
+    /// The intensities of slice `z`, row by row: a view of the storage. O(1).
     public func slice(_ z: Int) -> ArraySlice<Float> { slices(z..<z + 1) }
 
-    /// The voxels of neighbouring slices, as a view of the shared storage. O(1).
+    /// The intensities of adjacent slices: a view of the storage. O(1).
     public func slices(_ range: Range<Int>) -> ArraySlice<Float> {
         let slice = shape.x * shape.y
         return voxels[range.lowerBound * slice..<range.upperBound * slice]
@@ -62,7 +62,7 @@ public struct Volume: Equatable, Sendable {
         Volume(grid: grid, voxels: try voxels.map(transform))
     }
 
-    /// The least and the greatest intensity. NaN is passed over; a volume of NaN alone gives 0...0. O(n).
+    /// The minimum and maximum intensity. NaN is ignored; if all voxels are NaN, the range is 0...0. O(n).
     public var intensityRange: ClosedRange<Float> {
         var (low, high) = (Float.infinity, -Float.infinity)
         for value in voxels {
@@ -70,5 +70,24 @@ public struct Volume: Equatable, Sendable {
             if value > high { high = value }
         }
         return low <= high ? low...high : 0...0
+    }
+}
+
+/// A volume is described by its grid and its range of intensities, not by its voxels.
+extension Volume: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// Shape, spacing, orientation and intensities, for example
+    /// `91 x 109 x 91 voxels of 2 x 2 x 2 mm, LAS, intensities 0 to 1`. O(n).
+    public var description: String {
+        let range = intensityRange
+        let (low, high) = (Double(range.lowerBound).shortText, Double(range.upperBound).shortText)
+        return "\(grid), intensities \(low) to \(high)"
+    }
+
+    /// The same as `description`.
+    public var debugDescription: String { description }
+
+    /// The grid and the range of intensities.
+    public var customMirror: Mirror {
+        Mirror(self, children: ["grid": grid, "intensityRange": intensityRange], displayStyle: .struct)
     }
 }

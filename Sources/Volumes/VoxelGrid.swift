@@ -1,54 +1,55 @@
-/// Where the voxels of a volume lie: how many there are, and their positions in millimetres.
+import Foundation
+
+/// The sampling grid of a volume: its shape, and the position of each voxel in millimetres.
 public struct VoxelGrid: Hashable, Sendable {
-    /// Number of voxels along each axis, all at least one.
+    /// Number of voxels along each axis, at least one.
     public let shape: SIMD3<Int>
 
-    /// From voxel indices to millimetres, RAS+. Always invertible.
+    /// The map from voxel indices to millimetres (RAS+). Always invertible.
     public let affine: Affine
 
-    /// From millimetres to voxel positions.
+    /// The map from millimetres (RAS+) to voxel positions.
     public let inverseAffine: Affine
 
     /// A grid of `shape` voxels placed by `affine`.
     ///
-    /// - Precondition: every extent is at least one, and the affine is invertible. Readers of files check
-    ///   both before they come here.
+    /// - Precondition: every extent is at least one, and the affine is invertible.
     public init(shape: SIMD3<Int>, affine: Affine) {
-        precondition(shape.x > 0 && shape.y > 0 && shape.z > 0, "a grid needs at least one voxel each way")
+        precondition(shape.min() > 0, "a grid needs at least one voxel along each axis")
         guard let inverse = affine.inverse else { preconditionFailure("the affine is not invertible") }
         self.shape = shape
         self.affine = affine
         self.inverseAffine = inverse
     }
 
-    /// A grid along the world's axes, with voxel (0, 0, 0) at the origin.
+    /// A grid whose axes are those of the world, with voxel (0, 0, 0) at the origin.
     ///
     /// - Parameters:
-    ///   - shape: number of voxels along each axis, all at least one.
+    ///   - shape: number of voxels along each axis, at least one.
     ///   - spacing: distance between voxels in millimetres, above zero.
     public init(shape: SIMD3<Int>, spacing: SIMD3<Double> = .one) {
         self.init(shape: shape, affine: Affine(spacing: spacing))
     }
 
-    /// Number of voxels in all.
+    /// Total number of voxels.
     public var count: Int { shape.x * shape.y * shape.z }
 
     /// Distance in millimetres between neighbouring voxels along each axis.
     public var spacing: SIMD3<Double> { affine.spacing }
 
-    /// The orientation code nearest to the affine.
+    /// The anatomical orientation closest to the affine.
     public var orientation: Orientation { Orientation(nearestTo: affine) }
 
-    /// The position in millimetres of a voxel position (fractions allowed).
+    /// The position in millimetres of a voxel position, which may be fractional.
     public func world(atVoxel voxel: SIMD3<Double>) -> SIMD3<Double> { affine(voxel) }
 
-    /// The voxel position (with fractions; perhaps outside the grid) of a point in millimetres.
+    /// The voxel position of a point in millimetres: fractional, and possibly outside the grid.
     public func voxel(atWorld world: SIMD3<Double>) -> SIMD3<Double> { inverseAffine(world) }
 
-    /// Where voxel (x, y, z) lies in storage: x fastest.
+    /// The index of voxel (x, y, z) in storage, x fastest.
     public func offset(_ x: Int, _ y: Int, _ z: Int) -> Int { (z * shape.y + y) * shape.x + x }
 
-    /// Whether two grids have one shape and place each voxel within `tolerance` millimetres of the other's.
+    /// Whether two grids have the same shape, and the positions of each voxel differ by at most `tolerance` millimetres.
     public func matches(_ other: VoxelGrid, tolerance: Double = 1e-3) -> Bool {
         guard shape == other.shape else { return false }
         let far = SIMD3<Double>(shape &- 1)
@@ -58,4 +59,17 @@ public struct VoxelGrid: Hashable, Sendable {
             return (world(atVoxel: voxel) - other.world(atVoxel: voxel)).length <= tolerance
         }
     }
+}
+
+extension VoxelGrid: CustomStringConvertible {
+    /// Shape, spacing and orientation: `91 x 109 x 91 voxels of 2 x 2 x 2 mm, LAS`.
+    public var description: String {
+        let distances = (0..<3).map { String(format: "%.4g", spacing[$0]) }.joined(separator: " x ")
+        return "\(shape.text) voxels of \(distances) mm, \(orientation)"
+    }
+}
+
+extension SIMD3<Int> {
+    /// `91 x 109 x 91`.
+    package var text: String { "\(x) x \(y) x \(z)" }
 }

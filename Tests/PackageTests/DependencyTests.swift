@@ -75,7 +75,8 @@ struct DependencyTests {
         let products = Dictionary(uniqueKeysWithValues: package.products.map { ($0.name, Set($0.targets)) })
         #expect(
             products == [
-                "VolumeIO": ["Volumes", "VolumeIO", "Preprocessing"],
+                "VolumeIO": ["VolumeIO"],
+                "Preprocessing": ["Preprocessing"],
                 "StyleKeys": ["StyleKeys"],
                 "BridgeDiffusion": ["BridgeDiffusion"],
                 "SliceSampling": ["SliceSampling"],

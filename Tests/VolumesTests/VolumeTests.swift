@@ -70,3 +70,33 @@ struct IntensityConventionTests {
         #expect(scaled.scaledToUnitRange() == volume)
     }
 }
+
+struct DescriptionTests {
+    private let grid = VoxelGrid(
+        shape: [91, 109, 91],
+        affine: Affine(columns: [-2, 0, 0], [0, 2, 0], [0, 0, 2.25], translation: [90, -126, -72.5]))
+
+    @Test func aGridIsOneLine() {
+        #expect("\(grid)" == "91 x 109 x 91 voxels of 2 x 2 x 2.25 mm, LAS")
+    }
+
+    @Test func anAffineIsATable() {
+        #expect(
+            "\(grid.affine)" == """
+                -2  0     0     90
+                 0  2     0   -126
+                 0  0  2.25  -72.5
+                """)
+    }
+
+    @Test func aVolumeIsOneLineAndNotItsVoxels() {
+        var volume = Volume(grid: grid)
+        volume[1, 2, 3] = 1 / 3
+        let text = "91 x 109 x 91 voxels of 2 x 2 x 2.25 mm, LAS, intensities 0 to 0.333333"
+        #expect("\(volume)" == text)
+        #expect(String(reflecting: volume) == text)
+        var dumped = ""
+        dump(volume, to: &dumped)
+        #expect(dumped.count < 3000, "\(dumped)")
+    }
+}
