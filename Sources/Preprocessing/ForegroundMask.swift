@@ -22,7 +22,7 @@ public struct ForegroundMask: Sendable, CustomStringConvertible {
         var isForeground = [Bool](repeating: true, count: volume.grid.count)
         let shape = volume.shape
         var front: [Int] = []
-        func reach(_ offset: Int) {
+        func visit(_ offset: Int) {
             guard isForeground[offset], volume.voxels[offset] <= limit else { return }
             isForeground[offset] = false
             front.append(offset)
@@ -30,18 +30,18 @@ public struct ForegroundMask: Sendable, CustomStringConvertible {
         for z in 0..<shape.z {
             for y in 0..<shape.y {
                 let isOnFace = z == 0 || z == shape.z - 1 || y == 0 || y == shape.y - 1
-                for x in isOnFace ? Array(0..<shape.x) : [0, shape.x - 1] { reach(volume.grid.offset(x, y, z)) }
+                for x in isOnFace ? Array(0..<shape.x) : [0, shape.x - 1] { visit(volume.grid.offset(x, y, z)) }
             }
         }
         while let offset = front.popLast() {
             let (x, rest) = (offset % shape.x, offset / shape.x)
             let (y, z) = (rest % shape.y, rest / shape.y)
-            if x > 0 { reach(offset - 1) }
-            if x < shape.x - 1 { reach(offset + 1) }
-            if y > 0 { reach(offset - shape.x) }
-            if y < shape.y - 1 { reach(offset + shape.x) }
-            if z > 0 { reach(offset - shape.x * shape.y) }
-            if z < shape.z - 1 { reach(offset + shape.x * shape.y) }
+            if x > 0 { visit(offset - 1) }
+            if x < shape.x - 1 { visit(offset + 1) }
+            if y > 0 { visit(offset - shape.x) }
+            if y < shape.y - 1 { visit(offset + shape.x) }
+            if z > 0 { visit(offset - shape.x * shape.y) }
+            if z < shape.z - 1 { visit(offset + shape.x * shape.y) }
         }
         self.isForeground = isForeground
     }

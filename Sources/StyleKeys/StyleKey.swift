@@ -49,14 +49,14 @@ public struct StyleKey: Hashable, Sendable {
         let total = counts.reduce(0, +)
         guard total > 0 else { throw .nothingButBackground(voxels: volume.voxels.count, scaling: scaling) }
 
-        let shares = counts.map { Double($0) / Double(total) * Self.tokenScale }
+        let fractions = counts.map { Double($0) / Double(total) * Self.tokenScale }
         var sum = 0.0
-        let runningSum = shares.map { share in
-            sum += share
+        let runningSum = fractions.map { fraction in
+            sum += fraction
             return Float(sum)
         }
-        let steps = zip(shares.dropFirst(), shares).map { Float(($0 - $1) * Self.tokenScale) }
-        histogram = shares.map { Float($0) }
+        let steps = zip(fractions.dropFirst(), fractions).map { Float(($0 - $1) * Self.tokenScale) }
+        histogram = fractions.map { Float($0) }
         cumulative = runningSum
         difference = [steps[0]] + steps
     }

@@ -1,13 +1,13 @@
-/// A head by formulas, about an analytic brain: skull, scalp, face and neck.
+/// An analytic model of a head: skull, scalp, face and neck around an analytic brain.
 ///
-/// Places are those of ``AnalyticBrain``.
+/// Positions are relative to the same origin as those of ``AnalyticBrain``.
 struct AnalyticHead {
     private let brain: AnalyticBrain
     private let cranium: Cranium
 
     init(_ random: SubjectRandom) { (brain, cranium) = (AnalyticBrain(random), Cranium(random)) }
 
-    /// The tissues at a point, in a voxel of a width.
+    /// The tissues in a voxel of a width in millimetres at a point.
     func tissues(at p: SIMD3<Float>, width: Float) -> TissueMix {
         var mix = TissueMix()
         let q = SIMD3(abs(p.x), p.y, p.z)
@@ -15,23 +15,23 @@ struct AnalyticHead {
         let canal = max(hull, brain.spinalCord(at: p))
         let head = outline(at: p, q, hull: hull)
         guard head > -width else { return mix }
-        cranium.putSoftParts(into: &mix, head: head, width: width)
-        if hull < -3 { putFace(into: &mix, at: p, q, width: width) }
-        cranium.putSkull(into: &mix, brain: canal, width: width)
-        if hull < 0 { putBase(into: &mix, at: p, q, hull: hull, head: head, width: width) }
+        cranium.addSoftParts(to: &mix, head: head, width: width)
+        if hull < -3 { addFace(to: &mix, at: p, q, width: width) }
+        cranium.addSkull(to: &mix, brain: canal, width: width)
+        if hull < 0 { addBase(to: &mix, at: p, q, hull: hull, head: head, width: width) }
         guard canal > -width else { return mix }
-        brain.put(into: &mix, at: p, width: width)
-        mix.brain = cover(hull, width: width)
+        brain.add(to: &mix, at: p, width: width)
+        mix.brain = coverage(hull, width: width)
         return mix
     }
 
-    /// How far a point lies inside the head, face and neck.
+    /// The depth of a point inside the head, face and neck.
     private func outline(at p: SIMD3<Float>, _ q: SIMD3<Float>, hull: Depth) -> Depth {
         let head = cranium.head(brain: hull)
         guard p.z < 12 else { return head }
-        let face = union(Self.face.depth(at: p), Self.nose.depth(at: p), width: 14)
-        let front = union(head, union(face, Self.cheek.depth(at: q), width: 10), width: 22)
-        return union(front, Self.neck.depth(at: p), width: 24)
+        let face = smoothUnion(Self.face.depth(at: p), Self.nose.depth(at: p), width: 14)
+        let front = smoothUnion(head, smoothUnion(face, Self.cheek.depth(at: q), width: 10), width: 22)
+        return smoothUnion(front, Self.neck.depth(at: p), width: 24)
     }
 
     private static let face = Ellipsoid([0, 32, -62], radii: [58, 60, 76])
@@ -41,42 +41,42 @@ struct AnalyticHead {
 
     // MARK: Face and neck
 
-    private func putFace(into mix: inout TissueMix, at p: SIMD3<Float>, _ q: SIMD3<Float>, width: Float) {
-        mix.put(.muscle, cover(Self.temporalMuscle.depth(at: q), width: width))
+    private func addFace(to mix: inout TissueMix, at p: SIMD3<Float>, _ q: SIMD3<Float>, width: Float) {
+        mix.overlay(.muscle, coverage(Self.temporalMuscle.depth(at: q), width: width))
         guard p.z < 5 else { return }
-        putJaws(into: &mix, at: p, q, width: width)
-        putSpine(into: &mix, at: p, width: width)
-        // The eyes in the fat of their sockets.
+        addJaws(to: &mix, at: p, q, width: width)
+        addSpine(to: &mix, at: p, width: width)
+        // The eyes, in the fat of their sockets.
         let socket = Self.socket.depth(at: q)
-        mix.put(.bone, cover(min(socket + 2.5, 66 - p.y), width: width))
-        mix.put(.fat, cover(socket, width: width))
-        mix.put(.muscle, cover(max(Self.opticNerve.depth(at: q), Self.eye.depth(at: q)), width: width))
-        mix.put(.fluid, cover(Self.eye.depth(at: q) - 1.5, width: width))
-        mix.put(.muscle, cover(Self.lens.depth(at: q), width: width))
+        mix.overlay(.bone, coverage(min(socket + 2.5, 66 - p.y), width: width))
+        mix.overlay(.fat, coverage(socket, width: width))
+        mix.overlay(.muscle, coverage(max(Self.opticNerve.depth(at: q), Self.eye.depth(at: q)), width: width))
+        mix.overlay(.fluid, coverage(Self.eye.depth(at: q) - 1.5, width: width))
+        mix.overlay(.muscle, coverage(Self.lens.depth(at: q), width: width))
         // Sinuses, nose and throat, each with a thin wall of bone.
         let cavity = max(Self.maxillarySinus.depth(at: q), Self.ethmoid.depth(at: q))
         let nose = Self.nasalCavity.depth(at: p)
-        mix.put(.bone, cover(max(cavity, min(nose, 74 - p.y)) + 1.6, width: width))
-        mix.put(.air, cover(max(cavity, nose), width: width))
-        mix.put(.muscle, cover(max(Self.turbinate.depth(at: q), min(1 - q.x, nose)), width: width))
-        mix.put(.air, cover(Self.throat.depth(at: [p.x * 0.6, p.y, p.z]), width: width))
+        mix.overlay(.bone, coverage(max(cavity, min(nose, 74 - p.y)) + 1.6, width: width))
+        mix.overlay(.air, coverage(max(cavity, nose), width: width))
+        mix.overlay(.muscle, coverage(max(Self.turbinate.depth(at: q), min(1 - q.x, nose)), width: width))
+        mix.overlay(.air, coverage(Self.throat.depth(at: [p.x * 0.6, p.y, p.z]), width: width))
     }
 
-    private func putJaws(into mix: inout TissueMix, at p: SIMD3<Float>, _ q: SIMD3<Float>, width: Float) {
+    private func addJaws(to mix: inout TissueMix, at p: SIMD3<Float>, _ q: SIMD3<Float>, width: Float) {
         var bone = max(Self.zygoma.depth(at: q), Self.zygomaticArch.depth(at: q))
         bone = max(bone, max(Self.ramus.depth(at: q), Self.mandible.depth(at: q)))
         bone = max(bone, Self.palate.depth(at: p))
-        mix.put(.bone, cover(bone, width: width))
-        // Teeth stand in an arch.
+        mix.overlay(.bone, coverage(bone, width: width))
+        // The dental arch.
         let arch = Self.arch.depth(at: [p.x, p.y, Self.arch.centre.z])
         let teeth = min(5 - abs(arch), 9 - abs(p.z + 92), p.y - 32)
-        mix.put(.bone, cover(teeth, width: width))
+        mix.overlay(.bone, coverage(teeth, width: width))
     }
 
-    private func putSpine(into mix: inout TissueMix, at p: SIMD3<Float>, width: Float) {
+    private func addSpine(to mix: inout TissueMix, at p: SIMD3<Float>, width: Float) {
         let body = Self.vertebrae.depth(at: p)
-        mix.put(.bone, cover(body, width: width))
-        mix.put(.marrow, cover(body - 2.5, width: width))
+        mix.overlay(.bone, coverage(body, width: width))
+        mix.overlay(.marrow, coverage(body - 2.5, width: width))
     }
 
     private static let temporalMuscle = Ellipsoid([66, 14, -26], radii: [9, 32, 36])
@@ -99,18 +99,19 @@ struct AnalyticHead {
 
     // MARK: Base of the skull
 
-    private func putBase(
-        into mix: inout TissueMix, at p: SIMD3<Float>, _ q: SIMD3<Float>, hull: Depth, head: Depth, width: Float
+    private func addBase(
+        to mix: inout TissueMix, at p: SIMD3<Float>, _ q: SIMD3<Float>, hull: Depth, head: Depth, width: Float
     ) {
         guard p.z < 10 else { return }
         let deep = head - 4
         let petrous = min(Self.petrous.depth(at: q), -hull - 1)
-        mix.put(.bone, cover(min(max(petrous, Self.mastoid.depth(at: q)), deep), width: width))
+        mix.overlay(.bone, coverage(min(max(petrous, Self.mastoid.depth(at: q)), deep), width: width))
         let sphenoid = max(Self.sphenoidSinus.depth(at: q), Self.frontalSinus.depth(at: q))
-        mix.put(.bone, cover(min(sphenoid + 3, -hull - 1, deep), width: width))
-        // Cells of air in the mastoid, which are smaller than a voxel.
-        mix.put(.air, 0.6 * cover(min(Self.mastoid.depth(at: q), deep) - 3, width: width))
-        mix.put(.air, cover(max(min(sphenoid, -hull - 3, deep - 3), Self.earCanal.depth(at: q)), width: width))
+        mix.overlay(.bone, coverage(min(sphenoid + 3, -hull - 1, deep), width: width))
+        // The air cells of the mastoid are smaller than a voxel.
+        mix.overlay(.air, 0.6 * coverage(min(Self.mastoid.depth(at: q), deep) - 3, width: width))
+        mix.overlay(
+            .air, coverage(max(min(sphenoid, -hull - 3, deep - 3), Self.earCanal.depth(at: q)), width: width))
     }
 
     private static let petrous = Tube([62, -30, -48], [14, -8, -38], radii: (12, 7))

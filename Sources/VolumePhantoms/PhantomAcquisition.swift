@@ -1,18 +1,18 @@
 import Foundation
 
-/// How a cohort is imaged: the ranges that each subject's contrast and artefacts are drawn from, evenly.
+/// The ranges from which the contrast and the artefacts of each subject are drawn, uniformly.
 ///
 /// The target is a T1-weighted magnitude image, white above grey above fluid, skull-stripped, in arbitrary units:
 /// `gain * level^exponent * bias`, averaged over the slice's thickness, times the slice's gain, with Rician noise.
 /// The source is a CT in Hounsfield units (HU), averaged over the same thickness, with normal noise.
 public struct PhantomAcquisition: Hashable, Sendable {
-    /// Level of fluid against white matter before the exponent. The default is 0.18 to 0.32.
+    /// Level of fluid relative to white matter, before the exponent. The default is 0.18 to 0.32.
     public var fluidLevel = 0.18...0.32
 
-    /// Level of grey against white matter before the exponent. The default is 0.6 to 0.75.
+    /// Level of grey matter relative to white matter, before the exponent. The default is 0.6 to 0.75.
     public var greyLevel = 0.6...0.75
 
-    /// Exponent of the contrast curve: above one grey matter and fluid are darker. The default is 0.7 to 1.4.
+    /// Exponent of the contrast curve; grey matter and fluid are darker above one. The default is 0.7 to 1.4.
     public var contrastExponent = 0.7...1.4
 
     /// Intensity of white matter, in the target's arbitrary units. The default is 400 to 1200.
@@ -21,18 +21,18 @@ public struct PhantomAcquisition: Hashable, Sendable {
     /// Strength b of the bias field, which is exp(b f) for a smooth f between -1 and 1. The default is 0.05 to 0.3.
     public var bias = 0.05...0.3
 
-    /// Standard deviation of the slices' gain about one, slice from slice independently: what makes neighbouring
-    /// slices of the target inconsistent. The default is 0.01 to 0.04.
+    /// Standard deviation of the gain of each slice around one, independent from slice to slice: it makes adjacent slices
+    /// of the target inconsistent. The default is 0.01 to 0.04.
     public var sliceGain = 0.01...0.04
 
-    /// Standard deviation of the target's noise against white matter. The default is 0.01 to 0.03.
+    /// Standard deviation of the noise of the target, relative to white matter. The default is 0.01 to 0.03.
     public var noise = 0.01...0.03
 
-    /// Thickness of an axial slice against the distance between slices, from 1 (touching, no overlap) to 3. The
-    /// default is 1 to 1.8.
+    /// Thickness of an axial slice relative to the distance between slices, from 1 (no gap, no overlap) to 3. The default
+    /// is 1 to 1.8.
     public var sliceThickness = 1.0...1.8
 
-    /// Standard deviation of the source's noise in HU. The default is 4 to 8, that of a routine head CT.
+    /// Standard deviation of the noise of the source in HU. The default is 4 to 8, that of a routine head CT.
     public var sourceNoise = 4.0...8.0
 
     /// CT number of the skull's tables in HU. The default is 900 to 1400.
@@ -41,7 +41,7 @@ public struct PhantomAcquisition: Hashable, Sendable {
     /// The default ranges.
     public init() {}
 
-    /// An ideal scanner: one contrast for all, no noise, no bias, slices that agree.
+    /// An ideal scanner: one contrast, no noise, no bias, consistent slices.
     public static let ideal: PhantomAcquisition = {
         var ideal = PhantomAcquisition()
         (ideal.fluidLevel, ideal.greyLevel) = (0.25...0.25, 0.68...0.68)
@@ -52,22 +52,22 @@ public struct PhantomAcquisition: Hashable, Sendable {
     }()
 }
 
-/// What the source of a pair shows of the head.
+/// The form of the source image.
 public enum PhantomSource: String, CaseIterable, Sendable {
-    /// The head in the window of 0 to 80 HU, in which brain is read: bone at its top, air and fat at its bottom. The
-    /// default: scaled to [0, 1] for a network, grey and white matter still lie a tenth of the range apart.
+    /// The head, clipped to the brain window of 0 to 80 HU. The default: after scaling to [0, 1], grey and white matter
+    /// are still a tenth of the range apart.
     case window
-    /// The head as a scanner stores it, from -1024 to 3071 HU.
+    /// The head with all CT numbers, from -1024 to 3071 HU.
     case head
-    /// The window, skull-stripped as the target is, with 0 outside the brain.
+    /// The brain window, skull-stripped like the target: 0 outside the brain.
     case brain
 }
 
-/// How one subject was imaged: what was drawn from the ranges of a ``PhantomAcquisition``.
+/// The contrast and the artefacts of one subject, drawn from the ranges of a ``PhantomAcquisition``.
 public struct PhantomStyle: Hashable, Sendable {
-    /// Level of fluid against white matter before the exponent.
+    /// Level of fluid relative to white matter, before the exponent.
     public let fluidLevel: Double
-    /// Level of grey against white matter before the exponent.
+    /// Level of grey matter relative to white matter, before the exponent.
     public let greyLevel: Double
     /// Exponent of the contrast curve.
     public let contrastExponent: Double
@@ -75,13 +75,13 @@ public struct PhantomStyle: Hashable, Sendable {
     public let gain: Double
     /// Strength of the bias field.
     public let bias: Double
-    /// Standard deviation of the slices' gain about one.
+    /// Standard deviation of the gain of each slice around one.
     public let sliceGain: Double
-    /// Standard deviation of the target's noise against white matter.
+    /// Standard deviation of the noise of the target, relative to white matter.
     public let noise: Double
-    /// Thickness of a slice against the distance between slices.
+    /// Thickness of a slice relative to the distance between slices.
     public let sliceThickness: Double
-    /// Standard deviation of the source's noise in HU.
+    /// Standard deviation of the noise of the source in HU.
     public let sourceNoise: Double
     /// CT number of the skull's tables in HU.
     public let boneNumber: Double

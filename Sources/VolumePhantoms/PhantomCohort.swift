@@ -1,6 +1,7 @@
+import Foundation
 import Volumes
 
-/// Made-up subjects, each with a CT-like source, a T1-like target and a mask of the brain, on one grid.
+/// Synthetic subjects, each with a CT-like source, a T1-like target and a brain mask on the same grid.
 ///
 /// ```swift
 /// let cohort = PhantomCohort(seed: 1, shape: [96, 96, 96])
@@ -9,38 +10,37 @@ import Volumes
 /// try subject.target.write(to: "t1.nii.gz")
 /// ```
 ///
-/// A subject is a function of the cohort's settings and its own number: it is the same to the bit whether one
-/// subject is made or a thousand, in any order, on any thread.
-public struct PhantomCohort: Sendable {
-    /// Which of 2^64 cohorts.
+/// A subject is a pure function of the cohort's settings and of its number: it is bit-identical in any order and on any
+/// thread.
+public struct PhantomCohort: Sendable, CustomStringConvertible {
+    /// The seed of all random numbers.
     public var seed: UInt64
 
-    /// The grid of every volume: along the world's axes (RAS), its middle at the origin.
+    /// The grid of every volume: along the world axes (RAS), centred at the origin.
     public let grid: VoxelGrid
 
-    /// The head that subjects are made from.
+    /// The head that all subjects are deformed from.
     public let anatomy: PhantomAnatomy
 
-    /// How subjects are imaged.
+    /// The ranges of contrast and artefacts.
     public var acquisition: PhantomAcquisition
 
-    /// What the sources show of the head.
+    /// The form of the source images.
     public var source: PhantomSource
 
-    /// How different the subjects' heads are: 0 for all in one shape, 1 for those of healthy adults. At most 2, up
-    /// to which deformations are one to one.
+    /// The strength of the deformations: 0 for none, 1 for the variation among healthy adults, at most 2.
     public let deformation: Double
 
     /// A cohort.
     ///
     /// - Parameters:
-    ///   - seed: what all randomness follows from.
+    ///   - seed: the seed of all random numbers.
     ///   - shape: number of voxels along each axis.
     ///   - spacing: distance between voxels in millimetres; by default such that the head fills the grid.
-    ///   - anatomy: the head that all subjects' are deformed from.
-    ///   - acquisition: what varies from image to image.
-    ///   - source: what the CT shows.
-    ///   - deformation: how different the subjects' heads are, 0 to 2.
+    ///   - anatomy: the head that all subjects are deformed from.
+    ///   - acquisition: the ranges of contrast and artefacts.
+    ///   - source: the form of the source images.
+    ///   - deformation: the strength of the deformations, 0 to 2.
     public init(
         seed: UInt64 = 0, shape: SIMD3<Int> = [96, 96, 96], spacing: Double? = nil,
         anatomy: PhantomAnatomy = .analytic, acquisition: PhantomAcquisition = PhantomAcquisition(),
@@ -57,9 +57,12 @@ public struct PhantomCohort: Sendable {
         (self.source, self.deformation) = (source, deformation)
     }
 
+    /// The seed and the grid.
+    public var description: String { "phantom cohort with seed \(seed), \(grid)" }
+
     /// A subject, by its number from 0 to 2^32 - 1.
     ///
-    /// - Complexity: O(n) in the grid's voxels: well under a second for 96 x 96 x 96 on one core.
+    /// - Complexity: O(n) in the voxels of the grid; less than a second for 96 x 96 x 96 on one core.
     public func subject(_ number: Int) -> PhantomSubject {
         precondition(UInt32(exactly: number) != nil, "a subject's number must be from 0 to 2^32 - 1")
         let random = SubjectRandom(seed: seed, subject: number)
@@ -69,24 +72,27 @@ public struct PhantomCohort: Sendable {
             number: number, style: style, source: scan.source(source), target: scan.target, mask: scan.mask)
     }
 
-    /// From the world of a subject's volumes to the anatomy's, both in millimetres about their middles.
+    /// The map from the world of a subject to that of the anatomy, both in millimetres relative to their centres.
     package func deformation(ofSubject number: Int) -> Deformation {
         Deformation(SubjectRandom(seed: seed, subject: number), strength: deformation)
     }
 }
 
-/// One subject of a cohort.
-public struct PhantomSubject: Sendable {
-    /// Its number in the cohort.
+/// A subject of a cohort.
+public struct PhantomSubject: Sendable, CustomStringConvertible {
+    /// The number in the cohort.
     public let number: Int
-    /// How it was imaged.
+    /// The contrast and the artefacts.
     public let style: PhantomStyle
-    /// The CT-like source.
+    /// The CT-like source, in HU.
     public let source: Volume
     /// The T1-like target, skull-stripped: 0 outside the mask.
     public let target: Volume
-    /// 1 in the brain, with the fluid in its furrows and ventricles, and 0 elsewhere.
+    /// The brain mask: 1 in the brain, including the fluid in sulci and ventricles, and 0 elsewhere.
     public let mask: Volume
+
+    /// The number, and the grid and intensities of the source and the target, a line each. O(n).
+    public var description: String { "phantom subject \(number)\n  source: \(source)\n  target: \(target)" }
 }
 
 extension PhantomCohort {
@@ -119,4 +125,62 @@ extension PhantomCohort {
             }
         }
     }
+}
+
+// MARK: Anatomy
+
+/// The head that the subjects of a cohort are deformed from.
+public struct PhantomAnatomy: Sendable {
+    enum Form {
+        case analytic
+        case segmented(SegmentedHead)
+    }
+
+    let form: Form
+
+    /// An analytic head, whose sulci, ventricles and skull vary from subject to subject.
+    public static let analytic = PhantomAnatomy(form: .analytic)
+
+    private init(form: Form) { self.form = form }
+
+    /// A head with the fluid, grey and white matter of a real brain, and an analytic skull and scalp.
+    ///
+    /// - Parameter t1: a T1 image, preferably skull-stripped; otherwise the brain is extracted approximately.
+    /// - Throws: ``PhantomError/noBrain``; `PreprocessingError.tooManyVoxels` if an isotropic grid of the image's smallest
+    ///   spacing would have more than 2^28 voxels.
+    /// - Complexity: O(n) in the voxels of the image; seconds for a brain at 1 mm.
+    public init(t1: Volume) throws { form = .segmented(try SegmentedHead(t1: t1)) }
+
+    /// The size of a box that contains the head of most subjects, in millimetres; of the analytic head, from the vertex to
+    /// the upper jaw.
+    public var extent: SIMD3<Double> {
+        switch form {
+        case .analytic: [196, 240, 238]
+        case .segmented(let head): head.extent
+        }
+    }
+
+    /// The point of the anatomy at the centre of the grid, in millimetres.
+    var centre: SIMD3<Float> {
+        switch form {
+        case .analytic: [0, -11, -8]
+        case .segmented(let head): SIMD3<Float>(head.centre)
+        }
+    }
+}
+
+/// Why a cohort could not be made.
+public enum PhantomError: Error, Hashable, CustomStringConvertible, LocalizedError {
+    /// No brain was found in the image of the anatomy.
+    case noBrain
+
+    /// What was found and what was expected.
+    public var description: String {
+        switch self {
+        case .noBrain:
+            "found no brain in the volume; expected a T1 image of a head or, better, of a skull-stripped brain"
+        }
+    }
+    /// The same as `description`.
+    public var errorDescription: String? { description }
 }

@@ -1,9 +1,9 @@
 import Foundation
 import Volumes
 
-/// One subject imaged: tissues become intensities, and the scanner's faults are added.
+/// The images of one subject: tissues become intensities, with the artefacts of a scanner.
 struct PhantomScan {
-    /// The brain, 1 inside and 0 outside.
+    /// The brain mask: 1 inside and 0 outside.
     let mask: Volume
 
     private let numbers: Volume
@@ -31,7 +31,7 @@ struct PhantomScan {
             marrow: Float(style.boneNumber * 0.35), fluid: 5, grey: 37, white: 28)
     }
 
-    /// Signals of the tissues on T1, where white matter has the gain of the style.
+    /// T1 signals of the tissues. That of white matter is the gain of the style.
     private static func t1Weighting(_ style: PhantomStyle) -> SIMD8<Float> {
         func signal(_ level: Double) -> Float { Float(style.gain * pow(level, style.contrastExponent)) }
         return Tissue.levels(
@@ -41,11 +41,11 @@ struct PhantomScan {
 
     // MARK: Source
 
-    /// The CT, and what is shown of it.
+    /// The CT in one of its forms.
     func source(_ form: PhantomSource) -> Volume {
         let noise = Float(style.sourceNoise)
         var noisy = numbers
-        noisy.addNoise { block in noise * random.normals(.sourceNoise, block) }
+        noisy.addNoise { index in noise * random.normals(.sourceNoise, index) }
         switch form {
         case .head: return noisy.map { min(max($0, -1024), 3071) }
         case .window: return noisy.map { min(max($0, 0), 80) }
@@ -87,7 +87,7 @@ struct PhantomScan {
     }
 }
 
-/// What a receive coil's uneven sensitivity makes of intensities: a smooth factor about one.
+/// A smooth factor around one: the inhomogeneous sensitivity of a receive coil.
 private struct BiasField {
     private let waves: [(frequency: SIMD3<Float>, phase: Float)]
     private let strength: Float
@@ -111,18 +111,17 @@ private struct BiasField {
 }
 
 extension Volume {
-    /// Adds noise, four voxels a block.
+    /// Adds noise, given for four voxels at a time.
     fileprivate mutating func addNoise(_ noise: (Int) -> SIMD4<Float>) {
         voxels.withUnsafeMutableBufferPointer { voxels in
             for first in stride(from: 0, to: voxels.count, by: 4) {
                 let values = noise(first / 4)
-                for lane in 0..<min(4, voxels.count - first) { voxels[first + lane] += values[lane] }
+                for i in 0..<min(4, voxels.count - first) { voxels[first + i] += values[i] }
             }
         }
     }
 
-    /// Each axial slice averaged over a box of a thickness, in distances between slices, 1 to 3. At the ends the
-    /// last slice is repeated.
+    /// Each axial slice averaged over a thickness from 1 to 3 slice distances. The first and last slices are repeated.
     fileprivate func averagedOverSlices(_ thickness: Double) -> Volume {
         guard thickness > 1 else { return self }
         let side = Float((thickness - 1) / 2 / thickness)

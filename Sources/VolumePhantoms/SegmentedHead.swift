@@ -1,34 +1,34 @@
 import Preprocessing
 
-/// A head about the brain of a T1 image: the image's own tissues, and a skull and scalp of the phantom's.
+/// A model of a head with the tissues of the brain in a T1 image, and an analytic skull and scalp.
 struct SegmentedHead {
     /// The T1 image, 0 outside the brain.
     private let image: Volume
-    /// How far each voxel lies inside the brain's hull, in millimetres.
+    /// The depth of each voxel inside the hull of the brain, in millimetres.
     private let hull: Volume
     private let classes: TissueClasses
 
-    /// The middle of the brain, in the T1 image's world.
+    /// The centre of the brain, in the world of the T1 image.
     let centre: SIMD3<Double>
-    /// The size of a box that holds the head, in millimetres.
+    /// The size of the bounding box of the head in millimetres.
     let extent: SIMD3<Double>
 
-    /// Room about the image in millimetres: the thickest skull and scalp, and what a deformation moves them by.
-    private static let room = 32.0
+    /// The margin around the image in millimetres: for the thickest skull and scalp, and for the deformation.
+    private static let margin = 32.0
 
-    /// The largest image that is taken apart: 2^28 voxels, 1 GiB for each quantity kept of them.
+    /// The largest grid: 2^28 voxels, 1 GiB per volume.
     private static let voxelLimit = 1 << 28
 
-    /// The head of a T1 image, skull-stripped or whole.
+    /// The head of a T1 image, with or without skull.
     ///
-    /// - Throws: `PhantomError.noBrain` where no brain is found; `PreprocessingError.tooManyVoxels` where the
-    ///   image's isotropic grid would have more than 2^28.
+    /// - Throws: `PhantomError.noBrain` if no brain is found; `PreprocessingError.tooManyVoxels` if the isotropic grid
+    ///   would have more than 2^28 voxels.
     init(t1: Volume) throws {
         image = BrainExtraction.brain(in: t1.resampled(onto: try Self.grid(over: t1.grid)))
         let grid = image.grid
         let isBrain = image.voxels.map { $0 > 0 }
         let brain = image.voxels.filter { $0 > 0 }
-        // Fewer than half a cubic centimetre are no brain of anything.
+        // Less than half a cubic centimetre is not a brain.
         guard Double(brain.count) * grid.spacing.x * grid.spacing.x * grid.spacing.x > 500,
             let classes = TissueClasses(of: brain)
         else { throw PhantomError.noBrain }
@@ -39,28 +39,28 @@ struct SegmentedHead {
         extent = box.high - box.low + 2 * 23
     }
 
-    /// The tissues at a point, in a voxel of a width.
+    /// The tissues in a voxel of a width in millimetres at a point.
     ///
-    /// - Parameter p: millimetres in the T1 image's world.
+    /// - Parameter p: the point in millimetres, in the world of the T1 image.
     func tissues(at p: SIMD3<Float>, width: Float, cranium: Cranium) -> TissueMix {
         var mix = TissueMix()
         let voxel = image.grid.voxel(atWorld: SIMD3<Double>(p))
         guard let depth = hull.interpolated(atVoxel: voxel) else { return mix }
         let head = cranium.head(brain: depth)
         guard head > -width else { return mix }
-        cranium.putSoftParts(into: &mix, head: head, width: width)
-        cranium.putSkull(into: &mix, brain: depth, width: width)
+        cranium.addSoftParts(to: &mix, head: head, width: width)
+        cranium.addSkull(to: &mix, brain: depth, width: width)
         guard depth > -width, let intensity = image.interpolated(atVoxel: voxel) else { return mix }
-        let shares = classes.shares(of: intensity)
-        let tissue = shares.grey + shares.white
-        mix.put(.grey, tissue)
-        mix.put(.white, tissue > 0 ? shares.white / tissue : 0)
-        mix.brain = cover(depth, width: width)
+        let fractions = classes.fractions(of: intensity)
+        let tissue = fractions.grey + fractions.white
+        mix.overlay(.grey, tissue)
+        mix.overlay(.white, tissue > 0 ? fractions.white / tissue : 0)
+        mix.brain = coverage(depth, width: width)
         return mix
     }
 
-    /// An isotropic grid along the world's axes that holds a grid and room about it, at the grid's own spacing but
-    /// no finer than 1 mm.
+    /// An isotropic grid along the world axes that contains a grid and a margin, with the smallest spacing of the grid, but
+    /// at least 1 mm.
     private static func grid(over source: VoxelGrid) throws -> VoxelGrid {
         let spacing = max(source.spacing.min(), 1)
         let last = SIMD3<Double>(source.shape &- 1)
@@ -72,23 +72,21 @@ struct SegmentedHead {
                 ])
             (low, high) = (pointwiseMin(low, p), pointwiseMax(high, p))
         }
-        let shape = ((high - low + 2 * room) / spacing).rounded(.up) + 1
+        let shape = ((high - low + 2 * margin) / spacing).rounded(.up) + 1
         guard shape.x * shape.y * shape.z <= Double(voxelLimit) else {
             throw PreprocessingError.tooManyVoxels(shape: shape, limit: voxelLimit)
         }
         return VoxelGrid(
             shape: SIMD3<Int>(shape),
-            affine: Affine(spacing: SIMD3(repeating: spacing), translation: low - room))
+            affine: Affine(spacing: SIMD3(repeating: spacing), translation: low - margin))
     }
 
-    /// How far each voxel lies inside the brain once its furrows are closed by a ball, in millimetres.
-    ///
-    /// The brain grows by the ball's radius, and the depth below the surface of what it grew to, less the radius,
-    /// is that below the closed surface.
+    /// The depth of each voxel inside the morphological closing of the brain by a ball, which fills the sulci, in
+    /// millimetres: the depth inside the dilated brain, minus the radius.
     private static func hull(of isBrain: [Bool], grid: VoxelGrid) -> Volume {
         let (spacing, radius) = (Float(grid.spacing.x), Float(12))
-        let outwards = distances(to: isBrain, shape: grid.shape).map { $0 * spacing }
-        let inwards = distances(to: outwards.map { $0 > radius }, shape: grid.shape)
+        let outwards = distanceMap(to: isBrain, shape: grid.shape).map { $0 * spacing }
+        let inwards = distanceMap(to: outwards.map { $0 > radius }, shape: grid.shape)
         return Volume(
             grid: grid,
             voxels: zip(outwards, inwards).map { out, inner in out > radius ? -out : inner * spacing - radius })
@@ -106,5 +104,59 @@ struct SegmentedHead {
             }
         }
         return (grid.world(atVoxel: SIMD3<Double>(low)), grid.world(atVoxel: SIMD3<Double>(high)))
+    }
+}
+
+// MARK: Tissue classes
+
+/// The mean intensities of fluid, grey and white matter in a T1 image.
+struct TissueClasses {
+    let fluid: Float
+    let grey: Float
+    let white: Float
+
+    /// Three classes of the intensities of a foreground, by k-means on their histogram; `nil` if there are fewer than three
+    /// levels.
+    init?(of intensities: [Float]) {
+        let sorted = intensities.sorted()
+        // The 99.8th percentile: a few bright vessels must not stretch the scale.
+        guard let low = sorted.first, let high = sorted.isEmpty ? nil : sorted[(sorted.count - 1) * 998 / 1000],
+            high > low
+        else { return nil }
+        let bins = 256
+        var counts = [Double](repeating: 0, count: bins)
+        for value in sorted {
+            counts[min(Int((value - low) / (high - low) * Float(bins)), bins - 1)] += 1
+        }
+        func quantile(_ fraction: Double) -> Double {
+            Double((sorted[Int(Double(sorted.count - 1) * fraction)] - low) / (high - low)) * Double(bins)
+        }
+        var means = [quantile(0.1), quantile(0.45), quantile(0.85)]
+        for _ in 0..<100 {
+            var (sums, weights) = ([0.0, 0, 0], [0.0, 0, 0])
+            for (bin, count) in counts.enumerated() {
+                let level = Double(bin) + 0.5
+                let nearest = (0..<3).min { abs(means[$0] - level) < abs(means[$1] - level) }!
+                sums[nearest] += count * level
+                weights[nearest] += count
+            }
+            guard weights.allSatisfy({ $0 > 0 }) else { return nil }
+            let moved = zip(sums, weights).map { $0 / $1 }
+            if moved == means { break }
+            means = moved
+        }
+        let levels = means.map { low + Float($0 / Double(bins)) * (high - low) }
+        (fluid, grey, white) = (levels[0], levels[1], levels[2])
+    }
+
+    /// The fractions of grey and white matter at an intensity; the rest is fluid. Close to the mean of a class the fraction
+    /// is one; between two means there are two tissues, as in voxels on a border.
+    @inline(__always)
+    func fractions(of intensity: Float) -> (grey: Float, white: Float) {
+        func fraction(from low: Float, to high: Float) -> Float {
+            min(max(((intensity - low) / (high - low) - 0.2) / 0.6, 0), 1)
+        }
+        let (tissue, white) = (fraction(from: fluid, to: grey), fraction(from: grey, to: white))
+        return (tissue - white, white)
     }
 }

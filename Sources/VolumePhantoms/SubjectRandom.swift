@@ -1,9 +1,8 @@
 import VoxelSupport
 
-/// The random numbers of one subject: each is a function of the cohort's seed, the subject, what it is for, and
-/// its index, and of nothing drawn before.
+/// The random numbers of one subject: pure functions of the cohort's seed, the subject, a purpose and an index.
 struct SubjectRandom {
-    /// What a number is for. Each purpose has a stream of its own, so that a new one changes no other.
+    /// The purpose of a number. Purposes have independent streams, so that a new one does not change the others.
     enum Purpose: UInt32 {
         case waves, pose, anatomy, style, acquisition, bias, sliceGain, sourceNoise, targetNoise
     }
@@ -11,13 +10,13 @@ struct SubjectRandom {
     let seed: UInt64
     let subject: Int
 
-    /// A number drawn evenly from a range.
+    /// A uniform number from a range.
     func uniform(_ purpose: Purpose, _ index: Int, in range: ClosedRange<Double> = 0...1) -> Double {
         let bits = Philox4x32.block(counter: counter(purpose, index), key: Philox4x32.key(seed))
         return range.lowerBound + (range.upperBound - range.lowerBound) * (Double(bits[0]) * 0x1p-32)
     }
 
-    /// A point drawn evenly from a cube.
+    /// A uniform point from a cube.
     func point(_ purpose: Purpose, _ index: Int, in range: ClosedRange<Double>) -> SIMD3<Double> {
         SIMD3(
             uniform(purpose, 3 * index, in: range), uniform(purpose, 3 * index + 1, in: range),

@@ -3,12 +3,12 @@ import Foundation
 import Logging
 import VolumeTranslation
 
-/// How much a command tells.
+/// The verbosity of a command.
 struct LoggingOptions: ParsableArguments {
-    @Flag(name: .shortAndLong, help: "Tell more of what is done.")
+    @Flag(name: .shortAndLong, help: "Print debug messages.")
     var verbose = false
 
-    @Flag(name: .shortAndLong, help: "Tell nothing but errors; show no progress.")
+    @Flag(name: .shortAndLong, help: "Print errors only, without progress.")
     var quiet = false
 
     func validate() throws {
@@ -23,6 +23,22 @@ struct LoggingOptions: ParsableArguments {
     }
 }
 
+/// Writes messages to standard error, a line each. The level is named from warnings on.
+struct StandardErrorLog: LogHandler {
+    var logLevel: Logger.Level = .info
+    var metadata: Logger.Metadata = [:]
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let prefix = event.level >= .warning ? "\(event.level.rawValue.capitalized): " : ""
+        FileHandle.standardError.write(Data("\(prefix)\(event.message)\n".utf8))
+    }
+}
+
 extension SlicePlane: ExpressibleByArgument {}
 
 /// Prints a value as JSON to standard output, keys sorted so that equal values print equal text.
@@ -32,11 +48,11 @@ func printJSON(_ value: some Encodable) throws {
     print(String(decoding: try encoder.encode(value), as: UTF8.self))
 }
 
-/// Reads a volume, and warns of voxels that were not finite.
+/// Reads a volume, and warns about voxels that are not finite.
 func readVolume(_ path: String, logger: Logger) throws -> VolumeFile {
-    let file = try VolumeFile(contentsOf: URL(filePath: path))
+    let file = try VolumeFile(contentsOf: path)
     if file.replacedVoxels > 0 {
-        logger.warning("\(path): \(file.replacedVoxels) voxels were NaN or infinite and are taken as 0")
+        logger.warning("\(path): \(file.replacedVoxels) voxels were NaN or infinite and are now 0")
     }
     return file
 }
@@ -49,15 +65,16 @@ func readKey(ofVolume path: String, bins: Int, logger: Logger) throws -> StyleKe
     }
 }
 
-/// What is wrong with a file, where the error itself does not name the file.
-struct FileFailure: Error, CustomStringConvertible {
+/// An error with the name of its file.
+struct FileFailure: LocalizedError, CustomStringConvertible {
     let path: String
     let reason: String
 
     var description: String { "\(path): \(reason)" }
+    var errorDescription: String? { description }
 }
 
-/// Checks, before long work begins, that its result can be written.
+/// Checks, before a long computation, that its result can be written.
 func checkOutput(_ path: String, extensions: [String], inputs: [String]) throws {
     let url = URL(filePath: path).standardizedFileURL
     guard extensions.contains(where: { url.lastPathComponent.lowercased().hasSuffix($0) }) else {
@@ -70,17 +87,17 @@ func checkOutput(_ path: String, extensions: [String], inputs: [String]) throws 
         throw ValidationError("the folder of the output, \(folder), does not exist; create it first")
     }
     let resolved = url.resolvingSymlinksInPath()
-    // A file that is there is replaced. A folder must not be, nor a device that a link leads to.
+    // An existing file is replaced; a folder, or a device that a link leads to, is not.
     if FileManager.default.fileExists(atPath: resolved.path) {
         let attributes = try FileManager.default.attributesOfItem(atPath: resolved.path)
         guard attributes[.type] as? FileAttributeType == .typeRegular else {
-            throw ValidationError("the output, \(path), is there already and is no file; give it another name")
+            throw ValidationError("the output, \(path), exists and is not a file; choose another name")
         }
     }
     for input in inputs where URL(filePath: input).standardizedFileURL.resolvingSymlinksInPath() == resolved {
-        throw ValidationError("the output would overwrite the input \(input); give it another name")
+        throw ValidationError("the output would overwrite the input \(input); choose another name")
     }
 }
 
-/// What the names of volumes end in.
+/// The file extensions of volumes.
 let volumeExtensions = [".nii", ".nii.gz"]

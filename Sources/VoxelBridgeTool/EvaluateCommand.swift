@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import VolumeTranslation
 
 struct EvaluateCommand: ParsableCommand {
@@ -7,25 +6,25 @@ struct EvaluateCommand: ParsableCommand {
         commandName: "evaluate",
         abstract: "Compare a predicted volume with a reference.",
         discussion: """
-            Prints errors (nrmse under four norms, nmse, mae: 0 is best), psnr in decibels and ssim (higher is \
-            better), and how much neighbouring slices of the plane differ, in the prediction and beyond the \
-            reference. Values are those of scikit-image. psnr and ssim depend on --data-range, the range that \
-            intensities can take.
+            Prints errors (nrmse with four normalisations, nmse, mae: 0 is best), psnr in decibels and ssim (higher \
+            is better), and the mean absolute difference of adjacent slices, of the prediction and relative to the \
+            reference. Values equal those of scikit-image. psnr and ssim depend on --data-range, the range of \
+            possible intensities.
             """)
 
     @Argument(help: "The predicted volume.")
     var prediction: String
 
-    @Argument(help: "The volume that it should equal, on the same grid.")
+    @Argument(help: "The expected volume, on the same grid.")
     var reference: String
 
-    @Option(help: "A volume that is above zero where the comparison is made.")
+    @Option(help: "A volume that is above zero in the voxels to compare.")
     var mask: String?
 
-    @Option(help: "The range of intensities, for psnr and ssim.")
+    @Option(help: "The range of possible intensities, for psnr and ssim.")
     var dataRange = 1.0
 
-    @Option(help: "The plane whose neighbouring slices are compared.")
+    @Option(help: "The plane whose adjacent slices are compared.")
     var plane = SlicePlane.axial
 
     @Flag(help: "Print a JSON object.")
@@ -48,8 +47,7 @@ struct EvaluateCommand: ParsableCommand {
         if predicted.shape == expected.shape, !predicted.grid.matches(expected.grid, tolerance: 0.1) {
             logger.warning(
                 """
-                \(prediction) and \(reference) lie at different places in the world; they are compared voxel by \
-                voxel
+                \(prediction) and \(reference) have different world positions; they are compared voxel by voxel
                 """)
         }
         let report = try MetricReport(
@@ -59,11 +57,6 @@ struct EvaluateCommand: ParsableCommand {
                 SliceConsistency(.difference, plane: plane), SliceConsistency(.error, plane: plane),
             ])
         if json { return try printJSON(report) }
-        let width = report.entries.map(\.name.count).max() ?? 0
-        for entry in report.entries {
-            print(
-                entry.name.padding(toLength: width + 2, withPad: " ", startingAt: 0)
-                    + String(format: "%.6g", entry.value))
-        }
+        print(report)
     }
 }

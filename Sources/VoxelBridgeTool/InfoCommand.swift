@@ -4,10 +4,10 @@ import VolumeTranslation
 
 struct InfoCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "info", abstract: "Tell what a file holds: a volume, or a network's weights.",
+        commandName: "info", abstract: "Describe a file: a volume, or the weights of a network.",
         discussion: """
-            Of a volume: shape, spacing, orientation, intensities. Of weights: which ones there are, how many \
-            parameters, the network's configuration, and what it was trained for.
+            For a volume: shape, spacing, orientation, intensities. For weights: the sets of weights, the number of \
+            parameters, the configuration of the network, and the settings that it was trained with.
             """)
 
     @Argument(help: "The file (.nii or .nii.gz; .safetensors or .pth).")
@@ -32,7 +32,7 @@ struct InfoCommand: ParsableCommand {
     }
 }
 
-/// What there is to tell of a file.
+/// The description of a volume's file.
 private struct FileDescription: Encodable {
     let format: String
     let shape: [Int]
@@ -46,13 +46,13 @@ private struct FileDescription: Encodable {
     let slope: Double
     let intercept: Double
     let description: String
-    /// Of files that hold one volume alone.
+    /// `nil` for series, colours and vectors.
     let intensities: Intensities?
 
     struct Intensities: Encodable {
         let minimum: Float
         let maximum: Float
-        /// Voxels that are NaN or infinite; they count as zero.
+        /// Number of voxels that are NaN or infinite; they are read as zero.
         let notFinite: Int
     }
 
@@ -74,7 +74,7 @@ private struct FileDescription: Encodable {
             intensities = Intensities(
                 minimum: range.lowerBound, maximum: range.upperBound, notFinite: file.replacedVoxels)
         } catch {
-            // A series, or colours: the header is all there is to tell of.
+            // A series, or colours: only the header is described.
             switch error.reason {
             case .notOneVolume, .unsupportedDataType: intensities = nil
             default: throw error
@@ -82,7 +82,7 @@ private struct FileDescription: Encodable {
         }
     }
 
-    /// A line for each fact.
+    /// A line for each field.
     var lines: [String] {
         func list(_ values: [Double]) -> String {
             values.map { String(format: "%.6g", $0) }.joined(separator: ", ")
@@ -99,7 +99,7 @@ private struct FileDescription: Encodable {
         if let intensities {
             facts.append(("intensities", "\(intensities.minimum) to \(intensities.maximum)"))
             if intensities.notFinite > 0 {
-                facts.append(("", "\(intensities.notFinite) voxels are NaN or infinite and count as 0"))
+                facts.append(("", "\(intensities.notFinite) voxels are NaN or infinite and are read as 0"))
             }
         }
         if !description.isEmpty { facts.append(("description", description)) }

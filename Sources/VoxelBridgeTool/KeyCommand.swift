@@ -1,20 +1,19 @@
 import ArgumentParser
-import Foundation
 import VolumeTranslation
 
 struct KeyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "key",
-        abstract: "Make the style key of a volume, or the average key of several.",
+        abstract: "Compute the style key of a volume, or the mean of several.",
         discussion: """
-            A key describes the grey values of a modality: a histogram of the foreground, its running sum and \
-            its differences. Average the keys of several volumes for a style that no single one dominates.
+            A key describes the intensities of a modality: the histogram of the foreground, its cumulative sum and \
+            its differences. The mean of several keys is a style that no single volume dominates.
             """)
 
-    @Argument(help: "The volumes. Each is scaled to [0, 1]; what lies below 0.001 is background.")
+    @Argument(help: "The volumes. Each is scaled to [0, 1]; intensities below 0.001 are background.")
     var volumes: [String]
 
-    @Option(help: "Bins of the histogram; as many as the network takes.")
+    @Option(help: "Number of bins; that of the network's configuration.")
     var bins = 128
 
     @Option(help: "The file to write (.json). (default: standard output)")
@@ -35,7 +34,7 @@ struct KeyCommand: ParsableCommand {
         let keys = try volumes.map { try readKey(ofVolume: $0, bins: bins, logger: logger) }
         let key = try StyleKey(averaging: keys)
         guard let output else { return try printJSON(key) }
-        try key.write(to: URL(filePath: output))
+        try key.write(to: output)
         logger.info("Wrote \(output)")
     }
 }

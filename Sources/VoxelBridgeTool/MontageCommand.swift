@@ -8,9 +8,9 @@ extension Montage.Convention: ExpressibleByArgument {}
 struct MontageCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "montage",
-        abstract: "Draw volumes in axial, coronal and sagittal views, a row for each, as a PNG image.",
+        abstract: "Draw axial, coronal and sagittal slices of volumes, a row for each, as a PNG image.",
         discussion: """
-            All volumes are cut at the same point in the world, by default the middle of the first one's \
+            All slices are through the same world position, by default the centre of the first volume's \
             foreground, so that volumes on different grids can be compared.
 
               voxelbridge montage ct.nii.gz mri.nii.gz --labels CT,MRI --output compare.png
@@ -22,7 +22,7 @@ struct MontageCommand: ParsableCommand {
     @Option(help: "The image to write (.png).")
     var output: String
 
-    @Option(help: "A label for each row, with commas between. (default: the files' names)")
+    @Option(help: "A label for each row, separated by commas. (default: the names of the files)")
     var labels: String?
 
     @Option(help: "The side of the patient's right: left of the image (radiological), or right (neurological).")
@@ -30,7 +30,7 @@ struct MontageCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The point that the views go through: x,y,z in millimetres, RAS+. (default: the middle)",
+            "The position of the slices: x,y,z in millimetres, RAS+. (default: the centre)",
             valueName: "x,y,z"))
     var point: String?
 
@@ -49,11 +49,11 @@ struct MontageCommand: ParsableCommand {
 
     func validate() throws {
         if let point, coordinates == nil {
-            throw ValidationError("--point must be three numbers with commas between, and is \(point)")
+            throw ValidationError("--point must be three numbers separated by commas, and is \(point)")
         }
         guard rowLabels.count == volumes.count else {
             throw ValidationError(
-                "--labels names \(rowLabels.count) rows, and there are \(volumes.count) volumes")
+                "--labels has \(rowLabels.count) labels, and there are \(volumes.count) volumes")
         }
     }
 
@@ -63,7 +63,7 @@ struct MontageCommand: ParsableCommand {
         let rows = try zip(volumes, rowLabels).map {
             Montage.Row(try readVolume($0, logger: logger).volume, label: $1)
         }
-        try Montage(rows: rows, at: coordinates, convention: convention).write(to: URL(filePath: output))
+        try Montage(rows: rows, at: coordinates, convention: convention).write(to: output)
         logger.info("Wrote \(output)")
     }
 }

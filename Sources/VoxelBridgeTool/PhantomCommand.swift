@@ -9,27 +9,27 @@ extension PhantomSource: ExpressibleByArgument {}
 struct PhantomCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "phantom",
-        abstract: "Make up subjects with a CT and a T1 image each, and list them for training.",
+        abstract: "Make synthetic subjects with a CT and a T1 image each, and a manifest for training.",
         discussion: """
-            Every subject has a head of its own, deformed from one anatomy. The source is a CT in Hounsfield \
-            units; the target a skull-stripped T1 image, whose contrast, bias field, noise and slice gains \
-            differ from subject to subject; the mask is the brain. The same seed gives the same subjects to \
-            the bit, however many there are.
+            Every subject has a head that is deformed from one anatomy. The source is a CT in Hounsfield units; the \
+            target is a skull-stripped T1 image, whose contrast, bias field, noise and slice gains vary from \
+            subject to subject; the mask is that of the brain. The same seed gives bit-identical subjects, \
+            whatever their number.
 
               voxelbridge phantom --subjects 40 --shape 96x96x96 --seed 1 --output cohort
 
-            The folder then holds sub-0001_source.nii.gz, sub-0001_target.nii.gz, sub-0001_mask.nii.gz and so \
-            on, and manifest.csv with the columns subject, split, source, target, mask. Look at a pair:
+            The folder contains sub-0001_source.nii.gz, sub-0001_target.nii.gz, sub-0001_mask.nii.gz and so on, \
+            and manifest.csv with the columns subject, split, source, target, mask. To view a pair:
 
               cd cohort
               voxelbridge montage sub-0001_source.nii.gz sub-0001_target.nii.gz --output pair.png
 
-            A source shows the head in the window of 0 to 80 HU that brain is read in (window), all CT numbers \
-            as a scanner stores them (head), or the window skull-stripped (brain). With the window grey and \
-            white matter stay apart when intensities are scaled for a network.
+            The source is the head in the brain window of 0 to 80 HU (window), the head with all CT numbers (head), \
+            or the skull-stripped brain in the window (brain). The window keeps the contrast of grey and white \
+            matter when intensities are scaled for a network.
             """)
 
-    @Option(help: "The folder to write into: a new one, an empty one, or an earlier cohort, which is replaced.")
+    @Option(help: "The folder to write to: new, empty, or an earlier cohort, which is replaced.")
     var output: String
 
     @Option(help: "Number of subjects.")
@@ -41,22 +41,25 @@ struct PhantomCommand: AsyncParsableCommand {
     @Option(help: "Distance between voxels, in millimetres. (default: such that the head fills the shape)")
     var spacing: Double?
 
-    @Option(help: "Which of 2^64 cohorts.")
+    @Option(help: "The seed of all random numbers.")
     var seed: UInt64 = 0
 
-    @Option(help: "A T1 image of a real brain, best skull-stripped (.nii or .nii.gz). (default: formulas)")
+    @Option(
+        help:
+            "A T1 image of a real brain, preferably skull-stripped (.nii or .nii.gz). (default: an analytic head)"
+    )
     var anatomy: String?
 
-    @Option(help: "What the sources show.")
+    @Option(help: "The form of the sources.")
     var source = PhantomSource.window
 
-    @Option(help: "Share of subjects for validation, after those to train on.")
+    @Option(help: "Fraction of subjects for validation, after those for training.")
     var validation = 0.1
 
-    @Option(help: "Share of subjects for test, after those for validation.")
+    @Option(help: "Fraction of subjects for test, after those for validation.")
     var test = 0.1
 
-    @Option(help: "Subjects made at the same time. (default: one a core)")
+    @Option(help: "Number of subjects made in parallel. (default: one per core)")
     var threads: Int?
 
     @OptionGroup(title: "Messages")
@@ -74,15 +77,16 @@ struct PhantomCommand: AsyncParsableCommand {
         }
         guard extents != nil else {
             throw ValidationError(
-                "--shape must be three numbers from 8 to 1024 with x between, as 96x96x96, and is \(shape)")
+                "--shape must be three numbers from 8 to 1024 separated by x, such as 96x96x96, and is \(shape)"
+            )
         }
         if let spacing, !(spacing > 0 && spacing.isFinite) {
             throw ValidationError("--spacing must be above zero, and is \(spacing)")
         }
         guard validation >= 0, test >= 0, validation + test < 1 else {
             throw ValidationError(
-                "--validation and --test must not be negative and leave a share to train on: their sum is "
-                    + "\(validation + test), and must be below 1")
+                "--validation and --test must not be negative, and their sum must be below 1, and is "
+                    + "\(validation + test)")
         }
         if let threads, !(1...1024).contains(threads) {
             throw ValidationError("--threads must be from 1 to 1024, and is \(threads)")
@@ -92,9 +96,9 @@ struct PhantomCommand: AsyncParsableCommand {
     func run() async throws {
         let folder = CohortFolder(URL(filePath: output))
         try folder.check()
-        if let anatomy, folder.holds(URL(filePath: anatomy)) {
+        if let anatomy, folder.contains(URL(filePath: anatomy)) {
             throw ValidationError(
-                "the anatomy, \(anatomy), lies in the output's folder and might be overwritten; give another one"
+                "the anatomy, \(anatomy), is in the output's folder and might be overwritten; choose another folder"
             )
         }
         let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
@@ -104,7 +108,7 @@ struct PhantomCommand: AsyncParsableCommand {
             "\(shape) voxels of \(String(format: "%.4g", cohort.grid.spacing.x)) mm, \(threads) threads")
         try folder.open()
         let line = logging.quiet ? nil : ProgressLine(label: "Making")
-        try await inTurns(subjects, at: threads) { number in
+        try await concurrently(subjects, at: threads) { number in
             try folder.write(cohort.subject(number))
         } done: { count in
             line?.show(count, of: subjects, detail: "subject \(count) of \(subjects)")
@@ -125,8 +129,8 @@ struct PhantomCommand: AsyncParsableCommand {
         }
     }
 
-    /// Does `count` pieces of work, so many of them at the same time, and tells how many are done.
-    private func inTurns(
+    /// Runs `count` pieces of work, `width` of them in parallel, and reports how many are done.
+    private func concurrently(
         _ count: Int, at width: Int, _ work: @escaping @Sendable (Int) throws -> Void, done: (Int) -> Void
     ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -141,7 +145,7 @@ struct PhantomCommand: AsyncParsableCommand {
     }
 }
 
-/// A folder that holds a cohort: a pair and a mask for each subject, and the manifest.
+/// The folder of a cohort: a pair and a mask for each subject, and the manifest.
 private struct CohortFolder {
     let url: URL
 
@@ -149,7 +153,7 @@ private struct CohortFolder {
 
     var manifest: URL { url.appending(path: "manifest.csv") }
 
-    /// Checks, before long work begins, that the folder is new, empty, or holds a cohort.
+    /// Checks, before a long computation, that the folder is new, empty, or that of a cohort.
     func check() throws {
         let parent = url.standardizedFileURL.deletingLastPathComponent().path
         var isFolder: ObjCBool = false
@@ -162,23 +166,23 @@ private struct CohortFolder {
         }
         guard isFolder.boolValue else {
             throw ValidationError(
-                "the output, \(url.path), is there already and is no folder; give it another name")
+                "the output, \(url.path), exists and is not a folder; choose another name")
         }
         let files = try FileManager.default.contentsOfDirectory(atPath: url.path)
         guard files.isEmpty || files.contains(manifest.lastPathComponent) else {
             throw ValidationError(
-                "the output, \(url.path), holds other files (\(files.sorted()[0])) and no manifest.csv of an "
-                    + "earlier cohort; give it another name, or empty it")
+                "the output, \(url.path), contains other files (\(files.sorted()[0])) and no manifest.csv of an "
+                    + "earlier cohort; choose another name, or empty it")
         }
     }
 
-    /// Whether a file lies in the folder.
-    func holds(_ file: URL) -> Bool {
+    /// Whether a file is in the folder.
+    func contains(_ file: URL) -> Bool {
         file.standardizedFileURL.resolvingSymlinksInPath().deletingLastPathComponent().path
             == url.standardizedFileURL.resolvingSymlinksInPath().path
     }
 
-    /// Creates the folder. An earlier manifest goes first: it must never list subjects that are half replaced.
+    /// Creates the folder. An earlier manifest is removed first: it must not list subjects that are partly replaced.
     func open() throws {
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
         if FileManager.default.fileExists(atPath: manifest.path) {
@@ -189,12 +193,11 @@ private struct CohortFolder {
     func write(_ subject: PhantomSubject) throws {
         let name = name(subject.number)
         for (volume, part) in [(subject.source, "source"), (subject.target, "target"), (subject.mask, "mask")] {
-            try volume.write(
-                to: file(name, part), text: "voxelbridge phantom, a made-up head")
+            try volume.write(to: file(name, part), text: "voxelbridge phantom, a synthetic head")
         }
     }
 
-    /// Writes the list of subjects.
+    /// Writes the manifest.
     func writeManifest(_ splits: [Manifest.Split]) throws {
         let subjects = splits.enumerated().map { number, split in
             let name = name(number)

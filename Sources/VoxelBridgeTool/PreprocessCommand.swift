@@ -1,13 +1,12 @@
 import ArgumentParser
-import Foundation
 import VolumeTranslation
 
 struct PreprocessCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "preprocess",
-        abstract: "Prepare a volume as 'translate' does, and write what the model would see.",
+        abstract: "Prepare a volume as 'translate' does, and write the input of the model.",
         discussion: """
-            RAS orientation, an isotropic spacing (linear interpolation), the foreground's bounding box, rows \
+            RAS orientation, an isotropic spacing (linear interpolation), the bounding box of the foreground, rows \
             and columns padded to a multiple, intensities scaled to [0, 1].
             """)
 
@@ -20,7 +19,7 @@ struct PreprocessCommand: ParsableCommand {
     @Option(help: "Distance between voxels, in millimetres.")
     var spacing = 1.0
 
-    @Option(help: "What rows and columns of a slice are to be divisible by.")
+    @Option(help: "The divisor of the numbers of rows and columns of a slice.")
     var multiple = 1
 
     @Option(help: "The plane of the slices.")
@@ -46,7 +45,7 @@ struct PreprocessCommand: ParsableCommand {
             throw FileFailure(path: source, reason: "\(error)")
         }
         try prepared.volume.write(
-            to: URL(filePath: output), space: file.header.space ?? .aligned, text: "voxelbridge preprocess")
+            to: output, space: file.header.space ?? .aligned, text: "voxelbridge preprocess")
         logging.logger.info("Wrote \(output)")
     }
 }

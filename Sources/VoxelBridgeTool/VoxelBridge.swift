@@ -8,7 +8,7 @@ struct VoxelBridge: AsyncParsableCommand {
         abstract:
             "Translate medical volumes from one modality or scanner to another, consistently from slice to slice.",
         discussion: """
-            A typical session: look at a file, make the style to translate to, translate, and compare.
+            A typical session: inspect a file, compute the style to translate to, translate, and compare.
 
               voxelbridge info ct.nii.gz
               voxelbridge key t1-a.nii.gz t1-b.nii.gz --output t1.json
@@ -16,8 +16,8 @@ struct VoxelBridge: AsyncParsableCommand {
               voxelbridge evaluate mri.nii.gz truth.nii.gz
 
             Volumes are NIfTI-1 or NIfTI-2 files, .nii or .nii.gz. Results go to standard output, messages and \
-            progress to standard error. The exit code is 0, 1 where the work failed, or 2 where the command \
-            line was at fault.
+            progress to standard error. The exit code is 0 on success, 1 on failure, and 2 for an invalid command \
+            line.
             """,
         version: "0.1.0",
         subcommands: [
@@ -37,7 +37,7 @@ enum Main {
             } else {
                 try command.run()
             }
-            // What was printed must have arrived, on a full disk too.
+            // Printing fails silently, for example on a full disk.
             guard fflush(nil) == 0 else {
                 throw FileFailure(path: "standard output", reason: String(cString: strerror(errno)))
             }
@@ -60,7 +60,7 @@ enum Main {
         }
     }
 
-    /// The package's errors describe themselves; those of the system are better told by Foundation.
+    /// The package's errors describe themselves; Foundation describes those of the system.
     private static func message(of error: any Error) -> String {
         if error is CancellationError { return "cancelled" }
         return type(of: error) is NSError.Type ? error.localizedDescription : String(describing: error)

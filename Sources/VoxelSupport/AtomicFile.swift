@@ -1,16 +1,16 @@
 import Foundation
 
-/// A file that appears under its name complete or not at all.
+/// A file that is replaced whole or not at all.
 ///
-/// It is written under a hidden name in the same folder, ending in `.partial`. ``commit()`` flushes it to disk and
-/// renames it; without that, it is removed when the value goes out of scope. Where the destination is a symbolic link,
-/// the file that the link leads to is replaced.
+/// It is written under a hidden name in the same folder, ending in `.partial`. ``commit()`` flushes it to disk and renames
+/// it; otherwise it is removed when the value goes out of scope. Symbolic links are resolved: the file that a link leads to
+/// is replaced.
 ///
 /// ```swift
 /// try AtomicFile.write(data, to: url)
 /// ```
 package struct AtomicFile: ~Copyable {
-    /// Where to write until the file is committed. It exists and is empty.
+    /// The file to write, which is empty at first.
     package let temporary: URL
 
     private let destination: URL
@@ -18,7 +18,7 @@ package struct AtomicFile: ~Copyable {
 
     /// Creates the temporary file.
     ///
-    /// - Throws: the system's error: `ENOENT` or `ENOTDIR` where the folder does not exist.
+    /// - Throws: the system's error: `ENOENT` or `ENOTDIR` if the folder does not exist.
     package init(replacing destination: URL) throws(SystemError) {
         let destination = destination.resolvingSymlinksInPath()
         let temporary = destination.deletingLastPathComponent()
@@ -33,7 +33,7 @@ package struct AtomicFile: ~Copyable {
         if !isCommitted { unlink(temporary.path) }
     }
 
-    /// Flushes the temporary file to disk and gives it its name. Whoever wrote it has closed it.
+    /// Flushes the temporary file, which must be closed, to disk, and renames it.
     ///
     /// - Throws: the system's error.
     package mutating func commit() throws(SystemError) {
@@ -49,7 +49,7 @@ package struct AtomicFile: ~Copyable {
 }
 
 extension AtomicFile {
-    /// Replaces a file by what `body` writes.
+    /// Replaces a file with what `body` writes.
     ///
     /// - Throws: the system's error; what `body` throws.
     package static func write(to url: URL, _ body: (FileHandle) throws -> Void) throws {
@@ -65,7 +65,7 @@ extension AtomicFile {
         try file.commit()
     }
 
-    /// Replaces a file by data.
+    /// Replaces a file with data.
     ///
     /// - Throws: the system's error.
     package static func write(_ data: Data, to url: URL) throws {
@@ -77,7 +77,7 @@ extension AtomicFile {
 package struct SystemError: LocalizedError, CustomStringConvertible, Hashable {
     package let code: Int32
 
-    /// The error of the last call that failed on this thread.
+    /// The error of the last failed call on this thread.
     package static var current: SystemError { SystemError(code: errno) }
 
     package init(code: Int32) { self.code = code }

@@ -1,8 +1,8 @@
-/// A 64-bit fingerprint of a sequence of words: one that changes, for all practical purposes, whenever they do.
+/// A 64-bit fingerprint of a sequence of words, which changes, with overwhelming probability, whenever the words do.
 ///
-/// FNV-1a (Fowler, Noll and Vo) with a word in place of a byte. It detects changes by accident, not by intent.
+/// FNV-1a (Fowler, Noll and Vo) on words instead of bytes. It detects accidental changes, not malicious ones.
 package struct Fingerprint: Hashable, Sendable {
-    /// The fingerprint of all words so far.
+    /// The fingerprint of the words so far.
     package private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
 
     /// The fingerprint of no words.

@@ -1,8 +1,8 @@
 import Foundation
 
-/// A JSON text as a tree, for files that people write: it is read with errors that name the field.
+/// A JSON tree, for files that people write: decoding errors name the field, what was found and what was expected.
 ///
-/// Settings need not be complete. They are decoded over default values, and a field of another name is an error:
+/// Settings may be partial: they are decoded over default values, and unknown fields are errors.
 ///
 /// ```swift
 /// let json = try JSONValue(contentsOf: file)                  // {"optimizer": {"beta1": 0.5}}
@@ -23,7 +23,7 @@ package enum JSONValue: Hashable, Sendable {
 
     /// Parses a text.
     ///
-    /// - Throws: `JSONFieldError` where it is not JSON.
+    /// - Throws: `JSONFieldError` if it is not JSON.
     package init(parsing text: Data) throws(JSONFieldError) {
         do { self = try JSONDecoder().decode(JSONValue.self, from: text) } catch {
             throw JSONFieldError(field: "", found: Self.syntaxError(error), expected: "JSON")
@@ -32,7 +32,7 @@ package enum JSONValue: Hashable, Sendable {
 
     /// Reads and parses a file.
     ///
-    /// - Throws: `JSONFieldError` where it cannot be read or is not JSON. It does not name the file.
+    /// - Throws: `JSONFieldError`, which does not name the file, if it cannot be read or is not JSON.
     package init(contentsOf url: URL) throws(JSONFieldError) {
         let text: Data
         do { text = try Data(contentsOf: url) } catch {
@@ -41,7 +41,7 @@ package enum JSONValue: Hashable, Sendable {
         try self.init(parsing: text)
     }
 
-    /// A field of an object, or `nil` where there is none.
+    /// A field of an object, or `nil` if there is none.
     package subscript(field: String) -> JSONValue? {
         get { if case .object(let fields) = self { fields[field] } else { nil } }
         set {
@@ -51,8 +51,7 @@ package enum JSONValue: Hashable, Sendable {
         }
     }
 
-    /// Decodes a value of which fields may be missing: those, on any level, have the values of `defaults`. A field that
-    /// `Value` does not have is an error.
+    /// Decodes a value whose missing fields, on any level, have the values of `defaults`. Unknown fields are errors.
     ///
     /// - Throws: `JSONFieldError`; what `Value` itself throws.
     package func decode<Value: Codable>(over defaults: Value) throws -> Value {
@@ -60,9 +59,9 @@ package enum JSONValue: Hashable, Sendable {
         return try JSONValue(parsing: text).overlaid(with: self).decode(Value.self)
     }
 
-    /// Decodes a value of which all fields are there.
+    /// Decodes a value with all its fields.
     ///
-    /// - Parameter allowsUnknownFields: whether fields that `Value` does not have are ignored or are an error.
+    /// - Parameter allowsUnknownFields: whether unknown fields are ignored, or are errors.
     /// - Throws: `JSONFieldError`; what `Value` itself throws.
     package func decode<Value: Decodable>(
         _ type: Value.Type, allowsUnknownFields: Bool = false
@@ -73,7 +72,7 @@ package enum JSONValue: Hashable, Sendable {
         return value
     }
 
-    /// The tree with the values of another in place of its own, object by object.
+    /// The tree with its values replaced by those of another, object by object.
     private func overlaid(with other: JSONValue) -> JSONValue {
         guard case .object(let fields) = self, case .object(let others) = other else { return other }
         return .object(fields.merging(others) { $0.overlaid(with: $1) })
@@ -89,7 +88,7 @@ package enum JSONValue: Hashable, Sendable {
 }
 
 extension JSONValue: CustomStringConvertible {
-    /// What is found where something else is expected: the value, or the kind of value that it is.
+    /// The value for an error: itself, or its kind if it is an array or an object.
     package var description: String {
         switch self {
         case .null: "null"
@@ -140,9 +139,9 @@ extension Encodable {
     }
 }
 
-/// What is wrong with a JSON text, and in which field.
+/// An invalid value in a JSON text, or an invalid text.
 package struct JSONFieldError: LocalizedError, CustomStringConvertible, Hashable {
-    /// The path of the field, as `optimizer.beta1` or `histogram[3]`; empty where the text as a whole is wrong.
+    /// The path of the field, such as `optimizer.beta1` or `histogram[3]`; empty if the text as a whole is invalid.
     package let field: String
 
     /// What was found.

@@ -1,5 +1,5 @@
-/// Decodes values from a tree of JSON. It differs from `JSONDecoder` in its errors, and in that it logs which fields were
-/// asked for.
+/// Decodes values from a JSON tree. Unlike `JSONDecoder`, it logs which fields are read, and its errors name the field,
+/// what was found and what was expected.
 struct JSONValueDecoder: Decoder {
     let value: JSONValue
     let codingPath: [any CodingKey]
@@ -7,7 +7,7 @@ struct JSONValueDecoder: Decoder {
 
     var userInfo: [CodingUserInfoKey: Any] { [:] }
 
-    /// The value as a `Value`, with errors that say what was found and expected.
+    /// The value as a `Value`.
     func decode<Value: Decodable>(_ type: Value.Type) throws -> Value {
         if let primitive = type as? any JSONPrimitive.Type {
             guard let value = primitive.init(json: value) as? Value else { throw mismatch(type) }
@@ -55,7 +55,7 @@ struct JSONValueDecoder: Decoder {
     }
 }
 
-/// Which fields of each object were asked for. What was not is unknown.
+/// The fields of each object that are found, and those that are read: fields that are found but not read are unknown.
 final class FieldLog {
     private var found: [String: Set<String>] = [:]
     private var known: [String: Set<String>] = [:]
@@ -74,7 +74,7 @@ final class FieldLog {
         found[Self.path(path)] = Set(fields.keys)
     }
 
-    func ask(_ field: any CodingKey, at path: [any CodingKey]) {
+    func read(_ field: any CodingKey, at path: [any CodingKey]) {
         known[Self.path(path), default: []].insert(field.stringValue)
     }
 
@@ -100,7 +100,7 @@ private struct ObjectContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
     var allKeys: [Key] { fields.keys.compactMap(Key.init(stringValue:)) }
 
     func contains(_ key: Key) -> Bool {
-        decoder.log.ask(key, at: codingPath)
+        decoder.log.read(key, at: codingPath)
         return fields[key.stringValue] != nil
     }
 
@@ -125,7 +125,7 @@ private struct ObjectContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
     func superDecoder(forKey key: Key) throws -> any Decoder { try field(key) }
 
     private func field(_ key: Key, expected: String = "a value") throws -> JSONValueDecoder {
-        decoder.log.ask(key, at: codingPath)
+        decoder.log.read(key, at: codingPath)
         guard let value = fields[key.stringValue] else {
             throw JSONFieldError(
                 field: FieldLog.path(codingPath + [key]), found: "no such field", expected: expected)

@@ -1,7 +1,7 @@
 import Foundation
 
-/// The counter-based random generator Philox 4x32-10: each block of 128 random bits is a function of a counter and
-/// a key, and of nothing that came before.
+/// The counter-based random generator Philox 4x32-10: each block of 128 random bits is a pure function of a counter and a
+/// key.
 ///
 /// Salmon, Moraes, Dror, Shaw: *Parallel Random Numbers: As Easy as 1, 2, 3*, SC 2011.
 package enum Philox4x32 {
@@ -23,7 +23,7 @@ package enum Philox4x32 {
     @inlinable
     package static func normals(counter: SIMD4<UInt32>, seed: UInt64) -> SIMD4<Float> {
         func pair(_ first: UInt32, _ second: UInt32) -> (Float, Float) {
-            // In (0, 1]: the logarithm of zero has no place here.
+            // In (0, 1], since the logarithm of zero is infinite.
             let radius = (-2 * log((Float(first) + 1) * 0x1p-32)).squareRoot()
             let angle = Float(second) * 0x1p-32 * 2 * .pi
             return (radius * cos(angle), radius * sin(angle))

@@ -100,21 +100,21 @@ struct ManifestDatasetTests {
             let inode = try made()
             let again = try prepare(folder, configuration)
             #expect(try made() == inode)
-            #expect(again.training.checksum == first.training.checksum)
+            #expect(again.training.fingerprint == first.training.fingerprint)
 
             var coarse = configuration
             coarse.data.spacing = 3
-            #expect(try prepare(folder, coarse).training.checksum != first.training.checksum)
-            #expect(try prepare(folder, configuration).training.checksum == first.training.checksum)
+            #expect(try prepare(folder, coarse).training.fingerprint != first.training.fingerprint)
+            #expect(try prepare(folder, configuration).training.fingerprint == first.training.fingerprint)
 
             let before = try made()
             try Volume.brainPhantom(on: Self.grid, white: 90).write(to: folder.appending(path: "t1.nii"))
-            #expect(try prepare(folder, configuration).training.checksum != first.training.checksum)
+            #expect(try prepare(folder, configuration).training.fingerprint != first.training.fingerprint)
             #expect(try made() != before)
 
-            let whole = try prepare(folder, configuration).training.checksum
+            let whole = try prepare(folder, configuration).training.fingerprint
             try Data(contentsOf: file).dropLast(100).write(to: file)
-            #expect(try prepare(folder, configuration).training.checksum == whole)
+            #expect(try prepare(folder, configuration).training.fingerprint == whole)
         }
     }
 

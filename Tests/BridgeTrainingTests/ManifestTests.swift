@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import VolumeIO
 
-/// The table of subjects: what is read, and what is told of one that is wrong.
+/// The table of subjects: what is read, and the problems that are reported.
 struct ManifestTests {
     /// A folder with volumes and a manifest.
     private func withManifest<Result>(
@@ -117,7 +117,7 @@ struct ManifestTests {
             let error = #expect(throws: ManifestError.self) { try manifest.write(to: file) }
             #expect(error?.problems == manifest.problems)
             #expect(try Data(contentsOf: file) == before)
-            #expect(Manifest([], file: file).problems.map(\.text) == ["names no subject"])
+            #expect(Manifest([], file: file).problems.map(\.text) == ["has no subjects"])
         }
     }
 
@@ -149,19 +149,19 @@ struct ManifestTests {
             }
             let problems = error?.problems ?? []
             func expect(_ line: Int, _ texts: String...) {
-                let told = problems.filter { $0.line == line }.map(\.text)
-                #expect(told.count == texts.count, "line \(line): \(told)")
-                for text in texts { #expect(told.contains { $0.contains(text) }, "line \(line): \(told)") }
+                let found = problems.filter { $0.line == line }.map(\.text)
+                #expect(found.count == texts.count, "line \(line): \(found)")
+                for text in texts { #expect(found.contains { $0.contains(text) }, "line \(line): \(found)") }
             }
             expect(3, "missing.nii: there is no such file")
             expect(4, "unknown split 'holdout'; expected one of train, validation, test")
-            expect(5, "'Anna' is there already, on line 2")
-            expect(6, "the target is not on the source's grid: 20 x 24 x 15")
+            expect(5, "duplicate subject 'Anna', also on line 2")
+            expect(6, "the target is not on the source's grid: found 20 x 24 x 15")
             expect(7, "voxels of 3 x 3 x 4 mm")
             expect(8, "flat.nii: every voxel of the volume is 7.0")
             expect(9, "flat.nii: the volume is nothing but background")
             expect(10, "the mask is not on the source's grid")
-            expect(11, "'../ida' cannot be stored")
+            expect(11, "'../ida' is not a file name")
             expect(12, "there is no target")
             expect(13, "found 6 fields; expected 5")
             expect(14, "there is no subject")
@@ -175,8 +175,8 @@ struct ManifestTests {
         ([""], "is empty"),
         (["subject,split,source"], "there is no column 'target'"),
         (["subject,split,source,target,sauce"], "unknown column 'sauce'"),
-        (["subject,split,source,target,source"], "column 'source' is there twice"),
-        (["subject,split,source,target"], "names no subject"),
+        (["subject,split,source,target,source"], "duplicate column 'source'"),
+        (["subject,split,source,target"], "has no subjects"),
         (["subject,split,source,target", "a,validation,ct.nii,ct.nii"], "no subject of the split train"),
     ])
     func tablesThatAreNoneAreErrors(lines: [String], message: String) throws {

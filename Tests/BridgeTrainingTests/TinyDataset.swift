@@ -11,7 +11,7 @@ struct TinyDataset: TrainingDataset {
     let count: Int
     var seed: UInt64 = 1
 
-    var checksum: String { "tiny \(rows) \(columns) \(count) \(seed)" }
+    var fingerprint: String { "tiny \(rows) \(columns) \(count) \(seed)" }
 
     init(rows: Int = 4, columns: Int = 6, count: Int = 10, seed: UInt64 = 1) {
         (self.rows, self.columns, self.count, self.seed) = (rows, columns, count, seed)

@@ -112,7 +112,7 @@ struct TrainerTests {
             let rows = 2
             let columns = 2
             let count = 1
-            let checksum = ""
+            let fingerprint = ""
             func example(at index: Int) throws -> TrainingExample {
                 var example = try TinyDataset(rows: 2, columns: 2).example(at: 0)
                 example.target[3] = .nan

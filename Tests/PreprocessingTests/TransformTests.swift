@@ -1,3 +1,4 @@
+import Foundation
 import Preprocessing
 import TestSupport
 import Testing
@@ -166,5 +167,17 @@ struct TransformTests {
         let prepared = try PreprocessingPipeline.brain().apply(to: volume)
         let other = Volume.random(shape: [5, 5, 6], using: &generator)
         #expect(throws: PreprocessingError.self) { try prepared.restore(other) }
+    }
+}
+
+struct PreprocessingDescriptionTests {
+    @Test func resultsAreDescribedInOneLine() throws {
+        var volume = Volume(grid: VoxelGrid(shape: [4, 4, 4]))
+        volume[1, 1, 1] = 5
+        let prepared = try PreprocessingPipeline([RescaleIntensity()]).apply(to: volume)
+        #expect("\(prepared)" == "4 x 4 x 4 voxels of 1 x 1 x 1 mm, RAS, intensities 0 to 1")
+        #expect("\(ForegroundMask(of: volume))" == "1 of 64 voxels are foreground")
+        let error: any Error = PreprocessingError.constantVolume(1)
+        #expect(error.localizedDescription == "\(error)")
     }
 }

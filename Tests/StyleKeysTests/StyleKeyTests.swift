@@ -202,4 +202,27 @@ private func randomKey(bins: Int, using generator: inout SeededGenerator) throws
             try StyleKey(histogram: [1, 2], cumulative: [1, .nan], difference: [0, 0])
         }
     }
+    @Test func pathsAreTakenAsText() throws {
+        let key = try StyleKey(of: row([0, 1]))
+        try withTemporaryFolder { folder in
+            let path = folder.appending(path: "key.json").path
+            try key.write(to: path)
+            #expect(try StyleKey(contentsOf: path) == key)
+        }
+    }
+
+    @Test func aKeyIsDescribedInOneLine() throws {
+        let key = try StyleKey(of: row([0, 1]))
+        let other = try StyleKey(of: row([0, 0.5, 1]))
+        #expect("\(key)".hasPrefix("style key of 128 bins ("))
+        #expect("\(key)" != "\(other)" && String(reflecting: key) == "\(key)")
+        var dumped = ""
+        dump(key, to: &dumped)
+        #expect(dumped.count < 200, "\(dumped)")
+    }
+
+    @Test func errorsAreLocalized() {
+        let error: any Error = StyleKeyError.noKeys
+        #expect(error.localizedDescription == "\(error)")
+    }
 }

@@ -27,8 +27,8 @@ public struct SeededGenerator: RandomNumberGenerator {
 
     /// A size: of a volume, of a list, of a number of steps. A case that fails is tried again with smaller ones.
     public mutating func size(in range: ClosedRange<Int>) -> Int {
-        let room = min(range.upperBound - range.lowerBound, sizeLimit)
-        return Int.random(in: range.lowerBound...range.lowerBound + room, using: &self)
+        let extent = min(range.upperBound - range.lowerBound, sizeLimit)
+        return Int.random(in: range.lowerBound...range.lowerBound + extent, using: &self)
     }
 }
 

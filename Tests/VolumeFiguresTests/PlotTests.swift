@@ -64,3 +64,16 @@ struct PlotTests {
         #expect(small.pixels.count { $0 == 9 } == 100 * 100)
     }
 }
+
+struct FigureDescriptionTests {
+    @Test func imagesAndCurvesAreDescribedBySize() {
+        let image = GreyImage(width: 960, height: 540)
+        #expect("\(image)" == "960 x 540 pixels")
+        var dumped = ""
+        dump(ImageTable(columns: ["a"], rows: [[image]]), to: &dumped)
+        #expect(dumped.count < 500, "\(dumped)")
+        #expect("\(LinePlot.Curve(label: "loss", points: [[0, 1], [1, .nan]]))" == "loss: 1 points")
+        let error: any Error = FigureError.noRows
+        #expect(error.localizedDescription == "\(error)")
+    }
+}

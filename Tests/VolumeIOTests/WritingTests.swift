@@ -146,3 +146,18 @@ import Volumes
         }
     }
 }
+
+struct FileDescriptionTests {
+    @Test func headersAndFilesAreDescribedInOneLine() throws {
+        try withTemporaryFolder { folder in
+            let path = folder.appending(path: "a.nii").path
+            try Volume(grid: VoxelGrid(shape: [4, 5, 6], spacing: [1, 1, 2])).write(to: path)
+            let header = try NIfTIHeader(contentsOf: path)
+            #expect("\(header)" == "NIfTI-1, 4 x 5 x 6, float32; 4 x 5 x 6 voxels of 1 x 1 x 2 mm, RAS")
+            #expect(try "\(VolumeFile(contentsOf: path))" == "\(header), intensities 0.0 to 0.0")
+            let error = #expect(throws: VolumeIOError.self) { try VolumeFile(contentsOf: path + "x") }
+            #expect(error?.localizedDescription == error?.description)
+            #expect(error?.reason.localizedDescription == error?.reason.description)
+        }
+    }
+}

@@ -51,3 +51,17 @@ private struct MeanBias: VolumeMetric {
         }
     }
 }
+
+struct MetricDescriptionTests {
+    @Test func aReportIsATable() throws {
+        let volume = Volume(grid: VoxelGrid(shape: [8, 8, 8])).map { _ in 1 }
+        let report = try MetricReport(
+            of: volume.map { $0 + 1 / 3 }, against: volume, metrics: [MAE(), NRMSE()])
+        #expect("\(report)" == "mae              0.333333\nnrmse_euclidean  0.333333")
+    }
+
+    @Test func errorsAreLocalized() {
+        let error: any Error = MetricError.notFinite(metric: "mae")
+        #expect(error.localizedDescription == "\(error)")
+    }
+}

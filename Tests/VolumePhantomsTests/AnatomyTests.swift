@@ -87,7 +87,7 @@ struct AnatomyTests {
                     Float($0 % grid.shape.x), Float($0 / grid.shape.x % grid.shape.y),
                     Float($0 / grid.shape.x / grid.shape.y))
             }
-            for (place, found) in zip(places, distances(to: members, shape: grid.shape)) {
+            for (place, found) in zip(places, distanceMap(to: members, shape: grid.shape)) {
                 let expected =
                     zip(places, members).filter(\.1)
                     .map { (($0.0 - place) * ($0.0 - place)).sum().squareRoot() }.min() ?? .infinity

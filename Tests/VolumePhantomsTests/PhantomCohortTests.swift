@@ -1,3 +1,4 @@
+import Foundation
 import StyleKeys
 import TestSupport
 import Testing
@@ -175,5 +176,16 @@ struct PhantomCohortTests {
         let mean = gains.reduce(0, +) / Float(gains.count)
         let variance = gains.map { ($0 - mean) * ($0 - mean) }.reduce(0, +) / Float(gains.count)
         #expect((0.03...0.07).contains(variance.squareRoot()))
+    }
+}
+
+struct PhantomDescriptionTests {
+    @Test func subjectsAreDescribedByTheirGrid() {
+        let cohort = PhantomCohort(seed: 3, shape: [8, 8, 8], spacing: 25)
+        #expect("\(cohort)" == "phantom cohort with seed 3, 8 x 8 x 8 voxels of 25 x 25 x 25 mm, RAS")
+        let text = "\(cohort.subject(1))"
+        #expect(text.hasPrefix("phantom subject 1\n  source: 8 x 8 x 8 voxels") && text.count < 300, "\(text)")
+        let error: any Error = PhantomError.noBrain
+        #expect(error.localizedDescription == "\(error)")
     }
 }

@@ -3,13 +3,13 @@ import ReferenceUNet
 import VoxelSupport
 
 extension TrainingConfiguration {
-    /// Reads a configuration from a JSON file and validates it. Fields that are missing have the published value.
+    /// Reads a configuration from a JSON file and validates it. Missing fields have their published values.
     ///
-    /// - Throws: `TrainingConfigurationError` naming the file and the field that is wrong.
+    /// - Throws: `TrainingConfigurationError`, naming the file, the field, what was found and what was expected.
     public init(contentsOf url: URL) throws(TrainingConfigurationError) {
         do {
             var json = try JSONValue(contentsOf: url)
-            // A network without a transformer takes no key, and needs not say so.
+            // A network without a transformer has no style key, and need not say so.
             if let network = json["network"], network["use_spatial_transformer"] == .bool(false),
                 network["context_dim"] == nil
             {
@@ -29,14 +29,21 @@ extension TrainingConfiguration {
         }
     }
 
-    /// The configuration as JSON, every field of it; equal configurations give equal text.
+    /// Reads and validates the configuration in the JSON file at a path; see ``init(contentsOf:)-(URL)``.
+    ///
+    /// - Throws: `TrainingConfigurationError`.
+    public init(contentsOf path: String) throws(TrainingConfigurationError) {
+        try self.init(contentsOf: URL(filePath: path))
+    }
+
+    /// The configuration as JSON, with all fields. Equal configurations give equal text.
     public var json: Data {
         get throws { try sortedJSON(prettyPrinted: true) }
     }
 
     /// Checks that a network can be trained with this configuration.
     ///
-    /// - Throws: `TrainingConfigurationError` naming the field that is wrong.
+    /// - Throws: `TrainingConfigurationError` for the first field that is invalid.
     public func validate() throws(TrainingConfigurationError) {
         do { try network.validate() } catch {
             throw TrainingConfigurationError(
@@ -66,7 +73,7 @@ extension TrainingConfiguration {
     }
 
     private func validateOptimizer() throws(TrainingConfigurationError) {
-        func share(_ field: String, _ value: Double) throws(TrainingConfigurationError) {
+        func fraction(_ field: String, _ value: Double) throws(TrainingConfigurationError) {
             try require(field, value, (0..<1).contains(value), "from 0 to below 1")
         }
         func finite(_ field: String, _ value: Double) throws(TrainingConfigurationError) {
@@ -74,19 +81,19 @@ extension TrainingConfiguration {
         }
         let rate = optimizer.learningRate
         try require("optimizer.learning_rate", rate, rate > 0 && rate.isFinite, "above 0")
-        try share("optimizer.beta1", optimizer.beta1)
-        try share("optimizer.beta2", optimizer.beta2)
+        try fraction("optimizer.beta1", optimizer.beta1)
+        try fraction("optimizer.beta2", optimizer.beta2)
         try require("optimizer.epsilon", optimizer.epsilon, optimizer.epsilon > 0, "above 0")
         try finite("optimizer.weight_decay", optimizer.weightDecay)
         if let clip = optimizer.gradientClip {
             try require("optimizer.gradient_clip", clip, clip > 0, "above 0, or null for no limit")
         }
-        try share("learning_rate_schedule.factor", rateSchedule.factor)
+        try fraction("learning_rate_schedule.factor", rateSchedule.factor)
         try require(
             "learning_rate_schedule.patience", rateSchedule.patience, rateSchedule.patience >= 0, "0 or more")
         try require(
             "learning_rate_schedule.cooldown", rateSchedule.cooldown, rateSchedule.cooldown >= 0, "0 or more")
-        try share("learning_rate_schedule.threshold", rateSchedule.threshold)
+        try fraction("learning_rate_schedule.threshold", rateSchedule.threshold)
         try require(
             "learning_rate_schedule.minimum", rateSchedule.minimum, (0...rate).contains(rateSchedule.minimum),
             "0 to \(rate), the learning rate")
@@ -94,7 +101,7 @@ extension TrainingConfiguration {
         try require(
             "learning_rate_schedule.warmup", rateSchedule.warmup,
             (0...rateSchedule.period).contains(rateSchedule.warmup), "0 to \(rateSchedule.period), the period")
-        try share("moving_average.decay", movingAverage.decay)
+        try fraction("moving_average.decay", movingAverage.decay)
         try positive("moving_average.interval", movingAverage.interval)
         try require("moving_average.start", movingAverage.start, movingAverage.start >= 0, "0 or more")
     }
@@ -109,5 +116,35 @@ extension TrainingConfiguration {
         guard condition else {
             throw TrainingConfigurationError(field: field, found: "\(found)", expected: expected)
         }
+    }
+}
+
+/// An invalid training configuration, or a file that is not one.
+public struct TrainingConfigurationError: Error, Equatable, CustomStringConvertible, LocalizedError {
+    /// The file, if the configuration was read from one.
+    public var file: String?
+
+    /// The path of the field, such as `optimizer.beta1`; empty if the file as a whole is invalid.
+    public let field: String
+
+    /// What was found.
+    public let found: String
+
+    /// What was expected.
+    public let expected: String
+
+    /// The file, the field, what was found and what was expected.
+    public var description: String {
+        let place = [file, field.isEmpty ? nil : field].compactMap { $0 }.map { "\($0): " }.joined()
+        return "\(place)found \(found); expected \(expected)"
+    }
+
+    /// The same as `description`.
+    public var errorDescription: String? { description }
+}
+
+extension TrainingConfigurationError {
+    init(field: String, found: String, expected: String) {
+        (file, self.field, self.found, self.expected) = (nil, field, found, expected)
     }
 }

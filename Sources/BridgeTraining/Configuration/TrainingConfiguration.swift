@@ -1,7 +1,7 @@
 public import BridgeDiffusion
 public import ReferenceUNet
 
-/// Every setting of a training run. What a run computes follows from it and from the data alone.
+/// All settings of a training run. Its results are a function of the settings and of the data.
 ///
 /// ```swift
 /// var configuration = TrainingConfiguration.published
@@ -9,41 +9,41 @@ public import ReferenceUNet
 /// configuration.steps = 20_000
 /// ```
 ///
-/// As JSON, fields that are missing have the published value, and fields that are unknown are an error:
+/// In a JSON file, missing fields have their published values, and unknown fields are an error:
 ///
 /// ```json
 /// { "network": { "model_channels": 32, "num_head_channels": 32 }, "steps": 20000, "batch": 4 }
 /// ```
 public struct TrainingConfiguration: Equatable, Sendable, Codable {
-    /// The sizes of the network.
+    /// The architecture of the network.
     public var network = UNetConfiguration.ct2mri
     /// The process that the network is trained to reverse.
     public var process = ProcessSettings()
-    /// What the network learns to predict.
+    /// The quantity that the network predicts.
     public var objective = Parameterization.gradient
-    /// How far a prediction is from that.
+    /// The loss function.
     public var loss = TrainingLoss.l1
-    /// Adam or AdamW.
+    /// The optimiser.
     public var optimizer = OptimizerSettings()
-    /// How the learning rate changes.
+    /// The learning rate schedule.
     public var rateSchedule = RateSchedule()
     /// The moving average of the weights.
     public var movingAverage = MovingAverageSettings()
-    /// How volumes become slices.
+    /// The preparation of volumes and slices.
     public var data = DataSettings()
-    /// How often, in steps, what is done beside training.
+    /// The intervals of logs, validations, samples and checkpoints, in steps.
     public var intervals = IntervalSettings()
-    /// What is validated, and how.
+    /// The validation.
     public var validation = ValidationSettings()
-    /// Windows in a batch: those whose mean gradient is computed at once.
+    /// Number of windows in a batch.
     public var batch = 16
-    /// Batches whose mean gradient makes one step.
+    /// Number of batches whose mean gradient makes one step (gradient accumulation).
     public var accumulation = 1
-    /// Steps of the optimiser in the whole run.
+    /// Number of optimiser steps.
     public var steps = 400_000
-    /// Whether every other window, on average, is turned left to right.
+    /// Whether windows are flipped left to right with probability 1/2.
     public var flips = true
-    /// Which of 2^64 runs.
+    /// The seed of all random numbers.
     public var seed: UInt64 = 0
 
     enum CodingKeys: String, CodingKey {
@@ -53,7 +53,7 @@ public struct TrainingConfiguration: Equatable, Sendable, Codable {
         case data, intervals, validation, batch, accumulation, steps, flips, seed
     }
 
-    /// The published settings. Change what differs.
+    /// The published settings.
     public init() {}
 
     /// The published settings (arXiv 2407.05059 and its public implementation): the CT-to-MRI network, L1 on the
@@ -61,7 +61,7 @@ public struct TrainingConfiguration: Equatable, Sendable, Codable {
     /// 30,000, left-right flips, batches of 16 windows, T = 1000.
     public static let published = TrainingConfiguration()
 
-    /// What a network that is trained so must be translated with: its weights file carries it.
+    /// The settings for translating with the trained network, which are stored in its weights file.
     public var translation: TranslationSettings {
         var settings = TranslationSettings()
         (settings.process, settings.objective) = (process, objective)

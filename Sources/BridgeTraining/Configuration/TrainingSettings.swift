@@ -2,27 +2,27 @@ public import Volumes
 
 /// The optimiser.
 public struct OptimizerSettings: Equatable, Sendable, Codable {
-    /// What weight decay does.
+    /// The form of weight decay.
     public enum Kind: String, CaseIterable, Codable, Sendable {
-        /// It is added to the gradient.
+        /// Adam: weight decay is added to the gradient.
         case adam
-        /// It shrinks the parameters.
+        /// AdamW: weight decay is decoupled from the gradient.
         case adamW = "adamw"
     }
 
     /// Adam, or AdamW.
     public var kind = Kind.adam
-    /// The learning rate, or what its schedule begins with.
+    /// The initial learning rate.
     public var learningRate = 1e-4
-    /// The share of the mean gradient that is kept from step to step.
+    /// The decay rate of the first moment.
     public var beta1 = 0.9
-    /// The share of the mean square that is kept from step to step.
+    /// The decay rate of the second moment.
     public var beta2 = 0.999
-    /// Added to the deviation of gradients.
+    /// The constant added to the denominator for numerical stability.
     public var epsilon = 1e-8
     /// The weight decay.
     public var weightDecay = 0.0
-    /// The norm that a step's gradient is scaled down to where it is larger; nil for no limit.
+    /// The largest norm of the gradient of a step, to which larger ones are scaled; `nil` for no limit.
     public var gradientClip: Double?
 
     enum CodingKeys: String, CodingKey {
@@ -37,33 +37,33 @@ public struct OptimizerSettings: Equatable, Sendable, Codable {
     public init() {}
 }
 
-/// How the learning rate changes from step to step.
+/// The learning rate schedule.
 public struct RateSchedule: Equatable, Sendable, Codable {
     /// The shape of the schedule.
     public enum Kind: String, CaseIterable, Codable, Sendable {
-        /// It stays.
+        /// The rate is constant.
         case constant
-        /// It falls by a factor where the training loss has not fallen for long.
+        /// The rate is reduced when the training loss stops decreasing.
         case plateau
-        /// It falls as half a cosine, after a warm-up.
+        /// The rate follows half a cosine, after a warm-up.
         case cosine
     }
 
     /// The shape.
     public var kind = Kind.plateau
-    /// `plateau`: what the rate is multiplied by.
+    /// `plateau`: the factor of a reduction.
     public var factor = 0.5
-    /// `plateau`: steps in a row without a better loss that are waited.
+    /// `plateau`: number of consecutive steps without improvement before a reduction.
     public var patience = 3000
-    /// `plateau`: steps after a fall for which nothing is counted.
+    /// `plateau`: number of steps after a reduction that are not counted.
     public var cooldown = 3000
-    /// `plateau`: the share by which a loss must be below the best to be better.
+    /// `plateau`: the relative decrease of the loss that counts as an improvement.
     public var threshold = 1e-4
-    /// `plateau`, `cosine`: the least rate.
+    /// `plateau`, `cosine`: the smallest rate.
     public var minimum = 5e-7
-    /// `cosine`: steps up to full rate.
+    /// `cosine`: number of warm-up steps.
     public var warmup = 0
-    /// `cosine`: steps to the least rate, the warm-up among them.
+    /// `cosine`: number of steps to the smallest rate, including the warm-up.
     public var period = 400_000
 
     /// The published schedule.
@@ -72,24 +72,24 @@ public struct RateSchedule: Equatable, Sendable, Codable {
 
 /// The exponential moving average of the weights.
 public struct MovingAverageSettings: Equatable, Sendable, Codable {
-    /// The share of the average that is kept.
+    /// The decay of the average.
     public var decay = 0.995
-    /// Steps from one update to the next.
+    /// Number of steps between updates.
     public var interval = 8
-    /// The step up to which the average is the weights themselves.
+    /// The step up to which the average equals the weights.
     public var start = 30_000
 
     /// The published average.
     public init() {}
 }
 
-/// How volumes become slices.
+/// The preparation of volumes and slices.
 public struct DataSettings: Equatable, Sendable, Codable {
     /// Distance between the voxels that the network sees, in millimetres.
     public var spacing = 1.0
     /// The plane of the slices.
     public var plane = SlicePlane.axial
-    /// Slices whose target has no more foreground voxels than this are not trained on.
+    /// Slices whose target has at most this number of foreground voxels are skipped.
     public var minimumForeground = 50
 
     enum CodingKeys: String, CodingKey {
@@ -101,13 +101,13 @@ public struct DataSettings: Equatable, Sendable, Codable {
     public init() {}
 }
 
-/// How often, in steps, what is done beside training.
+/// The intervals of logs, validations, samples and checkpoints, in steps.
 public struct IntervalSettings: Equatable, Sendable, Codable {
     /// Between lines of the log.
     public var log = 50
     /// Between validations.
     public var validation = 1000
-    /// Between pictures of sampled slices.
+    /// Between images of sampled slices.
     public var samples = 5000
     /// Between checkpoints.
     public var checkpoint = 1000
@@ -116,13 +116,13 @@ public struct IntervalSettings: Equatable, Sendable, Codable {
     public init() {}
 }
 
-/// What is validated, and how.
+/// The validation.
 public struct ValidationSettings: Equatable, Sendable, Codable {
-    /// Windows that the loss is measured on, at most, spread evenly over the validation subjects' slices.
+    /// The largest number of windows for the loss, evenly spaced over the slices of the validation subjects.
     public var windows = 64
-    /// Slices that are sampled for the picture, at most one a subject.
+    /// Number of slices that are sampled for the image, at most one per subject.
     public var samples = 3
-    /// Timesteps visited when a slice is sampled.
+    /// Number of timesteps visited when a slice is sampled.
     public var samplingSteps = 50
 
     enum CodingKeys: String, CodingKey {

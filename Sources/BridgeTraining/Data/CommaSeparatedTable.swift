@@ -1,9 +1,9 @@
-/// The records of a comma-separated file (RFC 4180): fields between commas, in quotation marks where they hold
-/// commas, line breaks, or quotation marks, which then stand twice. Empty lines are passed over.
+/// The records of a comma-separated file (RFC 4180): fields with commas, line breaks or quotation marks are quoted, and
+/// quotation marks in them are doubled. Empty lines are skipped.
 struct CommaSeparatedTable {
     /// One record.
     struct Record: Equatable {
-        /// The line that it begins on, from 1.
+        /// The number of its first line, from 1.
         let line: Int
         let fields: [String]
     }
@@ -23,7 +23,7 @@ struct CommaSeparatedTable {
             }
             (fields, field) = ([], "")
         }
-        // A byte order mark says nothing. "\r\n" is one character.
+        // A byte order mark is ignored. "\r\n" is one character.
         let characters = Array(text.first == "\u{FEFF}" ? text.dropFirst() : text[...])
         var index = 0
         while index < characters.count {
@@ -58,7 +58,7 @@ struct CommaSeparatedTable {
         self.records = records
     }
 
-    /// A field as it is written: in quotation marks where it must be.
+    /// A field, quoted if necessary.
     static func quoted(_ field: String) -> String {
         guard field.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return field }
         return "\"" + field.replacing("\"", with: "\"\"") + "\""

@@ -2,7 +2,7 @@ public import Foundation
 import VolumeIO
 import VoxelSupport
 
-/// A table of subjects: pairs of volumes, and which part each has in training.
+/// A table of subjects: pairs of volumes, and their splits.
 ///
 /// ```
 /// subject,split,source,target,mask
@@ -10,23 +10,22 @@ import VoxelSupport
 /// ben,validation,ben/ct.nii.gz,ben/t1.nii.gz,
 /// ```
 ///
-/// Comma-separated, with a line of names first; fields with commas stand in quotation marks; paths are relative to
-/// the manifest. The column `mask` may be missing, and so may be its fields: with a mask, what is zero in it becomes
-/// background in both volumes.
+/// It is a comma-separated file with a header line. Fields with commas are quoted; paths are relative to the manifest. The
+/// column `mask` and its fields are optional: voxels that are zero in the mask become background in both volumes.
 public struct Manifest: Sendable {
     /// A subject: one line of the table.
     public struct Subject: Equatable, Sendable {
-        /// The line in the file, from 1; 0 of a subject that is in no manifest yet.
+        /// The line in the file, from 1; 0 if the subject is not in a manifest.
         public internal(set) var line = 0
-        /// The subject's name, by which its prepared volumes are stored.
+        /// The unique name, which is also the file name of the prepared volumes.
         public let name: String
-        /// What it is for.
+        /// The split.
         public let split: Split
-        /// The volume to translate from.
+        /// The source volume.
         public let source: URL
-        /// The volume to translate to, on the same grid.
+        /// The target volume, on the same grid.
         public let target: URL
-        /// Above zero where both are to be seen; nil for everywhere.
+        /// A volume on the same grid that is above zero in the foreground of both; `nil` for no mask.
         public let mask: URL?
 
         /// A subject.
@@ -34,21 +33,28 @@ public struct Manifest: Sendable {
             (self.name, self.split) = (name, split)
             (self.source, self.target, self.mask) = (source, target, mask)
         }
+
+        /// A subject, with its files at paths.
+        public init(name: String, split: Split, source: String, target: String, mask: String? = nil) {
+            self.init(
+                name: name, split: split, source: URL(filePath: source), target: URL(filePath: target),
+                mask: mask.map { URL(filePath: $0) })
+        }
     }
 
-    /// The file, which errors name.
+    /// The file, for errors.
     public let file: URL
 
-    /// The subjects of whose lines nothing is wrong so far.
+    /// The subjects on valid lines.
     public let subjects: [Subject]
 
-    /// What is wrong with other lines, and with the table as a whole.
+    /// The problems of other lines and of the table as a whole.
     public let problems: [ManifestError.Problem]
 
-    /// Reads a manifest and checks all of it that can be checked without reading voxels: columns, splits, names,
-    /// files, grids. What is wrong is collected in `problems`.
+    /// Reads a manifest and checks what can be checked without reading voxels: columns, splits, names, files, grids.
+    /// Problems are collected in `problems`.
     ///
-    /// - Throws: `ManifestError` where the file cannot be read as a table at all.
+    /// - Throws: `ManifestError` if the file cannot be read as a table.
     public init(contentsOf file: URL) throws(ManifestError) {
         self.file = file
         let text: String
@@ -68,26 +74,36 @@ public struct Manifest: Sendable {
         (subjects, problems) = check.result
     }
 
-    /// A manifest of these subjects, checked as those of a file are.
+    /// Reads and checks the manifest at a path; see ``init(contentsOf:)-(URL)``.
+    ///
+    /// - Throws: `ManifestError` if the file cannot be read as a table.
+    public init(contentsOf path: String) throws(ManifestError) {
+        try self.init(contentsOf: URL(filePath: path))
+    }
+
+    /// A manifest of subjects, with the same checks as for a file.
     ///
     /// - Parameters:
-    ///   - subjects: in the order of their lines.
-    ///   - file: where the manifest is to lie.
+    ///   - subjects: the subjects, in the order of their lines.
+    ///   - file: the file of the manifest.
     public init(_ subjects: [Subject], file: URL) {
         self.file = file
         var check = ManifestCheck()
         for (index, var subject) in subjects.enumerated() {
-            // The first line is that of the names.
+            // The first line is the header.
             subject.line = index + 2
             check.read(subject)
         }
         (self.subjects, problems) = check.result
     }
 
-    /// Writes the subjects as a manifest. The paths of files that lie below its folder are relative to it, so that
-    /// the folder may be moved as a whole, and those of others absolute.
+    /// A manifest of subjects, with the file at a path; see ``init(_:file:)-(_,URL)``.
+    public init(_ subjects: [Subject], file: String) { self.init(subjects, file: URL(filePath: file)) }
+
+    /// Writes the manifest. The paths of files below its folder are relative, so that the folder can be moved; other paths
+    /// are absolute.
     ///
-    /// - Throws: `ManifestError` where there are problems; the system's error where the file cannot be written.
+    /// - Throws: `ManifestError` if there are problems; the system's error if the file cannot be written.
     public func write(to file: URL) throws {
         guard problems.isEmpty else { throw ManifestError(file: self.file.path, problems: problems) }
         func components(_ url: URL) -> [String] { url.absoluteURL.standardizedFileURL.pathComponents }
@@ -106,11 +122,51 @@ public struct Manifest: Sendable {
         let text = ([Columns.example] + rows).map { $0 + "\n" }.joined()
         try AtomicFile.write(Data(text.utf8), to: file)
     }
+
+    /// Writes the manifest to the file at a path; see ``write(to:)-(URL)``.
+    public func write(to path: String) throws { try write(to: URL(filePath: path)) }
 }
 
-/// Everything that is wrong with a manifest.
-public struct ManifestError: Error, Equatable, CustomStringConvertible {
-    /// Something wrong with one line.
+extension Manifest {
+    /// The use of a subject.
+    public enum Split: String, CaseIterable, Sendable {
+        /// For training.
+        case train
+        /// For validation during training.
+        case validation
+        /// Not used in training.
+        case test
+    }
+}
+
+extension Manifest.Split {
+    /// The splits of a number of subjects by fractions: first those for training, then for validation, then for test. The
+    /// order of the subjects should be random.
+    ///
+    /// Counts are rounded. Of three or more subjects, there is at least one in each split whose fraction is above zero.
+    ///
+    /// - Parameters:
+    ///   - count: number of subjects.
+    ///   - validation: fraction of subjects for validation, 0 to 1.
+    ///   - test: fraction of subjects for test; at most 1 together with `validation`.
+    public static func splits(count: Int, validation: Double = 0.1, test: Double = 0.1) -> [Manifest.Split] {
+        precondition(validation >= 0 && test >= 0 && validation + test <= 1, "fractions must not exceed one")
+        func number(_ fraction: Double) -> Int {
+            max(Int((Double(count) * fraction).rounded()), count >= 3 && fraction > 0 ? 1 : 0)
+        }
+        var (validating, testing) = (number(validation), number(test))
+        let training = count >= 3 && validation + test < 1 ? 1 : 0
+        while validating + testing > count - training {
+            if validating > testing { validating -= 1 } else { testing -= 1 }
+        }
+        return Array(repeating: .train, count: count - validating - testing)
+            + Array(repeating: .validation, count: validating) + Array(repeating: .test, count: testing)
+    }
+}
+
+/// All problems of a manifest.
+public struct ManifestError: Error, Equatable, CustomStringConvertible, LocalizedError {
+    /// A problem of one line.
     public struct Problem: Equatable, Sendable {
         /// The line, from 1; 0 for the table as a whole.
         public let line: Int
@@ -123,17 +179,20 @@ public struct ManifestError: Error, Equatable, CustomStringConvertible {
     /// The file.
     public let file: String
 
-    /// What is wrong, line by line.
+    /// The problems, by line.
     public let problems: [Problem]
 
-    /// A line of text for each problem.
+    /// The problems, a line each, with the file and the line number.
     public var description: String {
         problems.map { $0.line > 0 ? "\(file):\($0.line): \($0.text)" : "\(file): \($0.text)" }
             .joined(separator: "\n")
     }
+
+    /// The same as `description`.
+    public var errorDescription: String? { description }
 }
 
-/// Where each column is.
+/// The columns of a table.
 private struct Columns {
     static let needed = ["subject", "split", "source", "target"]
     static let example = "subject,split,source,target,mask"
@@ -151,7 +210,7 @@ private struct Columns {
             if !Self.needed.contains(name), name != "mask" {
                 problems.append(.init(header.line, "unknown column '\(name)'; expected \(Self.example)"))
             } else if names[..<index].contains(name) {
-                problems.append(.init(header.line, "column '\(name)' is there twice"))
+                problems.append(.init(header.line, "duplicate column '\(name)'"))
             }
         }
         guard problems.isEmpty else { throw ManifestError(file: file, problems: problems) }
@@ -164,16 +223,16 @@ private struct Columns {
     }
 }
 
-/// Checks the subjects of a manifest, one after another.
+/// Checks subjects one after another.
 private struct ManifestCheck {
     private var subjects: [Manifest.Subject] = []
     private var problems: [ManifestError.Problem] = []
-    /// The line of each name so far. Names are compared as file systems compare them that ignore case.
+    /// The line of each name, in lower case: file systems may ignore case.
     private var lines: [String: Int] = [:]
 
-    /// The subjects of which nothing is wrong, and what is wrong with others.
+    /// The valid subjects, and the problems of the others.
     var result: ([Manifest.Subject], [ManifestError.Problem]) {
-        (subjects, subjects.isEmpty && problems.isEmpty ? [.init(0, "names no subject")] : problems)
+        (subjects, subjects.isEmpty && problems.isEmpty ? [.init(0, "has no subjects")] : problems)
     }
 
     mutating func read(_ record: CommaSeparatedTable.Record, columns: Columns, folder: URL) {
@@ -223,10 +282,11 @@ private struct ManifestCheck {
         if !Self.canBeFileName(name) {
             problem(
                 line,
-                "subject '\(name)' cannot be stored; expected letters, digits, '.', '_' and '-', no '.' first")
+                "subject '\(name)' is not a file name; expected letters, digits, '.', '_' and '-', no '.' first"
+            )
         }
         if let first = lines.updateValue(line, forKey: name.lowercased()) {
-            problem(line, "subject '\(name)' is there already, on line \(first)")
+            problem(line, "duplicate subject '\(name)', also on line \(first)")
         }
     }
 
@@ -243,16 +303,9 @@ private struct ManifestCheck {
             guard let header = headers[column], !header.grid.matches(source.grid) else { continue }
             problem(
                 line,
-                "the \(column) is not on the source's grid: \(text(header)), and the source "
-                    + "\(text(source)); resample it onto the source's grid first")
+                "the \(column) is not on the source's grid: found \(header.grid); expected \(source.grid); resample it "
+                    + "onto the source's grid first")
         }
-    }
-
-    private func text(_ header: NIfTIHeader) -> String {
-        let spacing = header.grid.spacing
-        let millimetres = (0..<3).map { String(format: "%.4g", spacing[$0]) }.joined(separator: " x ")
-        return header.shape.map(String.init).joined(separator: " x ") + " voxels of \(millimetres) mm, "
-            + header.grid.orientation.description
     }
 
     private static func canBeFileName(_ name: String) -> Bool {

@@ -3,24 +3,24 @@ public import Foundation
 public import StyleKeys
 import Synchronization
 
-/// The training data of a manifest: every slice with enough foreground, and its neighbours.
+/// The data set of a manifest: windows around every slice with enough foreground.
 ///
 /// ```swift
-/// let manifest = try Manifest(contentsOf: URL(filePath: "pairs.csv"))
+/// let manifest = try Manifest(contentsOf: "pairs.csv")
 /// let data = try ManifestDataset.prepare(manifest, cache: folder, configuration: .published)
 /// let run = try TrainingRun(..., training: data.training, validation: data.validation, ...)
 /// ```
 ///
-/// Volumes are prepared once and lie in a folder, from where they are mapped into memory: a run reads the slices it
-/// needs. All slices are brought to the size of the largest by background around them.
+/// Volumes are prepared once, stored in a folder and memory-mapped. All slices are padded with background to the size of
+/// the largest.
 public struct ManifestDataset: TrainingDataset {
-    /// N.
+    /// N: number of slices on either side of the middle slice of a window.
     public let radius: Int
-    /// Rows of every slice.
+    /// Number of rows of every slice.
     public let rows: Int
-    /// Columns of every slice.
+    /// Number of columns of every slice.
     public let columns: Int
-    /// The columns, or for sagittal slices the slices.
+    /// The columns, or the slices if they are sagittal.
     public let leftRightAxis: WindowAxis
 
     private let subjects: [PreparedSubject]
@@ -30,22 +30,22 @@ public struct ManifestDataset: TrainingDataset {
     /// The names of the subjects.
     public var names: [String] { subjects.map(\.name) }
 
-    /// How many slices there are.
+    /// Number of examples.
     public var count: Int { places.count }
 
-    /// The subjects' names, with the checksums of their slices.
-    public var checksum: String {
-        subjects.map { "\($0.name) \(String($0.record.checksum, radix: 16))" }.joined(separator: "\n")
+    /// The names of the subjects, with fingerprints of their slices.
+    public var fingerprint: String {
+        subjects.map { "\($0.name) \(String($0.record.fingerprint, radix: 16))" }.joined(separator: "\n")
     }
 
-    /// The average of the subjects' style keys: what to translate with when no other style is wanted.
+    /// The mean of the style keys of the subjects.
     public var averageStyle: StyleKey {
         get throws { try StyleKey(averaging: subjects.map(\.style)) }
     }
 
-    /// The slice at an index and its neighbours, with the subject's style.
+    /// The window around the slice at an index, with the style of the subject.
     ///
-    /// - Throws: `SafetensorsError` where the prepared file cannot be read.
+    /// - Throws: `SafetensorsError` if the prepared file cannot be read.
     public func example(at index: Int) throws -> TrainingExample {
         let (subject, slice) = (subjects[places[index].subject], places[index].slice)
         func window(_ kind: PreparedVolumeKind) throws -> [Float] {
@@ -59,12 +59,12 @@ public struct ManifestDataset: TrainingDataset {
     ///
     /// - Parameters:
     ///   - manifest: the table.
-    ///   - cache: the folder for prepared volumes, which is made where it is not there. What lies there from an
-    ///     earlier run is used again unless a file or a setting has changed.
-    ///   - configuration: of the run.
-    ///   - progress: told how many subjects are ready, out of how many.
-    /// - Returns: the training data, and the validation data where the manifest has any.
-    /// - Throws: `ManifestError` with everything that is wrong with the manifest and with its volumes.
+    ///   - cache: the folder for prepared volumes, created if necessary. Prepared volumes are reused unless a file or a
+    ///     setting has changed.
+    ///   - configuration: the settings of the run.
+    ///   - progress: called with the number of subjects prepared and the number of all subjects.
+    /// - Returns: the training data, and the validation data, if any.
+    /// - Throws: `ManifestError` with all problems of the manifest and of its volumes.
     public static func prepare(
         _ manifest: Manifest, cache: URL, configuration: TrainingConfiguration,
         progress: (@Sendable (_ ready: Int, _ all: Int) -> Void)? = nil
@@ -101,7 +101,7 @@ public struct ManifestDataset: TrainingDataset {
             }
         }
         if !wanted.contains(where: { $0.split == .train }), manifest.problems.isEmpty {
-            problems.append(.init(0, "names no subject of the split train"))
+            problems.append(.init(0, "has no subject of the split train"))
         }
         guard problems.isEmpty else {
             throw ManifestError(
@@ -117,6 +117,15 @@ public struct ManifestDataset: TrainingDataset {
         }
         let validation = dataset(.validation)
         return (dataset(.train), validation.count > 0 ? validation : nil)
+    }
+
+    /// Prepares the subjects of a manifest, with the cache at a path; see
+    /// ``prepare(_:cache:configuration:progress:)-(_,URL,_,_)``.
+    public static func prepare(
+        _ manifest: Manifest, cache: String, configuration: TrainingConfiguration,
+        progress: (@Sendable (_ ready: Int, _ all: Int) -> Void)? = nil
+    ) throws -> (training: ManifestDataset, validation: ManifestDataset?) {
+        try prepare(manifest, cache: URL(filePath: cache), configuration: configuration, progress: progress)
     }
 
     private init(

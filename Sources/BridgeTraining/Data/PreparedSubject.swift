@@ -6,31 +6,35 @@ import VolumeIO
 import Volumes
 import VoxelSupport
 
-/// A subject whose volumes lie ready on disk, cut into slices, and are mapped into memory slice by slice.
+/// A subject whose prepared slices are stored on disk and memory-mapped.
 ///
-/// The file is a safetensors file that holds each slice as a tensor of its own, `source.<slice>` and
-/// `target.<slice>`, `[rows, columns]` in [-1, 1], the style key as `style`, `[3, bins]`, and in its metadata what
-/// it was made from.
+/// The file is a safetensors file with a tensor for each slice, `source.<slice>` and `target.<slice>`,
+/// `[rows, columns]` in [-1, 1], the style key `style`, `[3, bins]`, and a record of its origin in the metadata.
 struct PreparedSubject: Sendable {
     let name: String
     let style: StyleKey
     let record: Record
     private let file: Safetensors
 
-    /// What a prepared file was made from, and what it holds.
+    /// The origin and the contents of a prepared file.
     struct Record: Codable, Equatable, Sendable {
         let origin: Origin
-        /// Slices, rows and columns.
+        /// Numbers of slices, rows and columns.
         let shape: [Int]
-        /// The target's foreground voxels in each slice.
+        /// Number of foreground voxels of the target in each slice.
         let foreground: [Int]
-        /// A checksum of all slices and of the style key.
-        let checksum: UInt64
+        /// A fingerprint of all slices and of the style key.
+        let fingerprint: UInt64
+
+        private enum CodingKeys: String, CodingKey {
+            case origin, shape, foreground
+            case fingerprint = "checksum"
+        }
     }
 
-    /// What decides the contents of a prepared file. Where it changes, the file is made anew.
+    /// What the contents of a prepared file depend on. If it changes, the file is prepared again.
     struct Origin: Codable, Equatable, Sendable {
-        /// Changes with the code that prepares.
+        /// The version of the preparation.
         var version = 1
         let source: FileStamp
         let target: FileStamp
@@ -47,7 +51,7 @@ struct PreparedSubject: Sendable {
         }
     }
 
-    /// How a file is known again without reading it.
+    /// The identity of a file, without its contents.
     struct FileStamp: Codable, Equatable, Sendable {
         let path: String
         let size: Int
@@ -63,7 +67,7 @@ struct PreparedSubject: Sendable {
 
     private static let recordField = "voxelbridge_subject"
 
-    /// Opens a subject's file in a folder, after making it where it is not there or was made from something else.
+    /// Opens the file of a subject in a folder, after preparing it if it is missing or has another origin.
     ///
     /// - Throws: what reading or preparing a volume throws.
     init(_ subject: Manifest.Subject, in folder: URL, settings: DataSettings, bins: Int) throws {
@@ -77,7 +81,7 @@ struct PreparedSubject: Sendable {
         let pair = try PreparedPair(subject, settings: settings, bins: bins)
         let record = Record(
             origin: origin, shape: [pair.source.shape.z, pair.source.shape.y, pair.source.shape.x],
-            foreground: pair.foreground, checksum: pair.fingerprint.value)
+            foreground: pair.foreground, fingerprint: pair.fingerprint.value)
         let json = String(decoding: try record.sortedJSON(), as: UTF8.self)
         try Safetensors.write(pair.tensors, metadata: [Self.recordField: json], to: url)
         self = try PreparedSubject(name: subject.name, contentsOf: url)
@@ -99,7 +103,7 @@ struct PreparedSubject: Sendable {
     var rows: Int { record.shape[1] }
     var columns: Int { record.shape[2] }
 
-    /// The slices around one of them, in the middle of frames of background: 2 radius + 1 slices of rows x columns.
+    /// The window around a slice, `[2 radius + 1, rows, columns]`: slices are centred and padded with background.
     func window(
         _ volume: PreparedVolumeKind, around slice: Int, radius: Int, rows: Int, columns: Int
     ) throws -> [Float] {
@@ -124,16 +128,16 @@ struct PreparedSubject: Sendable {
     }
 }
 
-/// Which of a subject's volumes.
+/// The volumes of a subject.
 enum PreparedVolumeKind: String { case source, target }
 
-/// A subject's volumes, read and prepared: axes in the order of the slices, intensities in [-1, 1].
+/// The prepared volumes of a subject: slices along the last axis, intensities in [-1, 1].
 private struct PreparedPair {
     let source: Volume
     let target: Volume
     let style: StyleKey
 
-    /// As `PreprocessingPipeline.brain` does with the source; the target is cut to the same box.
+    /// Prepares the source with `PreprocessingPipeline.brain`, and crops the target to the same box.
     init(_ subject: Manifest.Subject, settings: DataSettings, bins: Int) throws {
         var source = try Volume(contentsOf: subject.source)
         var target = try Volume(contentsOf: subject.target)
@@ -141,7 +145,7 @@ private struct PreparedPair {
             source = source.cleared(outside: mask)
             target = target.cleared(outside: mask)
         }
-        // Positions that differ by rounding must not make the two boxes differ.
+        // Grids that differ by rounding must not result in different boxes.
         target = Volume(grid: source.grid, voxels: target.voxels)
         do { style = try StyleKey(of: target, bins: bins) } catch {
             throw FileProblem(file: subject.target.path, reason: "\(error)")
@@ -159,7 +163,7 @@ private struct PreparedPair {
             ]), subject.target)
         let permutation = settings.plane.permutation(for: box.grid)
         self.source = box.scaledToNetworkRange().permuted(permutation)
-        self.target = whole.cut(to: box.grid).scaledToNetworkRange().permuted(permutation)
+        self.target = whole.cropped(to: box.grid).scaledToNetworkRange().permuted(permutation)
     }
 
     var foreground: [Int] {
@@ -185,16 +189,17 @@ private struct PreparedPair {
     }
 }
 
-/// What is wrong with a file, where the error itself does not name it.
-private struct FileProblem: Error, CustomStringConvertible {
+/// An error with the name of its file.
+private struct FileProblem: LocalizedError, CustomStringConvertible {
     let file: String
     let reason: String
 
     var description: String { "\(file): \(reason)" }
+    var errorDescription: String? { description }
 }
 
 extension Volume {
-    /// The volume with its least intensity wherever a mask on its grid is not above zero.
+    /// The volume with its lowest intensity wherever a mask on its grid is not above zero.
     fileprivate func cleared(outside mask: Volume) -> Volume {
         let background = intensityRange.lowerBound
         var cleared = self
@@ -204,8 +209,8 @@ extension Volume {
         return cleared
     }
 
-    /// The part of the volume on a grid that is a box of its own.
-    fileprivate func cut(to box: VoxelGrid) -> Volume {
+    /// The part of the volume on a grid that is a box of its grid.
+    fileprivate func cropped(to box: VoxelGrid) -> Volume {
         let origin = grid.voxel(atWorld: box.world(atVoxel: .zero)).rounded(.toNearestOrAwayFromZero)
         let first = SIMD3<Int>(Int(origin.x), Int(origin.y), Int(origin.z))
         var cut: [Float] = []

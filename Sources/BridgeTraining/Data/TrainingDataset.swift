@@ -1,41 +1,39 @@
 public import StyleKeys
 
-/// Pairs of source and target windows to train on.
+/// A data set of pairs of source and target windows.
 ///
 /// ```swift
 /// struct Pairs: TrainingDataset {
 ///     let rows = 64, columns = 64, radius = 1
 ///     let windows: [TrainingExample]
 ///     var count: Int { windows.count }
-///     var checksum: String { "pairs, version 1" }
+///     var fingerprint: String { "pairs, version 1" }
 ///     func example(at index: Int) -> TrainingExample { windows[index] }
 /// }
 /// ```
 ///
-/// ## Laws that a conformer keeps
-/// - An example depends on its index alone, and on nothing that was asked before: that is what lets a run go on
-///   where it stopped.
+/// ## Laws
+/// - An example is a function of its index, so that a run can be resumed.
 /// - Every example has windows of 2N + 1 slices of `rows` x `columns`, with intensities in [-1, 1] and background
-///   at -1, and a style key of one number of bins.
-/// - It may be asked by several threads at once.
+///   at -1, and a style key with the same number of bins.
+/// - Examples can be read concurrently.
 public protocol TrainingDataset: Sendable {
-    /// N: slices on either side of a window's middle one.
+    /// N: number of slices on either side of the middle slice of a window.
     var radius: Int { get }
 
-    /// Rows of every slice.
+    /// Number of rows of every slice.
     var rows: Int { get }
 
-    /// Columns of every slice.
+    /// Number of columns of every slice.
     var columns: Int { get }
 
-    /// How many examples there are.
+    /// Number of examples.
     var count: Int { get }
 
-    /// A text that is another one where the examples are others: a run is not resumed on other data.
-    var checksum: String { get }
+    /// A fingerprint that changes whenever the examples do: a run is not resumed on other data.
+    var fingerprint: String { get }
 
-    /// The axis of a window that runs from the patient's left to right: what a flip turns. Columns, unless a
-    /// conformer says otherwise.
+    /// The axis of a window from the patient's left to right, which a flip reverses. By default the columns.
     var leftRightAxis: WindowAxis { get }
 
     /// The example at an index from `0..<count`.
@@ -49,7 +47,7 @@ extension TrainingDataset {
 
 /// An axis of a window of slices.
 public enum WindowAxis: Sendable {
-    /// From slice to slice, as in a window of sagittal slices.
+    /// From slice to slice: left to right in a window of sagittal slices.
     case slices
     /// From row to row.
     case rows
@@ -57,15 +55,15 @@ public enum WindowAxis: Sendable {
     case columns
 }
 
-/// A window of source slices, the same of target slices, and the target's style.
-public struct TrainingExample: Equatable, Sendable {
-    /// y: 2N + 1 slices of rows x columns, columns fastest, in [-1, 1].
+/// A window of source slices, a window of target slices, and the style of the target.
+public struct TrainingExample: Equatable, Sendable, CustomStringConvertible {
+    /// y: `[2N + 1, rows, columns]`, in [-1, 1].
     public var source: [Float]
 
-    /// x_0, of the same shape.
+    /// x_0: `[2N + 1, rows, columns]`, in [-1, 1].
     public var target: [Float]
 
-    /// The style key of the subject's target.
+    /// The style key of the target volume.
     public var style: StyleKey
 
     /// An example.
@@ -73,7 +71,10 @@ public struct TrainingExample: Equatable, Sendable {
         (self.source, self.target, self.style) = (source, target, style)
     }
 
-    /// The example with an axis of both windows turned round.
+    /// The number of voxels of a window, and the style.
+    public var description: String { "windows of \(source.count) voxels, \(style)" }
+
+    /// The example with an axis of both windows reversed.
     func flipped(_ axis: WindowAxis, slices: Int, rows: Int, columns: Int) -> TrainingExample {
         func flip(_ window: [Float]) -> [Float] {
             var flipped = window

@@ -49,8 +49,8 @@ public struct TrainingRun<Network: TrainableNetwork> {
             throw TrainingError.otherConfiguration(folder: folder.path)
         }
         let dataChecksum =
-            (["train", training.checksum]
-            + (validation.map { ["validation", $0.checksum] } ?? [])).joined(separator: "\n")
+            (["train", training.fingerprint]
+            + (validation.map { ["validation", $0.fingerprint] } ?? [])).joined(separator: "\n")
         self.dataChecksum = dataChecksum
         try files.prepare()
         let state = try files.checkpoints.first.map {

@@ -82,7 +82,7 @@ private struct RandomWindows: TrainingDataset {
     }
 
     var count: Int { examples.count }
-    var checksum: String { "random windows" }
+    var fingerprint: String { "random windows" }
 
     func example(at index: Int) -> TrainingExample { examples[index] }
 }
