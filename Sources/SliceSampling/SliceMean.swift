@@ -51,50 +51,56 @@ struct SliceMean {
     /// - Returns: the first position in the window whose prediction holds NaN or infinity, if any does.
     mutating func add(_ prediction: ArraySlice<Float>, window: Int) -> Int? {
         let length = shape.voxelsPerSlice
-        for position in 0..<shape.slicesPerWindow {
+        return (0..<shape.slicesPerWindow).first { position in
             let start = prediction.startIndex + position * length
-            let isFinite = prediction[start..<start + length].withUnsafeBufferPointer { values in
-                guard allFinite(values) else { return false }
-                add(values, of: weights, window: window, position: position)
-                return true
+            return prediction[start..<start + length].withUnsafeBufferPointer { values in
+                !add(values, of: weights, window: window, position: position)
             }
-            guard isFinite else { return position }
         }
-        return nil
     }
 
     /// Adds the estimates of a window whose source is background: the source itself.
     mutating func addBackground(window: Int) {
         for position in 0..<shape.slicesPerWindow {
             source.values[source.shape.voxels(ofSlice: window + position)].withUnsafeBufferPointer {
-                add($0, of: PathCombination(target: 1), window: window, position: position)
+                _ = add($0, of: PathCombination(target: 1), window: window, position: position)
             }
         }
     }
 
+    /// Adds a slice of a window.
+    ///
+    /// - Returns: whether no value is NaN or infinite.
     private mutating func add(
         _ values: UnsafeBufferPointer<Float>, of weights: PathCombination, window: Int, position: Int
-    ) {
+    ) -> Bool {
         let slice = shape.slice(window: window, position: position)
         let weight = weight(window: window, position: position, slice: slice)
-        guard weight > 0 else { return }
+        guard weight > 0 else { return allFinite(values) }
         received[slice] += weight
         let share = weight / received[slice]
         let start = shape.voxels(ofSlice: slice).lowerBound
         let sourceStart = source.shape.voxels(ofSlice: window + position).lowerBound
-        let (x, prediction, y) = (Float(weights.noisy), Float(weights.target), Float(weights.source))
-        let clip = clip ?? -.infinity ... .infinity
-        let count = shape.voxelsPerSlice
-        estimate.values.withUnsafeMutableBufferPointer { means in
+        let (x, v, y) = (Float(weights.noisy), Float(weights.target), Float(weights.source))
+        let (low, high) = (clip?.lowerBound ?? -.infinity, clip?.upperBound ?? .infinity)
+        return estimate.values.withUnsafeMutableBufferPointer { means in
             noisy.values.withUnsafeBufferPointer { noisy in
                 source.values.withUnsafeBufferPointer { source in
-                    for index in 0..<count {
-                        let sum =
-                            x * noisy[start + index] + prediction * values[index]
-                            + y * source[sourceStart + index]
-                        let value = min(max(sum, clip.lowerBound), clip.upperBound)
-                        means[start + index] += share * (value - means[start + index])
+                    let means = means.baseAddress! + start
+                    let (noisy, source) = (noisy.baseAddress! + start, source.baseAddress! + sourceStart)
+                    let prediction = values.baseAddress!
+                    // All exponent bits are set in NaN and infinity alone. A sum of whole numbers, other than one of
+                    // floats, may be taken in any order, so the loop stays one of vectors.
+                    var special: UInt32 = 0
+                    for index in 0..<values.count {
+                        let value = prediction[index]
+                        special |= (value.bitPattern & 0x7F80_0000) &+ 0x0080_0000
+                        let sum = x * noisy[index] + v * value + y * source[index]
+                        let raised = sum < low ? low : sum
+                        let estimate = raised > high ? high : raised
+                        means[index] += share * (estimate - means[index])
                     }
+                    return special & 0x8000_0000 == 0
                 }
             }
         }

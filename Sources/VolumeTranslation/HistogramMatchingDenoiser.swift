@@ -77,7 +77,7 @@ public struct HistogramMatchingDenoiser: StyledDenoiser {
         of window: ArraySlice<Float>, slices: Int, voxelsPerSlice length: Int
     ) -> [Float] {
         window.withUnsafeBufferPointer { window in
-            let background = 2 * ForegroundMask.defaultThreshold - 1
+            let background = IntensityConvention.network(fromUnit: ForegroundMask.defaultThreshold)
             func values(_ slice: Int) -> UnsafeBufferPointer<Float> {
                 UnsafeBufferPointer(rebasing: window[slice * length..<(slice + 1) * length])
             }

@@ -13,7 +13,7 @@ public struct IntensityMap: Sendable {
     private static let intervals = 1024
 
     /// The end of the background on the scale of style keys, from 0 to 1.
-    private static let background: Float = 0.001
+    private static let background = Float(IntensityConvention.backgroundThreshold)
 
     /// The map under which the distribution of a volume's foreground becomes that of a style.
     ///
@@ -26,7 +26,7 @@ public struct IntensityMap: Sendable {
         guard style.histogram.allSatisfy({ $0 >= 0 }), style.histogram.contains(where: { $0 > 0 }) else {
             throw TranslationError.styleIsNoHistogram
         }
-        let unit = source.map { ($0 + 1) / 2 }
+        let unit = source.scaledToUnitRange()
         let key = try StyleKey(of: unit, bins: Self.intervals, scaling: .none)
         let sourceShares = Self.shares(of: key)
         let styleShares = Self.shares(of: style)
@@ -36,7 +36,7 @@ public struct IntensityMap: Sendable {
     /// The image of an intensity.
     @inline(__always)
     public func callAsFunction(_ intensity: Float) -> Float {
-        let unit = (intensity + 1) / 2
+        let unit = IntensityConvention.unit(fromNetwork: intensity)
         guard unit > Self.background else { return -1 }
         let position =
             min((unit - Self.background) / (1 - Self.background), 1) * Float(Self.intervals)

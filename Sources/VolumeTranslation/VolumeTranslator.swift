@@ -174,14 +174,14 @@ private struct TranslationJob<Denoiser: StyledDenoiser>: Sendable {
             pipeline.appending(PadToMultiple(of: view.1.sizeMultiple, plane: view.0))
         }
         prepared = try pipeline.apply(to: source)
-        input = prepared.volume.map { 2 * $0 - 1 }
+        input = prepared.volume.scaledToNetworkRange()
         conditioning = try sampler.denoiser.conditioning(for: input, style: style)
         (self.source, self.sampler) = (source, sampler)
     }
 
     /// The translation on the source's own grid.
     func finish(_ sampled: Volume) throws -> Volume {
-        let translated = sampled.map { min(max(($0 + 1) / 2, 0), 1) }
+        let translated = sampled.scaledToUnitRange().map { min(max($0, 0), 1) }
         let restored = try prepared.restoreGrid(of: translated)
         let cleared = ForegroundMask(of: source).clearingBackground(of: restored)
         // Reordering axes and back may round the affine; the result lies on the source's grid itself.

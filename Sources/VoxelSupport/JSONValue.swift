@@ -26,7 +26,7 @@ package enum JSONValue: Hashable, Sendable {
     /// - Throws: `JSONFieldError` if it is not JSON.
     package init(parsing text: Data) throws(JSONFieldError) {
         do { self = try JSONDecoder().decode(JSONValue.self, from: text) } catch {
-            throw JSONFieldError(field: "", found: Self.syntaxError(error), expected: "JSON")
+            throw JSONFieldError(field: "", found: Self.syntaxError(in: text), expected: "JSON")
         }
     }
 
@@ -67,7 +67,12 @@ package enum JSONValue: Hashable, Sendable {
         _ type: Value.Type, allowsUnknownFields: Bool = false
     ) throws -> Value {
         let log = FieldLog()
-        let value = try JSONValueDecoder(value: self, codingPath: [], log: log).decode(type)
+        let value: Value
+        do {
+            value = try JSONValueDecoder(value: self, codingPath: [], log: log).decode(type)
+        } catch let error as DecodingError {
+            throw error.fieldError
+        }
         if !allowsUnknownFields { try log.checkThatAllFieldsWereRead() }
         return value
     }
@@ -78,12 +83,14 @@ package enum JSONValue: Hashable, Sendable {
         return .object(fields.merging(others) { $0.overlaid(with: $1) })
     }
 
-    private static func syntaxError(_ error: any Error) -> String {
-        guard case .dataCorrupted(let context) = error as? DecodingError,
-            let underlying = context.underlyingError as NSError?,
-            let reason = underlying.userInfo[NSDebugDescriptionErrorKey] as? String
-        else { return "text that is not valid JSON" }
-        return "text that is not valid JSON (\(reason))"
+    /// What is found in a text that is not JSON. Of the two parsers, `JSONSerialization` says where the error is.
+    private static func syntaxError(in text: Data) -> String {
+        do { _ = try JSONSerialization.jsonObject(with: text, options: .fragmentsAllowed) } catch {
+            if let reason = (error as NSError).userInfo[NSDebugDescriptionErrorKey] {
+                return "text that is not valid JSON (\(reason))"
+            }
+        }
+        return "text that is not valid JSON"
     }
 }
 

@@ -13,9 +13,9 @@ struct JSONValueDecoder: Decoder {
             guard let value = primitive.init(json: value) as? Value else { throw mismatch(type) }
             return value
         }
-        do { return try Value(from: self) } catch is JSONFieldError where names(of: type) != nil {
+        do { return try Value(from: self) } catch is DecodingError where names(of: type) != nil {
             throw mismatch(type)
-        } catch let error as DecodingError { throw fieldError(error, decoding: type) }
+        }
     }
 
     func container<Key: CodingKey>(keyedBy type: Key.Type) throws -> KeyedDecodingContainer<Key> {
@@ -37,21 +37,34 @@ struct JSONValueDecoder: Decoder {
 
     // MARK: Errors
 
-    func error(expected: String) -> JSONFieldError {
-        JSONFieldError(field: FieldLog.path(codingPath), found: "\(value)", expected: expected)
+    func mismatch(_ type: Any.Type) -> DecodingError { error(expected: expectation(type)) }
+
+    func error(expected: String) -> DecodingError {
+        DecodingError(at: codingPath, found: "\(value)", expected: expected)
+    }
+}
+
+extension DecodingError {
+    /// An error for types that decode themselves, with the `JSONFieldError` as its underlying error.
+    fileprivate init(at codingPath: [any CodingKey], found: String, expected: String) {
+        let error = JSONFieldError(field: FieldLog.path(codingPath), found: found, expected: expected)
+        self = .dataCorrupted(
+            .init(codingPath: codingPath, debugDescription: "\(error)", underlyingError: error))
     }
 
-    func mismatch(_ type: Any.Type) -> JSONFieldError { error(expected: expectation(type)) }
-
-    /// The error of a type that decodes itself: an enumeration's, mostly.
-    private func fieldError(_ error: DecodingError, decoding type: Any.Type) -> JSONFieldError {
-        switch error {
-        case .dataCorrupted(let context) where names(of: type) == nil:
-            JSONFieldError(
+    /// The error of a field.
+    var fieldError: JSONFieldError {
+        let context =
+            switch self {
+            case .typeMismatch(_, let context), .valueNotFound(_, let context), .keyNotFound(_, let context),
+                .dataCorrupted(let context):
+                context
+            @unknown default: Context(codingPath: [], debugDescription: "\(self)")
+            }
+        return context.underlyingError as? JSONFieldError
+            ?? JSONFieldError(
                 field: FieldLog.path(context.codingPath), found: context.debugDescription,
                 expected: "a valid value")
-        default: mismatch(type)
-        }
     }
 }
 
@@ -127,8 +140,7 @@ private struct ObjectContainer<Key: CodingKey>: KeyedDecodingContainerProtocol {
     private func field(_ key: Key, expected: String = "a value") throws -> JSONValueDecoder {
         decoder.log.read(key, at: codingPath)
         guard let value = fields[key.stringValue] else {
-            throw JSONFieldError(
-                field: FieldLog.path(codingPath + [key]), found: "no such field", expected: expected)
+            throw DecodingError(at: codingPath + [key], found: "no such field", expected: expected)
         }
         return decoder.nested(value, key)
     }

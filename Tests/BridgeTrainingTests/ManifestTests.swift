@@ -121,7 +121,7 @@ struct ManifestTests {
         }
     }
 
-    @Test func everyProblemIsToldAtOnceByLine() throws {
+    @Test func allProblemsAreReportedByLine() throws {
         let lines = [
             header,
             "anna,train,ct.nii,ct.nii,",

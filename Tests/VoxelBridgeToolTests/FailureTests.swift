@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import VoxelBridge
 
-/// What goes wrong is told with its name and a remedy, and leaves nothing behind.
+/// Errors name the file and a remedy, and leave no files behind.
 struct FailureTests {
     /// A command line that cannot work. Words with an @ in front are files in the test's folder.
     struct Misuse: CustomTestStringConvertible, Sendable {

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// What the command says of itself.
+/// The help of the commands.
 struct HelpTests {
     @Test(arguments: [
         ([], "translate predict evaluate key preprocess info montage import phantom train --version"),
@@ -45,7 +45,7 @@ struct HelpTests {
         }
     }
 
-    @Test func theVersionIsTold() async throws {
+    @Test func theVersionIsPrinted() async throws {
         let outcome = try await Tool.succeed("--version")
         #expect(outcome.output.wholeMatch(of: /\d+\.\d+\.\d+\n/) != nil)
     }

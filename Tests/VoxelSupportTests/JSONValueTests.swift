@@ -113,4 +113,20 @@ struct JSONValueTests {
     @Test func aMissingFileIsAnError() {
         #expect(throws: JSONFieldError.self) { try JSONValue(contentsOf: URL(filePath: "/nowhere/a.json")) }
     }
+
+    /// A type that decodes itself, and takes errors other than `DecodingError` for those of Foundation.
+    @Test func errorsAreDecodingErrorsForTypesThatDecodeThemselves() throws {
+        struct Wrapper: Decodable {
+            enum CodingKeys: String, CodingKey { case steps }
+
+            init(from decoder: any Decoder) throws {
+                let fields = try decoder.container(keyedBy: CodingKeys.self)
+                #expect(throws: DecodingError.self) { try fields.decode(Int.self, forKey: .steps) }
+                _ = try fields.decode(Int.self, forKey: .steps)
+            }
+        }
+        let json = try JSONValue(parsing: Data(#"{"steps": "5"}"#.utf8))
+        let error = #expect(throws: JSONFieldError.self) { try json.decode(Wrapper.self) }
+        #expect(error?.description == #"steps: found "5"; expected a whole number"#)
+    }
 }

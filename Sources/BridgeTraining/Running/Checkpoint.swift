@@ -1,6 +1,7 @@
 import Foundation
 import Networks
 import TensorFiles
+import VoxelSupport
 
 /// The file of a training state: safetensors, with the parameters and their moving average under their published
 /// names after `model.` and `ema.`, the optimiser's moments after `optimizer.first.` and `optimizer.second.`, and the
@@ -25,9 +26,7 @@ extension TrainingState {
         let record = Record(
             step: step, rate: rate.state, lossSum: lossSum, lossCount: lossCount,
             bestValidationLoss: bestValidationLoss, configuration: configuration, dataChecksum: dataChecksum)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .sortedKeys
-        let json = String(decoding: try encoder.encode(record), as: UTF8.self)
+        let json = String(decoding: try record.sortedJSON(), as: UTF8.self)
         var tensors: [String: Tensor] = [:]
         let sets = [
             ("model", parameters), ("ema", step < average.settings.start ? parameters : average.values),

@@ -1,4 +1,5 @@
 import Foundation
+import VoxelSupport
 
 /// The log of a run: a JSON object a line, one for some of the steps and one for each validation.
 struct TrainingLog {
@@ -37,7 +38,7 @@ struct TrainingLog {
         // The last line may have been cut short when the run was killed.
         entries = text.split(separator: UInt8(ascii: "\n"))
             .compactMap { try? decoder.decode(Entry.self, from: Data($0)) }.filter { $0.step <= step }
-        try entries.reduce(Data()) { try $0 + Self.line($1) }.write(to: file, options: .atomic)
+        try AtomicFile.write(entries.reduce(Data()) { try $0 + Self.line($1) }, to: file)
     }
 
     /// Adds a line.
@@ -52,8 +53,6 @@ struct TrainingLog {
     }
 
     private static func line(_ entry: Entry) throws -> Data {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .sortedKeys
-        return try encoder.encode(entry) + Data("\n".utf8)
+        try entry.sortedJSON() + Data("\n".utf8)
     }
 }

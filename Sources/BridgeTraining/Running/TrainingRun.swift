@@ -3,6 +3,7 @@ public import BridgeDiffusion
 import NetworkEngine
 import TensorFiles
 import VolumeFigures
+import VoxelSupport
 
 /// A training run with a folder: it logs, validates, draws, and keeps checkpoints to go on from.
 ///
@@ -61,8 +62,8 @@ public struct TrainingRun<Network: TrainableNetwork> {
                 contentsOf: $0, parameters: network.parameters, configuration: configuration,
                 dataChecksum: dataChecksum)
         }
-        try Data((dataChecksum + "\n").utf8).write(to: files.data, options: .atomic)
-        try configuration.json.write(to: files.configuration, options: .atomic)
+        try AtomicFile.write(Data((dataChecksum + "\n").utf8), to: files.data)
+        try AtomicFile.write(configuration.json, to: files.configuration)
         trainer = try Trainer(network, configuration: configuration, dataset: training, state: state)
         self.validation = try validation.map { try Validation(dataset: $0, configuration: configuration) }
         log = try TrainingLog(files.log, upTo: trainer.state.step)
