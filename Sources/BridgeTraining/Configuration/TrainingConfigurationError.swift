@@ -1,5 +1,7 @@
+import Foundation
+
 /// A training configuration that nothing can be trained with, or a file that holds none.
-public struct TrainingConfigurationError: Error, Equatable, CustomStringConvertible {
+public struct TrainingConfigurationError: LocalizedError, Equatable, CustomStringConvertible {
     /// The file, where the configuration came from one.
     public var file: String?
 
@@ -11,6 +13,9 @@ public struct TrainingConfigurationError: Error, Equatable, CustomStringConverti
 
     /// What was expected.
     public let expected: String
+
+    /// The description.
+    public var errorDescription: String? { description }
 
     /// The file, the field, what was found and what was expected.
     public var description: String {

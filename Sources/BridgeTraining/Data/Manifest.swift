@@ -108,7 +108,7 @@ public struct Manifest: Sendable {
 }
 
 /// Everything that is wrong with a manifest.
-public struct ManifestError: Error, Equatable, CustomStringConvertible {
+public struct ManifestError: LocalizedError, Equatable, CustomStringConvertible {
     /// Something wrong with one line.
     public struct Problem: Equatable, Sendable {
         /// The line, from 1; 0 for the table as a whole.
@@ -124,6 +124,9 @@ public struct ManifestError: Error, Equatable, CustomStringConvertible {
 
     /// What is wrong, line by line.
     public let problems: [Problem]
+
+    /// The description.
+    public var errorDescription: String? { description }
 
     /// A line of text for each problem.
     public var description: String {
