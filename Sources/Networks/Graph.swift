@@ -67,6 +67,9 @@ package struct Graph: Sendable {
         package let nodes: Range<Int>
         /// The nodes before them whose results they use.
         package let inputs: [Int]
+
+        /// Whether a node is one of them other than the result.
+        func hides(_ node: Int) -> Bool { nodes.dropLast().contains(node) }
     }
 
     /// In the order of evaluation.

@@ -39,9 +39,7 @@ package final class GraphBuilder {
     package func graph(endingIn value: GraphValue) -> Graph {
         var needed: Set<Int> = []
         var front = [value.index]
-        while let next = front.popLast() {
-            if needed.insert(next).inserted { front += nodes[next].operands }
-        }
+        while let next = front.popLast() { if needed.insert(next).inserted { front += nodes[next].operands } }
         let kept = needed.sorted()
         let places = Dictionary(uniqueKeysWithValues: kept.enumerated().map { ($1, $0) })
         let segments = segments.compactMap { segment -> Graph.Segment? in
@@ -50,13 +48,19 @@ package final class GraphBuilder {
             return Graph.Segment(
                 nodes: last + 1 - count..<last + 1, inputs: segment.inputs.compactMap { places[$0] })
         }
+        precondition(
+            segments.allSatisfy { segment in
+                kept.indices.allSatisfy { index in
+                    segment.nodes.contains(index)
+                        || !nodes[kept[index]].operands.contains { segment.hides(places[$0] ?? 0) }
+                }
+            }, "a segment's intermediate results are used outside it")
         return Graph(
             nodes: kept.map { index in
                 let node = nodes[index]
                 return Graph.Node(
                     operation: node.operation, operands: node.operands.compactMap { places[$0] },
-                    shape: node.shape,
-                    isTokens: node.isTokens)
+                    shape: node.shape, isTokens: node.isTokens)
             }, segments: segments, imageShapes: imageShapes, sharedShapes: sharedShapes)
     }
 

@@ -53,6 +53,15 @@ struct GraphTests {
         await #expect(processExitsWith: .failure) {
             _ = GraphBuilder().image([1, 2, 4, 4]) + GraphBuilder().image([1, 2, 4, 4])
         }
+        await #expect(processExitsWith: .failure) {
+            var inner: GraphValue?
+            let builder = GraphBuilder()
+            let x = builder.image([1, 2, 4, 4]).segment {
+                inner = $0.silu()
+                return inner!.gelu()
+            }
+            _ = builder.graph(endingIn: x + inner!)
+        }
     }
 
     /// Every parameter of a network is used, in the order in which the network lists them but for the embedding.

@@ -34,14 +34,12 @@ struct AttentionSizes: Sendable {
         let queries = (0..<headBlocks).map { UnsafePointer<Float>?(scratch.queries + $0 * rows * Block.lanes) }
         kernels.multiply(
             rows, contextBlocks, headBlocks, queries, 0, Block.lanes, scratch.keys,
-            headBlocks * Block.lanes * Block.lanes,
-            scratch.scores, rows * Block.lanes, false)
+            headBlocks * Block.lanes * Block.lanes, scratch.scores, rows * Block.lanes, false)
         kernels.softmax(scratch.scores, rows * Block.lanes, rows, contextTokens, scale)
         let shares = (0..<contextBlocks).map { UnsafePointer<Float>?(scratch.scores + $0 * rows * Block.lanes) }
         kernels.multiply(
             rows, headBlocks, contextBlocks, shares, 0, Block.lanes, scratch.values,
-            contextBlocks * Block.lanes * Block.lanes,
-            scratch.output, rows * Block.lanes, false)
+            contextBlocks * Block.lanes * Block.lanes, scratch.output, rows * Block.lanes, false)
     }
 }
 
@@ -105,8 +103,7 @@ extension AttentionSizes {
     /// Copies the results of a head, `[blocks][padded][16]`, to its channels of blocks of `[tokens][16]`.
     static func copy(
         _ output: UnsafePointer<Float>, rows: Int, padded: Int, to blocks: [BufferPlace],
-        _ channels: Range<Int>,
-        from first: Int
+        _ channels: Range<Int>, from first: Int
     ) {
         for (index, channel) in channels.enumerated() {
             let result = blocks[channel / Block.lanes].start + first * Block.lanes + channel % Block.lanes

@@ -143,8 +143,7 @@ struct Program: Sendable {
         let pixels = self.result.pixels
         precondition(result.count == self.result.channels * pixels, "the result has another size")
         for channel in 0..<self.result.channels {
-            let block =
-                evaluation.block(self.result.blocks[channel / Block.lanes]) + channel % Block.lanes
+            let block = evaluation.block(self.result.blocks[channel / Block.lanes]) + channel % Block.lanes
             for pixel in 0..<pixels { result[channel * pixels + pixel] = block[pixel * Block.lanes] }
         }
     }

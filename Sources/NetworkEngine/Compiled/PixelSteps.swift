@@ -9,14 +9,39 @@ struct LoadStep: ProgramStep {
 
     func run(in evaluation: Evaluation) {
         evaluation.images[image].withUnsafeBufferPointer { source in
-            for (index, place) in evaluation.places(of: writes).enumerated() {
-                let block = place.start
-                for lane in 0..<Block.lanes {
-                    let channel = index * Block.lanes + lane
-                    for pixel in 0..<pixels {
-                        block[pixel * Block.lanes + lane] =
-                            channel < channels ? source[channel * pixels + pixel] : 0
-                    }
+            guard let start = source.baseAddress else { return }
+            evaluation.fill(writes) { $0 < channels ? (start + $0 * pixels, 1) : nil }
+        }
+    }
+}
+
+/// Joins channels that do not lie in whole blocks.
+struct GatherStep: ProgramStep {
+    /// The block and the lane of each channel of the result.
+    let channels: [(block: BlockReference, lane: Int)]
+    let writes: Int
+    var reads: Set<Int> { Set(channels.map(\.block.image)) }
+
+    func run(in evaluation: Evaluation) {
+        evaluation.fill(writes) { channel in
+            guard channel < channels.count else { return nil }
+            let (block, lane) = channels[channel]
+            return (UnsafePointer(evaluation.block(block) + lane), Block.lanes)
+        }
+    }
+}
+
+extension Evaluation {
+    /// Copies each channel of an image from `source`, whose numbers are `stride` apart; zeros where that is nil.
+    fileprivate func fill(_ image: Int, from source: (_ channel: Int) -> (UnsafePointer<Float>, stride: Int)?) {
+        let pixels = plan.images[image].pixels
+        for (index, place) in places(of: image).enumerated() {
+            for lane in 0..<Block.lanes {
+                let result = place.start + lane
+                if let (start, stride) = source(index * Block.lanes + lane) {
+                    for pixel in 0..<pixels { result[pixel * Block.lanes] = start[pixel * stride] }
+                } else {
+                    for pixel in 0..<pixels { result[pixel * Block.lanes] = 0 }
                 }
             }
         }
@@ -43,35 +68,8 @@ struct WriteStep: ProgramStep {
                     reader.read(row: row, of: block, to: result + row * columns * Block.lanes)
                 }
                 guard let addend else { continue }
-                var finish = voxel_finish(
-                    bias: nil, residual: evaluation.block(addend[block]), moments: nil)
+                var finish = voxel_finish(bias: nil, residual: evaluation.block(addend[block]), moments: nil)
                 kernels.finish(result, rows * columns, &finish)
-            }
-        }
-    }
-}
-
-/// Joins channels that do not lie in whole blocks.
-struct GatherStep: ProgramStep {
-    /// The block and the lane of each channel of the result.
-    let channels: [(block: BlockReference, lane: Int)]
-    let pixels: Int
-    let writes: Int
-    var reads: Set<Int> { Set(channels.map(\.block.image)) }
-
-    func run(in evaluation: Evaluation) {
-        for (index, place) in evaluation.places(of: writes).enumerated() {
-            let result = place.start
-            for lane in 0..<Block.lanes {
-                let channel = index * Block.lanes + lane
-                guard channel < channels.count else {
-                    for pixel in 0..<pixels { result[pixel * Block.lanes + lane] = 0 }
-                    continue
-                }
-                let source = evaluation.block(channels[channel].block) + channels[channel].lane
-                for pixel in 0..<pixels {
-                    result[pixel * Block.lanes + lane] = source[pixel * Block.lanes]
-                }
             }
         }
     }

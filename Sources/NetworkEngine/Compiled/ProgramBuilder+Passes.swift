@@ -14,8 +14,7 @@ extension ProgramBuilder {
 
     mutating func load(_ index: Int, shape: [Int]) -> ImageValue {
         let new = newImage(channels: shape[1], rows: shape[2], columns: shape[3])
-        steps.append(
-            LoadStep(image: index, channels: shape[1], pixels: shape[2] * shape[3], writes: new.index))
+        steps.append(LoadStep(image: index, channels: shape[1], pixels: shape[2] * shape[3], writes: new.index))
         return ImageValue(expression: new.image)
     }
 
@@ -97,9 +96,7 @@ extension ProgramBuilder {
         _ channels: [(BlockReference, Int)], like image: ImageExpression
     ) -> ImageExpression {
         let new = newImage(channels: channels.count, rows: image.rows, columns: image.columns)
-        steps.append(
-            GatherStep(
-                channels: channels.map { (block: $0.0, lane: $0.1) }, pixels: image.pixels, writes: new.index))
+        steps.append(GatherStep(channels: channels.map { (block: $0.0, lane: $0.1) }, writes: new.index))
         return new.image
     }
 
@@ -115,8 +112,7 @@ extension ProgramBuilder {
         let source = a.value.awaitsGELU ? plain(a.value) : a.value
         let (rows, columns) = source.expression.size
         let new = newImage(channels: source.expression.channels, rows: rows, columns: columns)
-        steps.append(
-            WriteStep(source: source.expression, addend: addend.expression.blocks, writes: new.index))
+        steps.append(WriteStep(source: source.expression, addend: addend.expression.blocks, writes: new.index))
         return ImageValue(expression: new.image)
     }
 

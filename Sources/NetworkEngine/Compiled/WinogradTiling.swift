@@ -90,8 +90,7 @@ struct WinogradTiling {
                 for row in 0..<tileRows.count {
                     kernels.winograd_output_adjoint(
                         strip + row * 4 * width, width, columns,
-                        result.start + (block * tiles + row * columns) * Block.lanes,
-                        stride)
+                        result.start + (block * tiles + row * columns) * Block.lanes, stride)
                 }
                 clearPadding(of: result.start + block * tiles * Block.lanes, tileRows, stride: stride)
             }

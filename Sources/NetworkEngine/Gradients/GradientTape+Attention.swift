@@ -100,9 +100,7 @@ private struct AttentionGradient: Sendable {
         let attention: AttentionGradient
         let item, index: Int
 
-        var channels: Range<Int> {
-            index * attention.headChannels..<(index + 1) * attention.headChannels
-        }
+        var channels: Range<Int> { index * attention.headChannels..<(index + 1) * attention.headChannels }
 
         var queryBlocks: [Range<Int>] {
             stride(from: 0, to: attention.queries.pixels, by: blockRows).map {
@@ -134,8 +132,7 @@ private struct AttentionGradient: Sendable {
                 blockRows,
                 AttentionSizes.Scratch(
                     keys: scratch.turnedKeys, values: scratch.values, queries: scratch.queries,
-                    scores: scratch.shares, output: scratch.output),
-                scale: attention.scale)
+                    scores: scratch.shares, output: scratch.output), scale: attention.scale)
         }
 
         /// Computes the gradient of some queries, in `output`, from that of their results, and adds to those of keys
@@ -189,8 +186,7 @@ private struct AttentionGradient: Sendable {
             }
             kernels.multiply(
                 tokens, attention.headBlocks, rowBlocks, places(scratch.turned, rowBlocks, tokens), 0,
-                Block.lanes,
-                rows, blockRows * Block.lanes, sums, tokens * Block.lanes, !isFirst)
+                Block.lanes, rows, blockRows * Block.lanes, sums, tokens * Block.lanes, !isFirst)
         }
 
         private func places(

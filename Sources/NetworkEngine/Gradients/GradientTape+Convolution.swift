@@ -45,8 +45,7 @@ extension GradientTape {
             for item in items {
                 convolution.run(
                     scratch: BufferPlace(buffer: scratch, offset: worker * size), pool: each,
-                    into: result.places(of: item),
-                    moments: (0..<result.blockCount).map { _ in nil },
+                    into: result.places(of: item), moments: (0..<result.blockCount).map { _ in nil },
                     reading: { row, block, target in
                         target.update(
                             from: x.block(block, of: item) + row * columns * Block.lanes,
@@ -55,8 +54,7 @@ extension GradientTape {
                     finishing: { block, _ in
                         voxel_finish(
                             bias: packed.bias.map { UnsafePointer($0.start + block * Block.lanes) },
-                            residual: nil,
-                            moments: nil)
+                            residual: nil, moments: nil)
                     })
             }
         }
@@ -85,16 +83,14 @@ extension GradientTape {
                 tiling.transform(
                     tileRows, into: BufferPlace(buffer: input), strips: BufferPlace(buffer: strips),
                     pool: workers
-                ) {
-                    row, block, target in
+                ) { row, block, target in
                     target.update(
                         from: x.block(block, of: item) + row * columns * Block.lanes,
                         count: columns * Block.lanes)
                 }
                 tiling.transformGradient(
                     tileRows, blocks: gradient.blockCount, into: BufferPlace(buffer: output),
-                    strips: BufferPlace(buffer: strips),
-                    pool: workers
+                    strips: BufferPlace(buffer: strips), pool: workers
                 ) { row, block, target in
                     target.update(
                         from: gradient.block(block, of: item) + row * columns * Block.lanes,

@@ -14,9 +14,7 @@ extension GradientTape {
         }
         clearPadding(of: result)
         return record(result, shape: shape, isTokens: parts[0].isTokens, from: parts) { [self] gradient in
-            for (part, place) in zip(parts, places) {
-                add(extract(Array(place), of: gradient), to: part)
-            }
+            for (part, place) in zip(parts, places) { add(extract(Array(place), of: gradient), to: part) }
         }
     }
 

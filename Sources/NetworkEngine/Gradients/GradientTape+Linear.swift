@@ -63,8 +63,7 @@ extension GradientTape {
                 let places = blocks.map { UnsafePointer<Float>?(turned.start + $0 * rows * Block.lanes) }
                 kernels.multiply(
                     range.count, x.blockCount, blocks.count, places, range.lowerBound * Block.lanes,
-                    Block.lanes,
-                    x.numbers.start + first * Block.lanes * Block.lanes, x.stride,
+                    Block.lanes, x.numbers.start + first * Block.lanes * Block.lanes, x.stride,
                     sums.start + range.lowerBound * Block.lanes, rows * Block.lanes, first > 0)
             }
         }

@@ -81,9 +81,8 @@ extension GradientTape {
     private static func withCoefficients<Number: BinaryFloatingPoint>(
         _ body: (UnsafeMutablePointer<Number>) -> Void
     ) {
-        withUnsafeTemporaryAllocation(
-            byteCount: 3 * Block.lanes * MemoryLayout<Number>.size, alignment: 128
-        ) { bytes in
+        withUnsafeTemporaryAllocation(byteCount: 3 * Block.lanes * MemoryLayout<Number>.size, alignment: 128) {
+            bytes in
             let coefficients = bytes.bindMemory(to: Number.self)
             coefficients.update(repeating: 0)
             if let start = coefficients.baseAddress { body(start) }

@@ -20,8 +20,7 @@ struct MatrixView {
     /// of threads the process has set: its bits depend on the sizes alone, and no setting is changed.
     func multiply(
         _ other: MatrixView, into c: UnsafeMutablePointer<Float>, stride: Int, rows: Int, columns: Int,
-        inner: Int,
-        scale: Float = 1, accumulating: Bool = false
+        inner: Int, scale: Float = 1, accumulating: Bool = false
     ) {
         let tile = Self.tile(rows: rows, columns: columns, inner: inner)
         for row in Swift.stride(from: 0, to: rows, by: tile.rows) {

@@ -50,9 +50,8 @@ extension Tensor {
                                     ).softmaxInPlace()
                                 }
                                 MatrixView(start: block, stride: contextTokens).multiply(
-                                    MatrixView(start: v + context, stride: width),
-                                    into: output + offset, stride: width,
-                                    rows: rows, columns: headWidth, inner: contextTokens)
+                                    MatrixView(start: v + context, stride: width), into: output + offset,
+                                    stride: width, rows: rows, columns: headWidth, inner: contextTokens)
                             }
                         }
                     }

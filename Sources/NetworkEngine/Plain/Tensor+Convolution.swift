@@ -16,8 +16,7 @@ extension Tensor {
     func convolved(_ layer: Convolution, _ weight: Tensor, _ bias: Tensor?) -> Tensor {
         precondition(
             weight.shape == layer.weight.shape && weight.shape.count == shape.count
-                && weight.shape[1] == shape[1],
-            "weights \(weight.shape) do not fit \(shape)")
+                && weight.shape[1] == shape[1], "weights \(weight.shape) do not fit \(shape)")
         precondition(bias == nil || bias?.shape == [weight.shape[0]], "biases do not fit \(weight.shape)")
         let patches = Patches(of: self, layer)
         let (outputs, pixels) = (weight.shape[0], patches.rows * patches.columns)

@@ -72,15 +72,12 @@ extension Tensor {
                 for entry in 0..<entries {
                     let distance = (0..<width).reduce(0.0) { sum, channel in
                         let gap =
-                            Double(values[first + channel * inner])
-                            - Double(codes[entry * width + channel])
+                            Double(values[first + channel * inner]) - Double(codes[entry * width + channel])
                         return sum + gap * gap
                     }
                     if distance < least { (best, least) = (entry, distance) }
                 }
-                for channel in 0..<width {
-                    result[first + channel * inner] = codes[best * width + channel]
-                }
+                for channel in 0..<width { result[first + channel * inner] = codes[best * width + channel] }
             }
         }
     }

@@ -5,43 +5,37 @@ extension Tensor {
     ///
     /// - Precondition: every spatial extent is even.
     func averagePooled() -> Tensor {
-        (2..<shape.count).reversed().reduce(self) { tensor, axis in tensor.averagedInPairs(axis: axis) }
-    }
-
-    /// Twice the resolution: each element of `[batch, channels, ...]` repeated along every spatial axis. O(n).
-    func upsampled() -> Tensor {
-        (2..<shape.count).reduce(self) { tensor, axis in tensor.repeatedTwice(axis: axis) }
-    }
-
-    private func averagedInPairs(axis: Int) -> Tensor {
-        precondition(shape[axis] % 2 == 0, "axis \(axis) of \(shape) has no whole number of pairs")
-        let (outer, inner) = extents(around: axis)
-        var half = shape
-        half[axis] /= 2
-        return Tensor(shape: half) { result in
-            values.withUnsafeBufferPointer { source in
-                for pair in 0..<outer * half[axis] {
-                    for index in 0..<inner {
-                        let first = pair * 2 * inner + index
-                        result[pair * inner + index] = (source[first] + source[first + inner]) * 0.5
-                    }
-                }
+        (2..<shape.count).reversed().reduce(self) { tensor, axis in
+            precondition(shape[axis] % 2 == 0, "axis \(axis) of \(shape) is not even")
+            return tensor.resampled(axis: axis, extent: shape[axis] / 2) { source, run, inner in
+                (source[2 * run * inner] + source[(2 * run + 1) * inner]) * 0.5
             }
         }
     }
 
-    private func repeatedTwice(axis: Int) -> Tensor {
+    /// Twice the resolution: each element of `[batch, channels, ...]` repeated along every spatial axis. O(n).
+    func upsampled() -> Tensor {
+        (2..<shape.count).reduce(self) { tensor, axis in
+            tensor.resampled(axis: axis, extent: shape[axis] * 2) { source, run, inner in
+                source[run / 2 * inner]
+            }
+        }
+    }
+
+    /// A tensor of another extent along `axis`. `number` computes the number at index `run` along all axes up to that
+    /// one; `source` points to the numbers at the same index along the axes after it, and they are `inner` apart.
+    @inline(__always)
+    private func resampled(
+        axis: Int, extent: Int, _ number: (_ source: UnsafePointer<Float>, _ run: Int, _ inner: Int) -> Float
+    ) -> Tensor {
         let (outer, inner) = extents(around: axis)
-        var double = shape
-        double[axis] *= 2
-        return Tensor(shape: double) { result in
+        var other = shape
+        other[axis] = extent
+        return Tensor(shape: other) { result in
             values.withUnsafeBufferPointer { source in
-                for run in 0..<outer * shape[axis] {
-                    for index in 0..<inner {
-                        let value = source[run * inner + index]
-                        result[run * 2 * inner + index] = value
-                        result[(run * 2 + 1) * inner + index] = value
-                    }
+                guard let start = source.baseAddress else { return }
+                for run in 0..<outer * extent {
+                    for index in 0..<inner { result[run * inner + index] = number(start + index, run, inner) }
                 }
             }
         }

@@ -13,9 +13,7 @@ struct CrossAttention: Layer {
         output = Linear("\(path).to_out.0", inputs: width, outputs: width)
     }
 
-    var parameters: [Parameter] {
-        queries.parameters + keys.parameters + values.parameters + output.parameters
-    }
+    var parameters: [Parameter] { queries.parameters + keys.parameters + values.parameters + output.parameters }
 
     /// `[batch, tokens, width]` and `[batch, context tokens, context width]` to `[batch, tokens, width]`.
     func callAsFunction(_ x: GraphValue, context: GraphValue) -> GraphValue {
@@ -99,9 +97,7 @@ struct SpatialTransformer: Layer {
         output = Convolution("\(path).proj_out", inputs: channels, outputs: channels, kernel: [1, 1])
     }
 
-    var parameters: [Parameter] {
-        norm.parameters + input.parameters + block.parameters + output.parameters
-    }
+    var parameters: [Parameter] { norm.parameters + input.parameters + block.parameters + output.parameters }
 
     /// `[batch, channels, rows, columns]`, with the style key as `[batch, key tokens, context width]`.
     func callAsFunction(_ x: GraphValue, key: GraphValue) -> GraphValue {

@@ -54,8 +54,7 @@ struct Resampling: Layer {
         convolution =
             switch direction {
             case .down:
-                Convolution(
-                    "\(path).op", inputs: channels, outputs: channels, kernel: [3, 3], stride: [2, 2])
+                Convolution("\(path).op", inputs: channels, outputs: channels, kernel: [3, 3], stride: [2, 2])
             case .up: Convolution("\(path).conv", inputs: channels, outputs: channels, kernel: [3, 3])
             }
     }

@@ -127,8 +127,7 @@ extension UNetConfiguration {
         try require(
             .channelMultipliers, channelMultipliers,
             (1...8).contains(channelMultipliers.count)
-                && channelMultipliers.allSatisfy { (1...64).contains($0) },
-            "1 to 8 numbers from 1 to 64")
+                && channelMultipliers.allSatisfy { (1...64).contains($0) }, "1 to 8 numbers from 1 to 64")
         try require(
             .attentionResolutions, attentionResolutions,
             attentionResolutions.count <= 32 && attentionResolutions.allSatisfy { (1...1 << 16).contains($0) },
