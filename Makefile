@@ -42,7 +42,7 @@ examples: ## Run the examples that need no system library
 .PHONY: bench
 bench: ## Time the network (beside PyTorch: PEER=bench.py PYTHON=python)
 	@.ci/setup
-	swift run -c release --package-path Examples/Benchmarks benchmarks all \
+	swift run -c release benchmarks all \
 		$(if $(PEER),--peer '$(PEER)' --python '$(PYTHON)')
 
 .PHONY: lint

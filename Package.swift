@@ -80,6 +80,15 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
+        // A development tool, which is no product: it also times what is not public.
+        .executableTarget(
+            name: "benchmarks",
+            dependencies: [
+                "BridgeTraining", "NetworkEngine", "Networks", "ReferenceUNet", "SliceSampling", "StyleKeys",
+                "TensorFiles", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Examples/Benchmarks/Sources"),
+
         // C, as thin as it can be.
         .target(name: "CVoxelKernels"),
         .target(
@@ -114,7 +123,7 @@ let package = Package(
         .testTarget(name: "NetworksTests", dependencies: ["Networks", "TestSupport"]),
         .testTarget(
             name: "NetworkEngineTests",
-            dependencies: ["NetworkEngine", "CVoxelKernels", "TensorTestSupport", "TestSupport"]),
+            dependencies: ["NetworkEngine", "COpenBLAS", "CVoxelKernels", "TensorTestSupport", "TestSupport"]),
         .testTarget(
             name: "ReferenceUNetTests", dependencies: ["ReferenceUNet", "TensorTestSupport", "TestSupport"]),
         .testTarget(name: "BridgeTrainingTests", dependencies: ["BridgeTraining", "VolumeIO", "TestSupport"]),

@@ -129,18 +129,15 @@ INLINE void run_add(run *r, lanes x) {
     r->squares += difference * difference;
 }
 
-// Joins a run to the moments of all before it (Chan, Golub, LeVeque 1983, equation 2.1).
 static void moments_join(voxel_moments *moments, const run *r) {
-    double added = (double)r->count, total = moments->count + added;
+    voxel_moments own = {.count = (double)r->count};
     for (int lane = 0; lane < 16; lane++) {
         double sum = (double)r->sum[lane];
-        double mean = (double)r->pivot[lane] + sum / added;
-        double deviation = (double)r->squares[lane] - sum * sum / added;
-        double gap = mean - moments->mean[lane];
-        moments->mean[lane] += gap * added / total;
-        moments->deviation[lane] += (deviation > 0 ? deviation : 0) + gap * gap * moments->count * added / total;
+        double deviation = (double)r->squares[lane] - sum * sum / own.count;
+        own.mean[lane] = (double)r->pivot[lane] + sum / own.count;
+        own.deviation[lane] = deviation > 0 ? deviation : 0;
     }
-    moments->count = total;
+    voxel_moments_join(moments, &own);
 }
 
 static void finish(float *block, size_t pixels, const voxel_finish *finish) {

@@ -9,7 +9,7 @@ import VoxelSupport
 /// A conditional 2-D U-Net with its weights: denoises windows of 2N + 1 neighbouring slices.
 ///
 /// ```swift
-/// let network = try UNet(weights: folder.appending(path: "ct2mri.safetensors"))
+/// let network = try UNet(weights: "ct2mri.safetensors")
 /// let output = try network(x: noisy, y: source, timesteps: [999], key: key)
 /// ```
 ///
@@ -37,7 +37,7 @@ public struct UNet: Sendable {
     ///   - weights: the file; `UNetWeights` says what it must hold.
     ///   - configuration: nil for the one that the file carries, or that the parameters show.
     ///   - selection: which weights of a checkpoint: nil for `ema` where the file has it, else `model`.
-    ///   - options: how much of the machine the network may take.
+    ///   - options: the part of the machine that the network may use.
     /// - Throws: as `UNetWeights.init(contentsOf:configuration:selection:)` does, and `UNetError.notFinite`.
     public init(
         weights: URL, configuration: UNetConfiguration? = nil, selection: UNetWeights.Selection? = nil,
@@ -61,6 +61,30 @@ public struct UNet: Sendable {
             options: options)
     }
 
+    /// Reads a network's weights from a file at a path.
+    ///
+    /// - Throws: as `init(weights:configuration:selection:options:)` of a URL does.
+    public init(
+        weights: String, configuration: UNetConfiguration? = nil, selection: UNetWeights.Selection? = nil,
+        options: ComputeOptions = ComputeOptions()
+    ) throws {
+        try self.init(
+            weights: URL(filePath: weights), configuration: configuration, selection: selection,
+            options: options)
+    }
+
+    /// Reads a network's weights from a file at a path, with a configuration from a JSON file at another.
+    ///
+    /// - Throws: as `init(weights:configuration:selection:options:)` of a URL does.
+    public init(
+        weights: String, configuration: String, selection: UNetWeights.Selection? = nil,
+        options: ComputeOptions = ComputeOptions()
+    ) throws {
+        try self.init(
+            weights: URL(filePath: weights), configuration: URL(filePath: configuration), selection: selection,
+            options: options)
+    }
+
     /// A network of parameters in memory, by their published names, with `denoise_fn.` in front or without.
     ///
     /// - Throws: `UNetConfigurationError`, or `UNetError` where the parameters are not those of the
@@ -72,7 +96,7 @@ public struct UNet: Sendable {
         try self.init(UNetWeights(parameters: parameters, configuration: configuration), options: options)
     }
 
-    /// A network of weights that have been found, which are read and packed.
+    /// Reads and packs weights that have been found.
     ///
     /// - Throws: `UNetError.notFinite`.
     public init(_ weights: UNetWeights, options: ComputeOptions = ComputeOptions()) throws {
@@ -126,7 +150,7 @@ public struct UNet: Sendable {
         return output
     }
 
-    /// Evaluates the network on one window, wherever it lies: `[2N + 1, rows, columns]`.
+    /// Evaluates the network on one window, which may be part of larger arrays: `[2N + 1, rows, columns]`.
     func evaluate(
         x: ArraySlice<Float>, y: ArraySlice<Float>, rows: Int, columns: Int, timestep: Float, key: Tensor?,
         into output: UnsafeMutableBufferPointer<Float>

@@ -1,5 +1,7 @@
+import Foundation
+
 /// Why a U-Net could not be loaded or evaluated.
-public enum UNetError: Error, Equatable, CustomStringConvertible {
+public enum UNetError: LocalizedError, Equatable, CustomStringConvertible {
     /// A weights file holds other parameters than the configuration needs.
     case parameters(file: String, missing: [String], extra: [String], misshapen: [Misshapen])
     /// A parameter holds NaN or an infinity.
@@ -8,7 +10,7 @@ public enum UNetError: Error, Equatable, CustomStringConvertible {
     case noSelection(file: String, wanted: String, found: [String])
     /// A file holds no U-Net's weights.
     case noNetwork(file: String, reason: String)
-    /// The sizes of a network cannot be told for want of a parameter.
+    /// A parameter is missing without which the sizes of the network are not known.
     case unknownNetwork(file: String, missing: String)
     /// Nothing says how many channels a head of attention has, which no parameter shows.
     case unknownHeadChannels(file: String)
@@ -28,6 +30,9 @@ public enum UNetError: Error, Equatable, CustomStringConvertible {
         /// The shape that the configuration gives it.
         public let expected: [Int]
     }
+
+    /// The description.
+    public var errorDescription: String? { description }
 
     /// What was found and what was expected; of long lists, the first ten.
     public var description: String {

@@ -3,7 +3,7 @@ import Networks
 import TensorFiles
 public import VolumeTranslation
 
-/// The weights of a U-Net in a file: found and checked, and read when they are asked for.
+/// The weights of a U-Net in a file: found and checked at once, and read on demand.
 ///
 /// ```swift
 /// let weights = try UNetWeights(contentsOf: URL(filePath: "ct2mri.pth"), configuration: jsonFile)
@@ -14,7 +14,7 @@ public import VolumeTranslation
 /// The file is a safetensors file, or a PyTorch checkpoint: a dictionary of tensors, or of such dictionaries
 /// under the names `model` and `ema`. It must hold all parameters of the network and no others, under their
 /// published names, with `denoise_fn.` in front of all or of none, as floating-point numbers. Arrays of one
-/// axis whose names have no dot are passed over: published checkpoints keep the schedule so (`m_t`,
+/// axis whose names have no dot are skipped: published checkpoints keep the schedule that way (`m_t`,
 /// `variance_t`, ...).
 ///
 /// The configuration shows in the names and shapes of the parameters, but for `num_head_channels`, which a file
@@ -24,7 +24,7 @@ public import VolumeTranslation
 public struct UNetWeights: TensorSource {
     /// Which weights of a checkpoint to use.
     public enum Selection: String, Sendable, CaseIterable {
-        /// Those that training has arrived at.
+        /// Those after the last step of training.
         case model
         /// Their moving average, which gives the better images.
         case ema
@@ -69,19 +69,36 @@ public struct UNetWeights: TensorSource {
     ///
     /// - Throws: as `init(contentsOf:configuration:selection:)` does.
     public init(contentsOf url: URL, configuration: URL, selection: Selection? = nil) throws {
-        // The shorter file first: what is wrong with it is told sooner.
+        // The shorter file first, so that its errors are reported sooner.
         let given = try StatedConfiguration(contentsOf: configuration)
         try self.init(file: WeightsFile(url), given: given, selection: selection)
     }
 
-    /// Finds and checks the weights in a file, to tell of them. Where nothing says what `headChannels` is, it
-    /// is nil and the configuration has 1 for it, which no network is to be evaluated with.
+    /// Finds and checks the weights in a file, to describe them. Where nothing says what `headChannels` is, it is nil
+    /// and the configuration has 1 for it, with which no network must be evaluated.
     package static func describing(
         contentsOf url: URL, selection: Selection? = nil
     ) throws -> (weights: UNetWeights, headChannels: Int?) {
         let file = try WeightsFile(url)
         let weights = try UNetWeights(file: file, given: nil, selection: selection, unknownHeadChannels: 1)
         return (weights, file.carried?.headChannels)
+    }
+
+    /// Finds and checks the weights in a file at a path.
+    ///
+    /// - Throws: as `init(contentsOf:configuration:selection:)` of a URL does.
+    public init(
+        contentsOf path: String, configuration: UNetConfiguration? = nil, selection: Selection? = nil
+    ) throws {
+        try self.init(contentsOf: URL(filePath: path), configuration: configuration, selection: selection)
+    }
+
+    /// Finds and checks the weights in a file at a path, with a configuration from a JSON file at another.
+    ///
+    /// - Throws: as `init(contentsOf:configuration:selection:)` of a URL does.
+    public init(contentsOf path: String, configuration: String, selection: Selection? = nil) throws {
+        try self.init(
+            contentsOf: URL(filePath: path), configuration: URL(filePath: configuration), selection: selection)
     }
 
     /// Checks weights in memory.
@@ -197,7 +214,7 @@ extension UNetParameters {
         } catch {
             throw mismatch ?? .unknownNetwork(file: file, missing: storedName(error.parameter))
         }
-        // Heads that do not divide the channels are told of below; they change no shape.
+        // Heads that do not divide the channels are reported below; they change no shape.
         shown.headChannels = 1
         do { try shown.validate() } catch {
             throw mismatch ?? UNetError.noNetwork(file: file, reason: "\(error)")

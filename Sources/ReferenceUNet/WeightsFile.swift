@@ -24,7 +24,7 @@ struct WeightsFile {
     /// Opens a file.
     init(_ url: URL) throws {
         path = url.path
-        // The extension tells of a checkpoint from before zip archives, or one whose beginning is spoiled.
+        // The extension identifies checkpoints from before zip archives, and those whose first bytes are corrupt.
         let isCheckpoint =
             ["pth", "pt", "ckpt"].contains(url.pathExtension.lowercased()) || PyTorchCheckpoint.canRead(url)
         if isCheckpoint {

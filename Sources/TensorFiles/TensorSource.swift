@@ -1,3 +1,5 @@
+import Foundation
+
 /// Named tensors that are read when they are asked for: a file, a part of one, or a dictionary.
 ///
 /// ```swift
@@ -48,12 +50,15 @@ extension [String: Tensor]: TensorSource {
 }
 
 /// There is no tensor of a name.
-public struct MissingTensor: Error, Equatable, CustomStringConvertible {
+public struct MissingTensor: LocalizedError, Equatable, CustomStringConvertible {
     /// The name.
     public let name: String
 
     /// There is no tensor of this name.
     public init(name: String) { self.name = name }
+
+    /// The description.
+    public var errorDescription: String? { description }
 
     /// Names the tensor.
     public var description: String { "there is no tensor '\(name)'" }

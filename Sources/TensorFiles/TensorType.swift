@@ -74,7 +74,7 @@ extension TensorType {
                 values[index] = number(Bits(littleEndian: bits))
             }
         }
-        // Numbers side by side are told apart from others so that they are converted several at a time.
+        // With a constant step, the compiler converts several contiguous numbers at a time.
         let size = MemoryLayout<Bits>.size
         if stride == 1 { convert(step: size) } else { convert(step: stride * size) }
     }

@@ -60,7 +60,7 @@ struct TrainCommand: AsyncParsableCommand {
     @Option(help: "Threads to compute with. The result does not depend on it. (default: one a core)")
     var threads: Int?
 
-    @Flag(help: "Take less memory, and half as much time again. The result does not depend on it.")
+    @Flag(help: "Take less memory, and 27 % more time. The result does not depend on it.")
     var saveMemory = false
 
     @Flag(help: "Print every setting as JSON, with those of --config, and do nothing else.")

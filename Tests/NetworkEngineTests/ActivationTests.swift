@@ -9,7 +9,7 @@ struct ActivationTests {
     @Test func exponentialIsWithinTenMillionthsOfTheTrueValue() {
         var worst = 0.0
         for step in stride(from: 0, through: 87_000_000, by: 8 * 31) {
-            let x = Lanes((0..<8).map { lane in -Float(step + lane * 31) / 1e6 })
+            let x = SIMD8<Float>((0..<8).map { lane in -Float(step + lane * 31) / 1e6 })
             let found = exponentialOfNonPositive(x)
             for lane in 0..<8 where x[lane] >= -87 {
                 let expected = exp(Double(x[lane]))
@@ -21,7 +21,7 @@ struct ActivationTests {
     }
 
     @Test func exponentialAtTheEdges() {
-        let x: Lanes = [0, -0.0, -87.1, -1000, -.infinity, .nan, -1e-30, -86.9]
+        let x: SIMD8<Float> = [0, -0.0, -87.1, -1000, -.infinity, .nan, -1e-30, -86.9]
         let found = exponentialOfNonPositive(x)
         #expect(found[0] == 1 && found[1] == 1 && found[6] == 1)
         #expect(found[2] == 0 && found[3] == 0 && found[4] == 0)

@@ -1,7 +1,8 @@
-import NetworkEngine
 import TensorFiles
 import TestSupport
 import Testing
+
+@testable import NetworkEngine
 
 /// Resampling, and operations number by number.
 struct ElementwiseTests {

@@ -1,8 +1,9 @@
-import NetworkEngine
 import Networks
 import TensorFiles
 import TestSupport
 import Testing
+
+@testable import NetworkEngine
 
 struct GroupNormGradientTests {
     /// Where a group is one channel, a number added to all its pixels changes nothing: the gradient of the bias before
@@ -16,7 +17,7 @@ struct GroupNormGradientTests {
                 $0[$1.name] = Tensor(
                     shape: $1.shape, values: generator.floats($1.shape.reduce(1, *), in: -2...2))
             }
-            let (_, gradients) = NetworkGradients(network, options: ComputeOptions(threads: 1))(
+            let (_, gradients) = try NetworkGradients(network, options: ComputeOptions(threads: 1))(
                 parameters: parameters, images: [image], shared: []
             ) { (0, Tensor(shape: $0.shape, values: generator.floats($0.count))) }
             let sizes = gradients["convolution.weight"]!.values.map { Double(abs($0)) }
@@ -29,17 +30,14 @@ struct GroupNormGradientTests {
 }
 
 /// A convolution to 32 channels, and their normalisation, each alone.
-private struct NormalizedConvolution: CompilableNetwork {
+private struct NormalizedConvolution: Network {
     let convolution = Convolution("convolution", inputs: 3, outputs: 32, kernel: [3, 3])
     let norm = GroupNorm("norm", channels: 32)
 
-    var imageChannels: [Int] { [3] }
-    var sharedShapes: [[Int]] { [] }
     var parameters: [Parameter] { convolution.parameters + norm.parameters }
 
-    func callAsFunction<A: LayerArithmetic>(
-        images: [A.Value], shared: [A.Value], with arithmetic: A
-    ) -> A.Value {
-        norm(convolution(images[0], with: arithmetic), with: arithmetic)
+    func graph(batch: Int, size: [Int]) -> Graph {
+        let builder = GraphBuilder()
+        return builder.graph(endingIn: norm(convolution(builder.image([batch, 3] + size))))
     }
 }

@@ -1,9 +1,9 @@
+import Networks
 import TensorTestSupport
 import TestSupport
 import Testing
 
 @testable import NetworkEngine
-@testable import Networks
 
 /// Memory: images that are needed at the same time lie apart, and an evaluation takes what the plan says.
 struct InferenceArenaTests {
@@ -14,19 +14,13 @@ struct InferenceArenaTests {
         let trace = PlainTrace(&generator)
         var network = RandomNetwork(trace, &generator)
         for _ in 0..<generator.size(in: 1...20) { network.grow(&generator) }
-        let traced = TracedNetwork(trace, endingIn: network.some(&generator))
-        let recorder = NetworkRecorder()
-        let images = trace.images.enumerated().map { recorder.image($0, shape: $1.shape) }
-        let shared = trace.shared.enumerated().map { recorder.shared($0, shape: $1.shape) }
-        _ = traced(images: images, shared: shared, with: recorder)
-        let (parameters, options) = (trace.parameters, ComputeOptions(threads: threads))
-        let weights = try LayerWeights(recorder.nodes, options: options) { parameters[$0.name]! }
-        let shape = trace.images[0].shape
-        let compiled = try CompiledNetwork(traced, planned: (shape[2], shape[3]), options: options) {
-            parameters[$0.name]!
-        }
+        let graph = trace.builder.graph(endingIn: network.some(&generator))
+        let options = ComputeOptions(threads: threads)
+        let parameters = trace.parameters(of: graph)
+        let weights = try LayerWeights(graph, options: options) { parameters[$0.name]! }
         return (
-            try ProgramBuilder.program(recorder.nodes, weights: weights, threads: threads), compiled, trace
+            try ProgramBuilder.program(graph, weights: weights, threads: threads),
+            try trace.compile(graph, options: options), trace
         )
     }
 
@@ -52,7 +46,7 @@ struct InferenceArenaTests {
                 for image in step.measures {
                     try #require(
                         steps[..<index].contains {
-                            $0.writes == image && ($0.takesMoments || $0 is MeasureStep)
+                            $0.writes == image && ($0.computesMoments || $0 is MeasureStep)
                         })
                 }
             }
@@ -83,13 +77,10 @@ struct InferenceArenaTests {
             let trace = PlainTrace(&generator)
             var x = trace.image(32, 8, 8)
             for index in 0..<length {
-                x = trace.silu(
-                    Convolution("\(index)", inputs: 32, outputs: 32, kernel: [3, 3])(x, with: trace))
+                x = Convolution("\(index)", inputs: 32, outputs: 32, kernel: [3, 3])(x).silu()
             }
-            let parameters = trace.parameters
-            return try CompiledNetwork(TracedNetwork(trace, endingIn: x), planned: (8, 8)) {
-                parameters[$0.name]!
-            }.workspaceSize(rows: 8, columns: 8)
+            return try trace.compile(trace.builder.graph(endingIn: x), options: ComputeOptions())
+                .workspaceSize(rows: 8, columns: 8)
         }
         #expect(sizes[0] == sizes[1])
     }

@@ -1,14 +1,15 @@
-import NetworkEngine
 import Networks
 import TensorTestSupport
 import TestSupport
 import Testing
 
+@testable import NetworkEngine
+
 /// Tokens, compiled: linear maps, layer normalisation, gates and attention are what plain arithmetic gives.
 struct InferenceAttentionTests {
     /// An image's pixels as tokens, `[1, pixels, channels]`.
-    private func tokens(_ a: PlainTrace, _ channels: Int, _ rows: Int, _ columns: Int) -> PlainTrace.Value {
-        a.transposed(a.reshaped(a.image(channels, rows, columns), [1, channels, rows * columns]))
+    private func tokens(_ a: PlainTrace, _ channels: Int, _ rows: Int, _ columns: Int) -> GraphValue {
+        a.image(channels, rows, columns).reshaped([1, channels, rows * columns]).transposed()
     }
 
     private func agrees(
@@ -27,14 +28,14 @@ struct InferenceAttentionTests {
         await agrees(cases: 20) { a, generator in
             let (width, outputs) = (generator.size(in: 2...40), generator.size(in: 1...40))
             let x = tokens(a, width, generator.size(in: 1...6), generator.size(in: 1...7))
-            let normed = LayerNorm("n", width: width)(x, with: a)
+            let normed = LayerNorm("n", width: width)(x)
             let hasBias = Bool.random(using: &generator)
-            let both = Linear("l", inputs: width, outputs: 2 * outputs, hasBias: hasBias)(normed, with: a)
-            let value = a.slice(both, axis: 2, 0..<outputs)
-            let gate = a.gelu(a.slice(both, axis: 2, outputs..<2 * outputs))
-            let gated = Bool.random(using: &generator) ? a.product(value, gate) : a.product(gate, value)
-            _ = a.sum(x, Linear("o", inputs: outputs, outputs: width)(gated, with: a))
-            _ = a.concatenated([x, a.silu(both)], axis: 2)
+            let both = Linear("l", inputs: width, outputs: 2 * outputs, hasBias: hasBias)(normed)
+            let value = both.slice(axis: 2, 0..<outputs)
+            let gate = both.slice(axis: 2, outputs..<2 * outputs).gelu()
+            let gated = Bool.random(using: &generator) ? (value * gate) : (gate * value)
+            _ = x + Linear("o", inputs: outputs, outputs: width)(gated)
+            _ = GraphValue.concatenated([x, both.silu()], axis: 2)
         }
     }
 
@@ -43,11 +44,11 @@ struct InferenceAttentionTests {
         await agrees(cases: 8) { a, generator in
             let width = headChannels * generator.size(in: 1...3)
             let x = tokens(a, width, generator.size(in: 1...9), generator.size(in: 1...9))
-            let maps = ["q", "k", "v"].map { Linear($0, inputs: width, outputs: width)(x, with: a) }
+            let maps = ["q", "k", "v"].map { Linear($0, inputs: width, outputs: width)(x) }
             let heads = width / headChannels
-            let attended = a.attention(queries: maps[0], keys: maps[1], values: maps[2], heads: heads)
-            _ = Linear("o", inputs: width, outputs: width)(attended, with: a)
-            _ = a.attention(queries: x, keys: x, values: x, heads: heads)
+            let attended = maps[0].attention(keys: maps[1], values: maps[2], heads: heads)
+            _ = Linear("o", inputs: width, outputs: width)(attended)
+            _ = x.attention(keys: x, values: x, heads: heads)
         }
     }
 
@@ -55,7 +56,7 @@ struct InferenceAttentionTests {
     @Test func attentionOfManyPixels() async {
         await agrees(cases: 2) { a, generator in
             let x = tokens(a, 48, generator.size(in: 10...20), 17)
-            _ = a.attention(queries: x, keys: x, values: x, heads: 2)
+            _ = x.attention(keys: x, values: x, heads: 2)
         }
     }
 
@@ -66,12 +67,12 @@ struct InferenceAttentionTests {
             let context = a.shared([1, count, width])
             // The result takes the place of an image whose blocks are full: nothing may be left beyond its channels.
             let wide = tokens(a, 80, generator.size(in: 1...5), generator.size(in: 1...7))
-            let x = Linear("q", inputs: 80, outputs: heads * headChannels)(wide, with: a)
+            let x = Linear("q", inputs: 80, outputs: heads * headChannels)(wide)
             let maps = ["k", "v"].map {
-                Linear($0, inputs: width, outputs: heads * headChannels, hasBias: false)(context, with: a)
+                Linear($0, inputs: width, outputs: heads * headChannels, hasBias: false)(context)
             }
-            let attended = a.attention(queries: x, keys: maps[0], values: maps[1], heads: heads)
-            _ = LayerNorm("n", width: heads * headChannels)(attended, with: a)
+            let attended = x.attention(keys: maps[0], values: maps[1], heads: heads)
+            _ = LayerNorm("n", width: heads * headChannels)(attended)
         }
     }
 
@@ -79,9 +80,9 @@ struct InferenceAttentionTests {
     @Test func attentionToAnotherImage() async {
         await agrees(cases: 8) { a, generator in
             let image = a.image(24, 4, 6)
-            let x = a.transposed(a.reshaped(a.silu(image), [1, 24, 24]))
-            let y = a.transposed(a.reshaped(a.averagePooled(image), [1, 24, 6]))
-            _ = a.attention(queries: x, keys: y, values: a.gelu(y), heads: generator.size(in: 1...2))
+            let x = image.silu().reshaped([1, 24, 24]).transposed()
+            let y = image.averagePooled().reshaped([1, 24, 6]).transposed()
+            _ = x.attention(keys: y, values: y.gelu(), heads: generator.size(in: 1...2))
         }
     }
 
@@ -91,18 +92,17 @@ struct InferenceAttentionTests {
         await agrees(cases: 8) { a, generator in
             let heads = generator.size(in: 1...3)
             let (channels, pixels) = (heads * headChannels, generator.size(in: 1...40))
-            let x = a.reshaped(a.image(5, 1, pixels), [1, 5, pixels])
-            let all = a.transposed(
-                Convolution("c", inputs: 5, outputs: 3 * channels, kernel: [1])(x, with: a))
-            let perHead = a.reshaped(all, [1, pixels, heads, 3 * headChannels])
+            let x = a.image(5, 1, pixels).reshaped([1, 5, pixels])
+            let all = Convolution("c", inputs: 5, outputs: 3 * channels, kernel: [1])(x).transposed()
+            let perHead = all.reshaped([1, pixels, heads, 3 * headChannels])
             let thirds = (0..<3).map {
-                a.reshaped(
-                    a.slice(perHead, axis: 3, $0 * headChannels..<($0 + 1) * headChannels),
-                    [1, pixels, channels])
+                perHead.slice(axis: 3, $0 * headChannels..<($0 + 1) * headChannels).reshaped([
+                    1, pixels, channels,
+                ])
             }
-            let attended = a.attention(queries: thirds[0], keys: thirds[1], values: thirds[2], heads: heads)
-            let y = Convolution("o", inputs: channels, outputs: 5, kernel: [1])(a.transposed(attended), with: a)
-            _ = a.reshaped(a.sum(x, y), [1, 5, 1, pixels])
+            let attended = thirds[0].attention(keys: thirds[1], values: thirds[2], heads: heads)
+            let y = Convolution("o", inputs: channels, outputs: 5, kernel: [1])(attended.transposed())
+            _ = (x + y).reshaped([1, 5, 1, pixels])
         }
     }
 }

@@ -1,22 +1,22 @@
-import NetworkEngine
 import Networks
 import TensorFiles
 import Testing
 
+@testable import NetworkEngine
+
 /// What does not fit stops the program before a kernel reads beyond the end of anything.
 struct InferenceInvariantTests {
     /// A convolution from so many channels, of an image of four.
-    struct OneConvolution: CompilableNetwork {
+    struct OneConvolution: Network {
         let layer: Convolution
-        let imageChannels = [4]
-        let sharedShapes: [[Int]] = []
         var parameters: [Parameter] { layer.parameters }
 
         init(inputs: Int) { layer = Convolution("c", inputs: inputs, outputs: 4, kernel: [3, 3]) }
 
-        func callAsFunction<A: LayerArithmetic>(
-            images: [A.Value], shared: [A.Value], with arithmetic: A
-        ) -> A.Value { layer(images[0], with: arithmetic) }
+        func graph(batch: Int, size: [Int]) -> Graph {
+            let builder = GraphBuilder()
+            return builder.graph(endingIn: layer(builder.image([batch, 4] + size)))
+        }
 
         static func evaluate(inputs: Int, image: [Int] = [1, 4, 2, 2], change: Int = 0) throws {
             let compiled = try CompiledNetwork(OneConvolution(inputs: inputs), planned: (2, 2)) { parameter in

@@ -1,8 +1,9 @@
-import NetworkEngine
 import Networks
 import TensorTestSupport
 import TestSupport
 import Testing
+
+@testable import NetworkEngine
 
 /// Layers, alone and in small compositions, compiled: what plain arithmetic gives, at every layer.
 struct InferenceLayerTests {
@@ -26,7 +27,7 @@ struct InferenceLayerTests {
             let x = a.image(generator.size(in: 1...40), generator.size(in: 1...9), generator.size(in: 1...9))
             _ = Convolution(
                 "c", inputs: x.shape[1], outputs: generator.size(in: 1...40), kernel: kernel + kernel,
-                stride: stride)(x, with: a)
+                stride: [stride, stride])(x)
         }
     }
 
@@ -35,8 +36,9 @@ struct InferenceLayerTests {
         await agrees(cases: 3) { a, generator in
             let x = a.image(
                 generator.size(in: 1...20), generator.size(in: 50...70), generator.size(in: 50...99))
-            _ = Convolution("c", inputs: x.shape[1], outputs: 18, kernel: kernel + kernel, stride: stride)(
-                x, with: a)
+            _ = Convolution(
+                "c", inputs: x.shape[1], outputs: 18, kernel: kernel + kernel, stride: [stride, stride])(
+                    x)
         }
     }
 
@@ -45,13 +47,13 @@ struct InferenceLayerTests {
             let x = a.image(
                 generator.size(in: 1...40), 2 * generator.size(in: 1...5), 2 * generator.size(in: 1...5))
             let shape = [1, x.shape[1]]
-            _ = [a.silu(x), a.gelu(x), a.averagePooled(x), a.upsampled(x), a.sum(x, x)]
-            _ = a.shifted(x, by: a.shared(shape))
-            _ = a.modulated(x, scale: a.shared(shape), shift: a.shared(shape))
-            _ = a.product(x, a.gelu(x))
-            _ = a.product(a.gelu(x), a.silu(x))
-            let flat = a.reshaped(x, [1, x.shape[1], x.shape[2] * x.shape[3]])
-            _ = a.reshaped(a.transposed(a.transposed(flat)), x.shape)
+            _ = [x.silu(), x.gelu(), x.averagePooled(), x.upsampled(), x + x]
+            _ = x.shifted(by: a.shared(shape))
+            _ = x.modulated(scale: a.shared(shape), shift: a.shared(shape))
+            _ = x * x.gelu()
+            _ = x.gelu() * x.silu()
+            let flat = x.reshaped([1, x.shape[1], x.shape[2] * x.shape[3]])
+            _ = flat.transposed().transposed().reshaped(x.shape)
         }
     }
 
@@ -60,11 +62,12 @@ struct InferenceLayerTests {
             let x = a.image(
                 generator.size(in: 1...20), 4 * generator.size(in: 1...2), 4 * generator.size(in: 1...2))
             let shift = a.shared([1, x.shape[1]])
-            let functions: [(PlainTrace.Value) -> PlainTrace.Value] = [
-                a.silu, a.gelu, a.averagePooled, a.upsampled, { a.shifted($0, by: shift) },
-                { a.modulated($0, scale: shift, shift: shift) }, { a.sum($0, $0) },
-                Convolution("1", inputs: x.shape[1], outputs: x.shape[1], kernel: [1, 1]).on(a),
-                Convolution("3", inputs: x.shape[1], outputs: x.shape[1], kernel: [3, 3]).on(a),
+            let functions: [(GraphValue) -> GraphValue] = [
+                { $0.silu() }, { $0.gelu() }, { $0.averagePooled() }, { $0.upsampled() },
+                { $0.shifted(by: shift) },
+                { $0.modulated(scale: shift, shift: shift) }, { $0 + $0 },
+                { Convolution("1", inputs: x.shape[1], outputs: x.shape[1], kernel: [1, 1])($0) },
+                { Convolution("3", inputs: x.shape[1], outputs: x.shape[1], kernel: [3, 3])($0) },
             ]
             for first in functions {
                 let y = first(x)
@@ -80,19 +83,29 @@ struct InferenceLayerTests {
             let shift = a.shared([1, channels])
             let norms = (0..<3).map { GroupNorm("n\($0)", channels: channels, epsilon: $0 == 2 ? 1e-6 : 1e-5) }
             let convolution = Convolution("c", inputs: channels, outputs: channels, kernel: [3, 3])
-            let first = norms[0](x, with: a)
-            let second = norms[1](a.shifted(first, by: shift), with: a)
-            _ = convolution(a.silu(a.modulated(second, scale: shift, shift: shift)), with: a)
+            let first = norms[0](x)
+            let second = norms[1](first.shifted(by: shift))
+            _ = convolution(second.modulated(scale: shift, shift: shift).silu())
             let others = [
-                a.silu(x), a.gelu(x), a.upsampled(x), a.averagePooled(x), a.sum(x, x), convolution(x, with: a),
+                x.silu(), x.gelu(), x.upsampled(), x.averagePooled(), x + x, convolution(x),
             ]
             for y in others {
-                let normed = norms[2](y, with: a)
-                _ = convolution(a.silu(normed), with: a)
+                let normed = norms[2](y)
+                _ = convolution(normed.silu())
             }
-            let halved = a.averagePooled(a.silu(first))
-            _ = convolution(halved, with: a)
-            _ = convolution(a.upsampled(a.silu(first)), with: a)
+            let halved = first.silu().averagePooled()
+            _ = convolution(halved)
+            _ = convolution(first.silu().upsampled())
+        }
+    }
+
+    @Test func groupNormsOfAnyGroups() async {
+        await agrees { a, generator in
+            let groups = generator.size(in: 1...5)
+            let channels = groups * generator.size(in: 1...7)
+            let norm = GroupNorm("n", channels: channels, groups: groups, epsilon: 0.01)
+            let layer = Convolution("c", inputs: channels, outputs: 5, kernel: [3, 3], hasBias: false)
+            _ = layer(norm(a.image(channels, 4, 5)).silu())
         }
     }
 
@@ -102,12 +115,12 @@ struct InferenceLayerTests {
             let counts = [[3, 5], [16, 3], [3, 16], [32, 16], [16, 32, 7], [1, 17, 1]].randomElement(
                 using: &generator)!
             let parts = counts.map { a.image($0, rows, columns) }
-            let whole = a.concatenated(parts, axis: 1)
+            let whole = GraphValue.concatenated(parts, axis: 1)
             let first = Int.random(in: 0..<whole.shape[1], using: &generator)
             let range = first..<Int.random(in: first + 1...whole.shape[1], using: &generator)
-            let part = a.slice(whole, axis: 1, range)
-            _ = a.concatenated([a.silu(part), whole, part], axis: 1)
-            _ = Convolution("c", inputs: range.count, outputs: 5, kernel: [3, 3])(part, with: a)
+            let part = whole.slice(axis: 1, range)
+            _ = GraphValue.concatenated([part.silu(), whole, part], axis: 1)
+            _ = Convolution("c", inputs: range.count, outputs: 5, kernel: [3, 3])(part)
         }
     }
 
@@ -116,23 +129,17 @@ struct InferenceLayerTests {
             let channels = 32
             let (x, y) = (a.image(channels, 3, 5), a.image(channels, 3, 5))
             let convolution = { (name: String) in
-                Convolution(name, inputs: channels, outputs: channels, kernel: [3, 3]).on(a)
+                Convolution(name, inputs: channels, outputs: channels, kernel: [3, 3])
             }
             let norm = GroupNorm("n", channels: channels)
-            _ = a.sum(x, y)
-            _ = a.sum(a.silu(x), norm(y, with: a))
-            _ = a.sum(a.gelu(x), a.gelu(y))
+            _ = x + y
+            _ = x.silu() + norm(y)
+            _ = x.gelu() + y.gelu()
             let (left, right) = (convolution("a")(x), convolution("b")(y))
-            let both = a.sum(left, right)
-            _ = a.sum(both, left)
-            _ = a.sum(a.sum(convolution("c")(x), a.silu(norm(x, with: a))), convolution("d")(both))
-            _ = a.sum(a.sum(convolution("e")(x), x), norm(both, with: a))
+            let both = left + right
+            _ = both + left
+            _ = (convolution("c")(x) + norm(x).silu()) + convolution("d")(both)
+            _ = (convolution("e")(x) + x) + norm(both)
         }
-    }
-}
-
-extension Convolution {
-    fileprivate func on(_ arithmetic: PlainTrace) -> (PlainTrace.Value) -> PlainTrace.Value {
-        { self($0, with: arithmetic) }
     }
 }

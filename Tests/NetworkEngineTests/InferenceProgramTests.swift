@@ -1,8 +1,9 @@
-import NetworkEngine
 import Networks
 import TensorTestSupport
 import TestSupport
 import Testing
+
+@testable import NetworkEngine
 
 /// Networks of random operations, each on random results of those before it, agree at every one of them.
 struct InferenceProgramTests {
@@ -23,9 +24,9 @@ struct InferenceProgramTests {
 /// A network that grows by one random operation at a time.
 struct RandomNetwork {
     private let a: PlainTrace
-    private var values: [PlainTrace.Value]
-    private let shifts: [PlainTrace.Value]
-    private let context: PlainTrace.Value
+    private var values: [GraphValue]
+    private let shifts: [GraphValue]
+    private let context: GraphValue
     private var layers = 0
 
     private static let channels = 32
@@ -39,9 +40,9 @@ struct RandomNetwork {
     }
 
     /// The last results and some others, as the channels of one image.
-    func some(_ generator: inout SeededGenerator) -> PlainTrace.Value {
+    func some(_ generator: inout SeededGenerator) -> GraphValue {
         let others = values.dropLast(2).filter { _ in Int.random(in: 0..<4, using: &generator) == 0 }
-        return a.concatenated(others + values.suffix(2), axis: 1)
+        return GraphValue.concatenated(others + values.suffix(2), axis: 1)
     }
 
     /// Adds an operation; every result is an image with as many channels and pixels as the first.
@@ -55,39 +56,39 @@ struct RandomNetwork {
         let channels = Self.channels
         let shape = x.shape
         let flat = [1, channels, shape[2] * shape[3]]
-        let result: PlainTrace.Value
+        let result: GraphValue
         switch Int.random(in: 0..<17, using: &generator) {
-        case 0, 14: result = Convolution(name, inputs: channels, outputs: channels, kernel: [3, 3])(x, with: a)
-        case 1: result = Convolution(name, inputs: channels, outputs: channels, kernel: [1, 1])(x, with: a)
-        case 2: result = GroupNorm(name, channels: channels)(x, with: a)
-        case 3: result = a.silu(x)
-        case 4, 15: result = a.sum(x, other)
-        case 5: result = a.shifted(x, by: shifts[0])
-        case 6: result = a.modulated(x, scale: shifts[0], shift: shifts[1])
-        case 7: result = a.product(other, a.gelu(x))
-        case 8: result = a.averagePooled(a.upsampled(x))
+        case 0, 14: result = Convolution(name, inputs: channels, outputs: channels, kernel: [3, 3])(x)
+        case 1: result = Convolution(name, inputs: channels, outputs: channels, kernel: [1, 1])(x)
+        case 2: result = GroupNorm(name, channels: channels)(x)
+        case 3: result = x.silu()
+        case 4, 15: result = x + other
+        case 5: result = x.shifted(by: shifts[0])
+        case 6: result = x.modulated(scale: shifts[0], shift: shifts[1])
+        case 7: result = other * x.gelu()
+        case 8: result = x.upsampled().averagePooled()
         case 9:
             // The same channels in another order.
             let first = [8, 16, 16].randomElement(using: &generator)!
-            let halves = [first..<channels, 0..<first].map { a.slice(x, axis: 1, $0) }
-            result = a.concatenated(halves, axis: 1)
+            let halves = [first..<channels, 0..<first].map { x.slice(axis: 1, $0) }
+            result = GraphValue.concatenated(halves, axis: 1)
         case 10:
-            let joined = a.concatenated([x, other], axis: 1)
+            let joined = GraphValue.concatenated([x, other], axis: 1)
             let first = [0, 7, 16].randomElement(using: &generator)!
-            result = a.slice(joined, axis: 1, first..<first + channels)
-        case 11, 16: result = a.reshaped(a.reshaped(x, flat), shape)
+            result = joined.slice(axis: 1, first..<first + channels)
+        case 11, 16: result = x.reshaped(flat).reshaped(shape)
         case 12:
-            let tokens = a.transposed(a.reshaped(x, flat))
-            let normed = LayerNorm(name, width: channels)(tokens, with: a)
-            let attended = a.attention(
-                queries: normed, keys: a.transposed(a.reshaped(other, flat)), values: normed,
+            let tokens = x.reshaped(flat).transposed()
+            let normed = LayerNorm(name, width: channels)(tokens)
+            let attended = normed.attention(
+                keys: other.reshaped(flat).transposed(), values: normed,
                 heads: [1, 2, 4].randomElement(using: &generator)!)
-            result = a.reshaped(a.transposed(attended), shape)
+            result = attended.transposed().reshaped(shape)
         default:
-            let tokens = a.transposed(a.reshaped(x, flat))
-            let attended = a.attention(queries: tokens, keys: context, values: context, heads: 2)
-            let mapped = Linear(name, inputs: channels, outputs: channels)(attended, with: a)
-            result = a.reshaped(a.transposed(a.sum(mapped, tokens)), shape)
+            let tokens = x.reshaped(flat).transposed()
+            let attended = tokens.attention(keys: context, values: context, heads: 2)
+            let mapped = Linear(name, inputs: channels, outputs: channels)(attended)
+            result = (mapped + tokens).transposed().reshaped(shape)
         }
         values.append(result)
     }

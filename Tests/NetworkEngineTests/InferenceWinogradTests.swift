@@ -1,9 +1,9 @@
+import Networks
 import TensorTestSupport
 import TestSupport
 import Testing
 
 @testable import NetworkEngine
-@testable import Networks
 
 /// The memory for Winograd's form decides a result's last digits, and nothing else.
 struct InferenceWinogradTests {
@@ -11,7 +11,7 @@ struct InferenceWinogradTests {
     private struct Chain {
         let trace: PlainTrace
         let convolutions: [(layer: Convolution, pixels: Int)]
-        let result: PlainTrace.Value
+        let result: GraphValue
 
         init(_ generator: inout SeededGenerator) {
             trace = PlainTrace(&generator)
@@ -22,10 +22,10 @@ struct InferenceWinogradTests {
                 let layer = Convolution(
                     "\(index)", inputs: x.shape[1], outputs: generator.size(in: 1...40),
                     kernel: [kernel, kernel],
-                    stride: Int.random(in: 0..<4, using: &generator) == 0 ? 2 : 1)
-                x = trace.silu(layer(x, with: trace))
+                    stride: Int.random(in: 0..<4, using: &generator) == 0 ? [2, 2] : [1, 1])
+                x = layer(x).silu()
                 convolutions.append((layer, x.shape[2] * x.shape[3]))
-                if x.shape[3] % 2 == 0 && Bool.random(using: &generator) { x = trace.averagePooled(x) }
+                if x.shape[3] % 2 == 0 && Bool.random(using: &generator) { x = x.averagePooled() }
             }
             self.convolutions = convolutions
             result = x
@@ -34,7 +34,8 @@ struct InferenceWinogradTests {
         /// The bytes of each layer's Winograd form, for those that have one: 36 numbers for each pair of channels, in
         /// whole blocks.
         var candidates: [(name: String, pixels: Int, bytes: Int)] {
-            convolutions.filter { $0.layer.weight.shape[2] == 3 && $0.layer.stride == 1 }.map { layer, pixels in
+            convolutions.filter { $0.layer.weight.shape[2] == 3 && $0.layer.stride == [1, 1] }.map {
+                layer, pixels in
                 let blocks = layer.weight.shape[..<2].map { ($0 + 15) / 16 * 16 }
                 return (layer.weight.name, pixels, 36 * 4 * blocks[0] * blocks[1])
             }
@@ -42,16 +43,14 @@ struct InferenceWinogradTests {
 
         /// The layers that are packed in Winograd's form.
         func winogradLayers(memory: Int?) throws -> Set<String> {
-            let network = TracedNetwork(trace, endingIn: result)
-            let recorder = NetworkRecorder()
-            _ = network(images: [recorder.image(0, shape: trace.images[0].shape)], shared: [], with: recorder)
-            let parameters = trace.parameters
-            let weights = try LayerWeights(
-                recorder.nodes, options: ComputeOptions(threads: 1, winogradMemory: memory)
-            ) { parameters[$0.name]! }
+            let graph = trace.builder.graph(endingIn: result)
+            let parameters = trace.parameters(of: graph)
+            let options = ComputeOptions(threads: 1, winogradMemory: memory)
+            let weights = try LayerWeights(graph, options: options) { parameters[$0.name]! }
             return Set(
-                convolutions.map(\.layer.weight).filter { weights.convolution($0).form == .winograd }.map(
-                    \.name))
+                convolutions.map(\.layer).filter {
+                    weights.convolution($0.weight, stride: $0.stride[0])?.form == .winograd
+                }.map(\.weight.name))
         }
     }
 

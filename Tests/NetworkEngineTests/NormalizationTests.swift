@@ -1,7 +1,8 @@
-import NetworkEngine
 import TensorFiles
 import TestSupport
 import Testing
+
+@testable import NetworkEngine
 
 struct NormalizationTests {
     @Test(arguments: [[], [5], [3, 7], [2, 3, 4]])

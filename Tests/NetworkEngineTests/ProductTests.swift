@@ -1,8 +1,10 @@
 import Foundation
-import NetworkEngine
+import Networks
 import TensorFiles
 import TestSupport
 import Testing
+
+@testable import NetworkEngine
 
 /// Linear maps, convolutions and attention against loops in double precision.
 struct ProductTests {
@@ -39,7 +41,7 @@ struct ProductTests {
             let bias = Bool.random(using: &generator) ? randomTensor([weight.shape[0]], &generator) : nil
             let stride = generator.size(in: 1...3)
             try requireClose(
-                x.convolved(weight: weight, bias: bias, stride: stride, padding: padding),
+                x.convolved(weight, bias, stride: stride, padding: padding),
                 convolution(x, weight, bias, stride: stride, padding: padding))
         }
     }
@@ -52,7 +54,7 @@ struct ProductTests {
         let weight = randomTensor([3, 32, 3, 3], in: -0.1...0.1, &generator)
         let bias = randomTensor([3], &generator)
         try requireClose(
-            x.convolved(weight: weight, bias: bias, stride: stride, padding: 1),
+            x.convolved(weight, bias, stride: stride, padding: 1),
             convolution(x, weight, bias, stride: stride, padding: 1))
     }
 
@@ -67,7 +69,7 @@ struct ProductTests {
                     $0 + x.at([at[0], $1] + at[2...]) * weight.values[at[1] * 4 + $1].asDouble
                 }
             }
-            try requireClose(x.convolved(weight: weight, bias: bias), expected)
+            try requireClose(x.convolved(weight, bias), expected)
         }
     }
 
@@ -136,4 +138,16 @@ struct ProductTests {
 
 extension Float {
     fileprivate var asDouble: Double { Double(self) }
+}
+
+extension Tensor {
+    /// A convolution with one stride and padding along all axes.
+    fileprivate func convolved(_ weight: Tensor, _ bias: Tensor?, stride: Int = 1, padding: Int = 0) -> Tensor {
+        let kernel = Array(weight.shape[2...])
+        let layer = Convolution(
+            "c", inputs: weight.shape[1], outputs: weight.shape[0], kernel: kernel,
+            stride: kernel.map { _ in stride },
+            padding: kernel.map { _ in Convolution.Padding(before: padding, after: padding) })
+        return convolved(layer, weight, bias)
+    }
 }

@@ -17,10 +17,10 @@ struct CompiledLayerTests {
             let columns = multiple * Int.random(in: 2...5, using: &generator)
 
             let trace = PlainTrace(&generator)
-            let architecture = UNetArchitecture(configuration)
-            let images = architecture.imageChannels.map { trace.image($0, rows, columns) }
-            let shared = architecture.sharedShapes.map { trace.shared($0) }
-            let output = architecture(images: images, shared: shared, with: trace)
+            let images = (0..<2).map { _ in trace.image(configuration.outputChannels, rows, columns) }
+            let output = UNetArchitecture(configuration)(
+                x: images[0], y: images[1], sinusoids: trace.shared([1, configuration.modelChannels]),
+                key: configuration.contextWidth.map { trace.shared([1, UNetConfiguration.keyTokens, $0]) })
 
             let whole = try trace.compiled(output)
             try #require(whole.error < 2e-4, "the output is off by \(whole.error)")
@@ -45,7 +45,7 @@ struct CompiledLayerTests {
                 let x = trace.image(block[0].inputs, rows, columns)
                 let time = trace.shared([1, 4 * configuration.modelChannels])
                 let key = configuration.contextWidth.map { trace.shared([1, UNetConfiguration.keyTokens, $0]) }
-                _ = block.reduce(x) { $1($0, time: time, key: key, with: trace) }
+                _ = block.reduce(x) { $1($0, time: time, key: key) }
                 let worst = try trace.worst { $0.hasPrefix("sum") || $0.hasPrefix("convolution") }
                 try #require(worst.error < 2e-5, "\(worst.place) is off by \(worst.error)")
             }
@@ -61,9 +61,7 @@ struct CompiledLayerTests {
             let inputs = Inputs(configuration, batch: 2, rows: 3 * multiple, columns: 2 * multiple, &generator)
             let found = try inputs.evaluate(network(configuration, of: parameters))
             let architecture = UNetArchitecture(configuration)
-            let expected = architecture(
-                x: inputs.x, y: inputs.y, time: architecture.sinusoids(of: inputs.timesteps), key: inputs.key,
-                with: TensorArithmetic(parameters: parameters))
+            let expected = try architecture.evaluate(inputs, parameters: parameters)
             try #require(relativeL2(found.values, expected.values) < 2e-4)
         }
     }
@@ -74,10 +72,10 @@ extension UNetLayer {
     fileprivate var inputs: Int {
         switch self {
         case .convolution(let layer): layer.weight.shape[1]
-        case .residual(let layer): layer.inputNorm.weight.shape[0]
+        case .residual(let layer): layer.inputNorm.channels
         case .resampling(let layer): layer.convolution?.weight.shape[1] ?? 1
-        case .selfAttention(let layer): layer.norm.weight.shape[0]
-        case .transformer(let layer): layer.norm.weight.shape[0]
+        case .selfAttention(let layer): layer.norm.channels
+        case .transformer(let layer): layer.norm.channels
         }
     }
 }

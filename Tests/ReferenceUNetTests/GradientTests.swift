@@ -12,7 +12,7 @@ struct GradientTests {
     @Test func gradientsAgreeWithDifferences() async {
         await checkLaw(cases: 4) { generator in
             let batch = RandomBatch(&generator)
-            let gradients = batch.gradients().gradients
+            let gradients = try batch.gradients().gradients
             let touched = batch.architecture.parameters.shuffled(using: &generator).prefix(12)
             for parameter in touched {
                 let direction = generator.floats(parameter.shape.reduce(1, *), in: -1...1)
@@ -20,8 +20,9 @@ struct GradientTests {
                     .reduce(0) { $0 + Double($1.0) * Double($1.1) }
                 let step = 0.02 / (direction.reduce(0) { $0 + Double($1 * $1) }).squareRoot()
                 let difference =
+                    try
                     (batch.plainLoss(moving: parameter, along: direction, by: step)
-                        - batch.plainLoss(moving: parameter, along: direction, by: -step)) / (2 * step)
+                    - batch.plainLoss(moving: parameter, along: direction, by: -step)) / (2 * step)
                 let scale = norm(gradients[parameter.name]?.values ?? []) * norm(direction)
                 try #require(
                     abs(slope - difference) <= 0.02 * scale + 2e-3 * batch.plainScale,
@@ -33,9 +34,9 @@ struct GradientTests {
     @Test func gradientsHaveTheSameBitsOnAnyNumberOfThreads() async {
         await checkLaw(cases: 3) { generator in
             let batch = RandomBatch(&generator)
-            let alone = batch.gradients(threads: 1)
+            let alone = try batch.gradients(threads: 1)
             for threads in [2, 3, 5] {
-                let shared = batch.gradients(threads: threads)
+                let shared = try batch.gradients(threads: threads)
                 try #require(
                     shared.loss == alone.loss && shared.gradients == alone.gradients, "\(threads) threads")
             }
@@ -45,7 +46,7 @@ struct GradientTests {
     @Test func recomputedGradientsHaveTheSameBits() async {
         await checkLaw(cases: 3) { generator in
             let batch = RandomBatch(&generator)
-            let (kept, recomputed) = (batch.gradients(), batch.gradients(recomputes: true))
+            let (kept, recomputed) = (try batch.gradients(), try batch.gradients(recomputes: true))
             try #require(kept.loss == recomputed.loss && kept.gradients == recomputed.gradients)
         }
     }
@@ -54,10 +55,10 @@ struct GradientTests {
     @Test func gradientsOfABatchAddUp() async {
         await checkLaw(cases: 3) { generator in
             let batch = RandomBatch(&generator)
-            let whole = batch.gradients().gradients
+            let whole = try batch.gradients().gradients
             var sums: [String: [Float]] = [:]
             for item in 0..<batch.inputs.timesteps.count {
-                for (name, gradient) in batch.item(item).gradients().gradients {
+                for (name, gradient) in try batch.item(item).gradients().gradients {
                     sums[name] = zip(sums[name] ?? gradient.values.map { _ in 0 }, gradient.values).map(+)
                 }
             }
@@ -102,10 +103,12 @@ private struct RandomBatch {
         zip(output.values, weights.values).reduce(0) { $0 + Double($1.0) * Double($1.1) }
     }
 
-    func gradients(threads: Int = 2, recomputes: Bool = false) -> (loss: Double, gradients: [String: Tensor]) {
+    func gradients(threads: Int = 2, recomputes: Bool = false) throws -> (
+        loss: Double, gradients: [String: Tensor]
+    ) {
         let gradients = NetworkGradients(
             architecture, options: ComputeOptions(threads: threads), recomputesActivations: recomputes)
-        return gradients(parameters: parameters, images: [inputs.x, inputs.y], shared: shared) {
+        return try gradients(parameters: parameters, images: [inputs.x, inputs.y], shared: shared) {
             (loss($0), weights)
         }
     }
@@ -113,13 +116,10 @@ private struct RandomBatch {
     /// How large the plain arithmetic's loss is, which bounds what rounding does to its differences.
     var plainScale: Double { 1e-2 * norm(weights.values) }
 
-    func plainLoss(moving parameter: Parameter, along direction: [Float], by step: Double) -> Double {
+    func plainLoss(moving parameter: Parameter, along direction: [Float], by step: Double) throws -> Double {
         var moved = parameters
         moved[parameter.name]?.values = zip(parameters[parameter.name]?.values ?? [], direction)
             .map { Float(Double($0) + step * Double($1)) }
-        let shared = shared
-        return loss(
-            architecture(
-                images: [inputs.x, inputs.y], shared: shared, with: TensorArithmetic(parameters: moved)))
+        return loss(try architecture.evaluate(inputs, parameters: moved))
     }
 }

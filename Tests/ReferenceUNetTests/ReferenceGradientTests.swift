@@ -12,7 +12,7 @@ struct ReferenceGradientTests {
     @Test(arguments: ["l1", "l2"])
     func everyGradientAgrees(loss name: String) throws {
         let batch = try TrainingBatch()
-        let (loss, gradients) = batch.gradients(name)
+        let (loss, gradients) = try batch.gradients(name)
         let expected = Double(try batch.file.tensor("loss.\(name)").values[0])
         print("loss \(name): relative error \(abs(loss / expected - 1))")
         #expect(abs(loss / expected - 1) < 1e-6)
@@ -70,9 +70,9 @@ struct TrainingBatch {
         key = try file.tensor("key")
     }
 
-    func gradients(_ loss: String, threads: Int = 2) -> (loss: Double, gradients: [String: Tensor]) {
+    func gradients(_ loss: String, threads: Int = 2) throws -> (loss: Double, gradients: [String: Tensor]) {
         let gradients = NetworkGradients(architecture, options: ComputeOptions(threads: threads))
-        return gradients(parameters: parameters, images: [noisy, source], shared: [time, key]) { output in
+        return try gradients(parameters: parameters, images: [noisy, source], shared: [time, key]) { output in
             let differences = zip(output.values, target.values).map { Double($0) - Double($1) }
             let count = Double(differences.count)
             let value = differences.reduce(0) { $0 + (loss == "l1" ? abs($1) : $1 * $1) } / count

@@ -77,3 +77,13 @@ struct Inputs {
         try network(x: x, y: y, timesteps: timesteps, key: key)
     }
 }
+
+extension UNetArchitecture {
+    /// The network's output by the plain evaluator.
+    func evaluate(_ inputs: Inputs, parameters: [String: Tensor]) throws -> Tensor {
+        try PlainEvaluator(parameters: parameters)(
+            graph(batch: inputs.timesteps.count, size: Array(inputs.x.shape[2...])),
+            images: [inputs.x, inputs.y],
+            shared: [sinusoids(of: inputs.timesteps)] + (inputs.key.map { [$0] } ?? []))
+    }
+}

@@ -106,7 +106,7 @@ struct HostileCheckpointTests {
             (changed { $0.add("archive/x", [1], flags: 1) }.data(), "encrypted"),
             (changed { $0.add("archive/version", [1]) }.data(), "two of this name"),
             (changed { $0.add("archive/x", [1], header: 0) }.data(), "disagree"),
-            (changed { $0.add("archive/x", [1], size: 100) }.data(), "go on beyond"),
+            (changed { $0.add("archive/x", [1], size: 100) }.data(), "end beyond"),
             (changed { $0.add("archive/x", [1], header: 1 << 30) }.data(), "no header"),
             (changed { $0.add("archive/x", [1], header: 3) }.data(), "no header"),
             (changed { $0.add("other/data.pkl", [1]) }.data(), "2 entries data.pkl"),

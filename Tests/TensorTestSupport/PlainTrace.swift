@@ -3,156 +3,112 @@ import Networks
 import TensorFiles
 import TestSupport
 
-/// Computes layers plainly, on random inputs and parameters, and writes down what it does.
+/// A graph with random inputs and parameters, and what the plain evaluator gives for every node.
 ///
-/// Whatever is computed with it can then be compiled and compared: the result of the whole, and every result on
-/// the way to it.
-package final class PlainTrace: LayerArithmetic {
-    /// A result: its place in the trace, and the numbers that plain arithmetic gives.
-    package struct Value {
-        let place: Int
-        package let tensor: Tensor
-        /// Whether channels are the last axes, as in `[1, pixels, channels]`.
-        package var isTokens = false
-        package var shape: [Int] { tensor.shape }
-    }
-
-    /// Every parameter that was used, by its name.
-    package private(set) var parameters: [String: Tensor] = [:]
+/// Whatever is recorded with it can be compiled and compared: the result of the whole, and every result before it.
+package final class PlainTrace {
+    package let builder = GraphBuilder()
     /// The images and the shared inputs.
     package private(set) var images: [Tensor] = []
     package private(set) var shared: [Tensor] = []
-    /// The results that depend on images, in order: those that a compiled network computes for every window.
-    package private(set) var windowValues: [Value] = []
-
+    private var parameters: [String: Tensor] = [:]
     private var generator: SeededGenerator
-    private(set) var entries: [Entry] = []
-    private var dependsOnImages: [Bool] = []
-
-    /// One operation, and the places of its operands.
-    struct Entry: Sendable {
-        let operation: Operation
-        let operands: [Int]
-    }
-
-    enum Operation: Sendable {
-        case image(Int), shared(Int)
-        case linear(Linear), convolution(Convolution), groupNorm(GroupNorm), layerNorm(LayerNorm)
-        case silu, gelu, attention(heads: Int), averagePooled, upsampled
-        case sum, product, shifted, modulated
-        case concatenated(axis: Int), slice(axis: Int, Range<Int>), reshaped([Int]), transposed
-    }
 
     /// A trace of nothing yet, whose random numbers follow from the generator's.
     package init(_ generator: inout SeededGenerator) {
         self.generator = SeededGenerator(seed: generator.next())
     }
 
-    /// A random image of the window, `[1, channels, rows, columns]`.
-    package func image(_ channels: Int, _ rows: Int, _ columns: Int) -> Value {
-        let shape = [1, channels, rows, columns]
-        images.append(Tensor(shape: shape, values: generator.floats(shape.reduce(1, *))))
-        return note(.image(images.count - 1), [], images[images.count - 1])
+    /// A random image, `[1, channels, rows, columns]`.
+    package func image(_ channels: Int, _ rows: Int, _ columns: Int) -> GraphValue {
+        images.append(randomTensor([1, channels, rows, columns], &generator))
+        return builder.image([1, channels, rows, columns])
     }
 
     /// A random shared input.
-    package func shared(_ shape: [Int]) -> Value {
-        shared.append(Tensor(shape: shape, values: generator.floats(shape.reduce(1, *))))
-        return note(.shared(shared.count - 1), [], shared[shared.count - 1])
+    package func shared(_ shape: [Int]) -> GraphValue {
+        shared.append(randomTensor(shape, &generator))
+        return builder.shared(shape)
     }
 
-    private func note(_ operation: Operation, _ operands: [Value], _ tensor: Tensor) -> Value {
-        let isTokens =
-            switch operation {
-            case .linear, .layerNorm, .attention: true
-            case .transposed: !operands[0].isTokens
-            default: operands.first?.isTokens ?? false
-            }
-        let value = Value(place: entries.count, tensor: tensor, isTokens: isTokens)
-        entries.append(Entry(operation: operation, operands: operands.map(\.place)))
-        var depends = operands.contains { dependsOnImages[$0.place] }
-        if case .image = operation { depends = true } else if depends { windowValues.append(value) }
-        dependsOnImages.append(depends)
-        return value
+    /// The same numbers as an image, `[1, channels, rows, columns]`: what a compiled network ends in.
+    package func image(_ x: GraphValue) -> GraphValue {
+        guard x.isTokens else { return x.shape.count == 4 ? x : x.reshaped(x.shape[..<2] + [1, x.shape[2]]) }
+        let flat = x.shape.count == 3 ? x : x.reshaped([1, x.shape[1], x.shape[2...].reduce(1, *)])
+        return image(flat.transposed())
     }
 
-    /// Weights leave numbers about as large as they are; scales lie about 1.
-    private func makeParameters(_ layer: some Layer) -> TensorArithmetic {
-        for parameter in layer.parameters where parameters[parameter.name] == nil {
+    /// Random parameters for a graph, the same whenever they are asked for: weights leave numbers about as large as
+    /// they are; scales lie about 1.
+    package func parameters(of graph: Graph) -> [String: Tensor] {
+        for parameter in graph.nodes.flatMap(\.operation.parameters) where parameters[parameter.name] == nil {
             let inputs = parameter.shape.dropFirst().reduce(1, *)
             let isScale = parameter.shape.count == 1 && parameter.name.hasSuffix("weight")
+            let bound = (3 / Float(inputs)).squareRoot()
             let range: ClosedRange<Float> =
-                isScale
-                ? 0.5...1.5
-                : parameter.shape.count == 1 ? -0.3...0.3 : (-1...1).scaled((3 / Float(inputs)).squareRoot())
-            parameters[parameter.name] = Tensor(
-                shape: parameter.shape, values: generator.floats(parameter.shape.reduce(1, *), in: range))
+                isScale ? 0.5...1.5 : parameter.shape.count == 1 ? -0.3...0.3 : -bound...bound
+            parameters[parameter.name] = randomTensor(parameter.shape, in: range, &generator)
         }
-        return TensorArithmetic(parameters: parameters)
+        return parameters
     }
-
-    /// The same numbers as an image, `[1, channels, rows, columns]`: what a network may end in.
-    func image(_ x: Value) -> Value {
-        guard x.isTokens else { return x.shape.count == 4 ? x : reshaped(x, x.shape[..<2] + [1, x.shape[2]]) }
-        let flat = x.shape.count == 3 ? x : reshaped(x, [1, x.shape[1], x.shape[2...].reduce(1, *)])
-        return image(transposed(flat))
-    }
-
-    package func shape(of x: Value) -> [Int] { x.shape }
-
-    package func apply(_ layer: Linear, to x: Value) -> Value {
-        note(.linear(layer), [x], makeParameters(layer).apply(layer, to: x.tensor))
-    }
-
-    package func apply(_ layer: Convolution, to x: Value) -> Value {
-        note(.convolution(layer), [x], makeParameters(layer).apply(layer, to: x.tensor))
-    }
-
-    package func apply(_ layer: GroupNorm, to x: Value) -> Value {
-        note(.groupNorm(layer), [x], makeParameters(layer).apply(layer, to: x.tensor))
-    }
-
-    package func apply(_ layer: LayerNorm, to x: Value) -> Value {
-        note(.layerNorm(layer), [x], makeParameters(layer).apply(layer, to: x.tensor))
-    }
-
-    package func silu(_ x: Value) -> Value { note(.silu, [x], x.tensor.silu()) }
-    package func gelu(_ x: Value) -> Value { note(.gelu, [x], x.tensor.gelu()) }
-
-    package func attention(queries: Value, keys: Value, values: Value, heads: Int) -> Value {
-        note(
-            .attention(heads: heads), [queries, keys, values],
-            .attention(queries: queries.tensor, keys: keys.tensor, values: values.tensor, heads: heads))
-    }
-
-    package func averagePooled(_ x: Value) -> Value { note(.averagePooled, [x], x.tensor.averagePooled()) }
-    package func upsampled(_ x: Value) -> Value { note(.upsampled, [x], x.tensor.upsampled()) }
-    package func sum(_ a: Value, _ b: Value) -> Value { note(.sum, [a, b], a.tensor + b.tensor) }
-    package func product(_ a: Value, _ b: Value) -> Value { note(.product, [a, b], a.tensor * b.tensor) }
-
-    package func shifted(_ x: Value, by shift: Value) -> Value {
-        note(.shifted, [x, shift], x.tensor.shifted(by: shift.tensor))
-    }
-
-    package func modulated(_ x: Value, scale: Value, shift: Value) -> Value {
-        note(.modulated, [x, scale, shift], x.tensor.modulated(scale: scale.tensor, shift: shift.tensor))
-    }
-
-    package func concatenated(_ parts: [Value], axis: Int) -> Value {
-        note(.concatenated(axis: axis), parts, .concatenated(parts.map(\.tensor), axis: axis))
-    }
-
-    package func slice(_ x: Value, axis: Int, _ range: Range<Int>) -> Value {
-        note(.slice(axis: axis, range), [x], x.tensor.slice(axis: axis, range))
-    }
-
-    package func reshaped(_ x: Value, _ shape: [Int]) -> Value {
-        note(.reshaped(shape), [x], x.tensor.reshaped(shape))
-    }
-
-    package func transposed(_ x: Value) -> Value { note(.transposed, [x], x.tensor.transposed()) }
 }
 
-extension ClosedRange<Float> {
-    fileprivate func scaled(_ factor: Float) -> Self { lowerBound * factor...upperBound * factor }
+/// A network of one size, as it was recorded.
+package struct RecordedNetwork: Network {
+    private let graph: Graph
+
+    package init(_ graph: Graph) { self.graph = graph }
+
+    package var parameters: [Parameter] { graph.nodes.flatMap(\.operation.parameters) }
+
+    package func graph(batch: Int, size: [Int]) -> Graph {
+        precondition(graph.imageShapes.allSatisfy { $0 == [batch, $0[1]] + size }, "there is one size alone")
+        return graph
+    }
+}
+
+extension PlainTrace {
+    /// What the compiled network that ends in `value` gives.
+    package func compiled(
+        _ value: GraphValue, options: ComputeOptions = ComputeOptions(threads: 1)
+    ) throws -> (tensor: Tensor, error: Double) {
+        let graph = builder.graph(endingIn: image(value))
+        let expected = try PlainEvaluator(parameters: parameters(of: graph))(
+            graph, images: images, shared: shared)
+        let found = try compile(graph, options: options)(images: images, shared: shared)
+        return (found, Self.error(of: found, expected: expected))
+    }
+
+    /// A graph with its random parameters, compiled.
+    package func compile(_ graph: Graph, options: ComputeOptions) throws -> CompiledNetwork {
+        let parameters = parameters(of: graph)
+        return try CompiledNetwork(
+            RecordedNetwork(graph), planned: (images[0].shape[2], images[0].shape[3]), options: options
+        ) { parameters[$0.name]! }
+    }
+
+    /// The greatest error of all results that depend on images and whose operation's name `isCut` accepts, each
+    /// compiled as the end of a network of its own, and what gives it.
+    package func worst(
+        options: ComputeOptions = ComputeOptions(threads: 1), where isCut: (String) -> Bool = { _ in true }
+    ) throws -> (error: Double, place: String) {
+        var worst = (error: 0.0, place: "")
+        var dependsOnImages: [Bool] = []
+        for (index, node) in builder.nodes.enumerated() {
+            let isImage = if case .image = node.operation { true } else { false }
+            dependsOnImages.append(isImage || node.operands.contains { dependsOnImages[$0] })
+            guard dependsOnImages[index], !isImage, isCut(node.operation.name) else { continue }
+            let error = try compiled(builder.value(at: index), options: options).error
+            // What is not a number is worst of all.
+            if !(error <= worst.error) { worst = (error, "\(index): \(node.description)") }
+        }
+        return worst
+    }
+
+    /// Relative L2, or infinity where the shapes differ.
+    private static func error(of found: Tensor, expected: Tensor) -> Double {
+        guard found.shape == expected.shape else { return .infinity }
+        let isZero = expected.values.allSatisfy { $0 == 0 }
+        return isZero ? (found == expected ? 0 : .infinity) : relativeL2(found.values, expected.values)
+    }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Dispatch
 public import Networks
 public import TensorFiles
@@ -156,13 +157,16 @@ private func inChunks(_ count: Int, _ body: @Sendable (Range<Int>) -> Void) {
 }
 
 /// A parameter that is missing, or has another shape than the network gives it.
-public struct ParameterSetError: Error, Equatable, CustomStringConvertible {
+public struct ParameterSetError: LocalizedError, Equatable, CustomStringConvertible {
     /// The parameter.
     public let name: String
     /// The shape found, or nil where there was none.
     public let found: [Int]?
     /// The shape that the network gives it.
     public let expected: [Int]
+
+    /// The description.
+    public var errorDescription: String? { description }
 
     /// What was found and what was expected.
     public var description: String {

@@ -1,3 +1,5 @@
+import Foundation
+
 /// Trains a network in memory, one step at a time.
 ///
 /// ```swift
@@ -102,7 +104,7 @@ public struct Trainer<Network: TrainableNetwork>: Sendable {
 }
 
 /// Why training cannot go on.
-public enum TrainingError: Error, Equatable, CustomStringConvertible {
+public enum TrainingError: LocalizedError, Equatable, CustomStringConvertible {
     /// The loss or its gradient is NaN or infinite.
     case diverged(step: Int, rate: Double)
     /// The folder holds a run already.
@@ -115,6 +117,9 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
     case otherData(folder: String)
     /// A checkpoint is not one of the run.
     case badCheckpoint(file: String, reason: String)
+
+    /// The description.
+    public var errorDescription: String? { description }
 
     /// What was found, and what to do.
     public var description: String {

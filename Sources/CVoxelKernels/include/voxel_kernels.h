@@ -4,15 +4,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/// The innermost loops of network inference, on numbers that lie in blocks of sixteen channels.
+/// The innermost loops of networks, on numbers in blocks of sixteen channels.
 ///
 /// A block holds sixteen neighbouring channels of an image: `[pixels][16]`, pixels along rows first, 64-byte
-/// aligned. A kernel never looks past the pixels it is given, needs no memory of its own, and does the same
-/// operations in the same order for a pixel or a row wherever it stands: splitting work between calls or threads
-/// changes no bit. Sizes and strides count numbers (`float`s) unless a comment says pixels.
+/// aligned. A kernel never reads beyond the pixels it is given, allocates no memory, and does the same operations in
+/// the same order for a pixel or a row at any place: splitting work between calls or threads changes no bit. Sizes and strides count numbers (`float`s) unless a comment says pixels.
 enum { VOXEL_LANES = 16 };
 
-/// What becomes of a pixel's place on the way from one image to another.
+/// A change of resolution.
 typedef enum {
     VOXEL_SAME_SIZE,
     /// The mean of 2 x 2 pixels.
@@ -28,13 +27,24 @@ typedef struct {
     double count;
 } voxel_moments;
 
-/// What is done to numbers as they are written, in this order.
+/// Joins the moments of others, of which there is at least one, to `moments` (Chan, Golub, LeVeque 1983, equation 2.1).
+static inline void voxel_moments_join(voxel_moments *moments, const voxel_moments *others) {
+    double total = moments->count + others->count;
+    for (int lane = 0; lane < VOXEL_LANES; lane++) {
+        double gap = others->mean[lane] - moments->mean[lane];
+        moments->mean[lane] += gap * others->count / total;
+        moments->deviation[lane] += others->deviation[lane] + gap * gap * moments->count * others->count / total;
+    }
+    moments->count = total;
+}
+
+/// What is added to numbers as they are written, in this order.
 typedef struct {
     /// Added to every pixel: sixteen numbers, or NULL.
     const float *bias;
     /// Added pixel by pixel, laid out as the result is, or NULL. It may be the result itself.
     const float *residual;
-    /// Takes in what was written, or NULL.
+    /// Updated with the numbers written, or NULL.
     voxel_moments *moments;
 } voxel_finish;
 
@@ -45,8 +55,8 @@ typedef struct {
 
     /// C = A B, or C += A B where `adding`: for each of `rows` rows and 16 `column_blocks` columns, the sum over 16 `inner_blocks` places.
     ///
-    /// - a: for each inner block where its first row's sixteen numbers lie, once `a_offset` is added; rows are
-    ///   `a_stride`, 16 or 32, apart.
+    /// - a: for each inner block the address of its first row's sixteen numbers, to which `a_offset` is added; rows
+    ///   are `a_stride`, 16 or 32, apart.
     /// - b: for each column block `[inner][16]`, blocks `b_stride` apart.
     /// - c: for each column block `[rows][16]`, blocks `c_stride` apart.
     void (*multiply)(
@@ -120,8 +130,8 @@ typedef struct {
     /// p x + q y + s; coefficients: `[p, q, s][16]`.
     void (*blend)(const float *x, const float *y, size_t pixels, const float *coefficients, float *result);
 
-    /// As `blend`, from coefficients in double precision, 128-byte aligned, where what rounding takes from a pixel
-    /// is given to the next: the sum over the pixels is exact but for the rounding of the last.
+    /// As `blend`, from coefficients in double precision, 128-byte aligned, where the rounding error of a pixel is
+    /// carried to the next: the sum over the pixels is exact except for the rounding of the last.
     void (*blend_keeping_sum)(
         const float *x, const float *y, size_t pixels, const double *coefficients, float *result);
 

@@ -1,26 +1,27 @@
 /// A batch of images in blocks of sixteen channels: `[channels / 16][batch][pixels][16]`.
 ///
 /// Every kind of value of a network has this one layout: an image, a run of tokens (pixels in a row), and a vector
-/// (one pixel). Each block is filled up with zeros to a multiple of sixteen pixels, and the last block to sixteen
-/// channels, so that a block can be either side of a matrix product as it lies.
-final class BlockedTensor {
+/// (one pixel). Each block is padded with zeros to a multiple of sixteen pixels, and the last block to sixteen
+/// channels, so that a block can be either side of a matrix product in place.
+final class BlockedTensor: Sendable {
     let channels, batch, pixels: Int
     /// From one block to the next, in numbers.
     let stride: Int
     let numbers: FloatBuffer
 
-    var blockCount: Int { blocks(channels) }
-    /// Pixels of the whole batch, and those filled up to a multiple of sixteen.
+    var blockCount: Int { Block.count(channels) }
+    /// Pixels of the whole batch, and those padded to a multiple of sixteen.
     var batchPixels: Int { batch * pixels }
-    var paddedPixels: Int { stride / lanes }
+    var paddedPixels: Int { stride / Block.lanes }
 
-    /// Room for a batch, which holds nothing yet but its padding pixels.
+    /// Memory for a batch, of which only the padding pixels are initialised.
     init(channels: Int, batch: Int, pixels: Int, from pool: BufferPool) {
         (self.channels, self.batch, self.pixels) = (channels, batch, pixels)
-        stride = (batch * pixels + lanes - 1) / lanes * lanes * lanes
-        numbers = FloatBuffer(uninitialized: blocks(channels) * stride, from: pool)
+        stride = (batch * pixels + Block.lanes - 1) / Block.lanes * Block.lanes * Block.lanes
+        numbers = FloatBuffer(uninitialized: Block.count(channels) * stride, from: pool)
         for block in 0..<blockCount {
-            (self.block(block) + batchPixels * lanes).update(repeating: 0, count: stride - batchPixels * lanes)
+            (self.block(block) + batchPixels * Block.lanes).update(
+                repeating: 0, count: stride - batchPixels * Block.lanes)
         }
     }
 
@@ -29,7 +30,12 @@ final class BlockedTensor {
 
     /// One image's pixels of a block, `[pixels][16]`.
     func block(_ block: Int, of item: Int) -> UnsafeMutablePointer<Float> {
-        self.block(block) + item * pixels * lanes
+        self.block(block) + item * pixels * Block.lanes
+    }
+
+    /// Where each block of one image is.
+    func places(of item: Int) -> [BufferPlace] {
+        (0..<blockCount).map { BufferPlace(buffer: numbers, offset: $0 * stride + item * pixels * Block.lanes) }
     }
 
     /// A batch of zeros, of the same shape.
@@ -49,11 +55,11 @@ final class BlockedTensor {
             for block in 0..<blockCount {
                 for item in 0..<batch {
                     let target = self.block(block, of: item)
-                    for lane in 0..<lanes {
-                        let channel = block * lanes + lane
+                    for lane in 0..<Block.lanes {
+                        let channel = block * Block.lanes + lane
                         let start = item * channels * pixels + channel * channelStride
                         for pixel in 0..<pixels {
-                            target[pixel * lanes + lane] =
+                            target[pixel * Block.lanes + lane] =
                                 channel < channels ? values[start + pixel * pixelStride] : 0
                         }
                     }
@@ -68,9 +74,11 @@ final class BlockedTensor {
         return [Float](unsafeUninitializedCapacity: channels * batchPixels) { values, count in
             for item in 0..<batch {
                 for channel in 0..<channels {
-                    let source = block(channel / lanes, of: item) + channel % lanes
+                    let source = block(channel / Block.lanes, of: item) + channel % Block.lanes
                     let start = item * channels * pixels + channel * channelStride
-                    for pixel in 0..<pixels { values[start + pixel * pixelStride] = source[pixel * lanes] }
+                    for pixel in 0..<pixels {
+                        values[start + pixel * pixelStride] = source[pixel * Block.lanes]
+                    }
                 }
             }
             count = channels * batchPixels

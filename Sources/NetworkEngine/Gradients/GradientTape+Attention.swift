@@ -8,9 +8,9 @@ extension GradientTape {
             head.copyContext(to: scratch)
             for rows in head.queryBlocks {
                 head.attend(rows, scratch)
-                write(
+                AttentionSizes.copy(
                     scratch.output, rows: rows.count, padded: AttentionGradient.blockRows,
-                    to: head.blocks(of: result), head.channels, from: rows.lowerBound)
+                    to: head.places(of: result), head.channels, from: rows.lowerBound)
             }
         }
         return record(result, shape: queries.shape, isTokens: true, from: [queries, keys, values]) {
@@ -20,14 +20,14 @@ extension GradientTape {
                 head.copyContext(to: scratch)
                 for rows in head.queryBlocks {
                     head.attend(rows, scratch)
-                    head.goBack(rows, gradient, scratch, isFirst: rows.lowerBound == 0)
-                    write(
+                    head.differentiate(rows, gradient, scratch, isFirst: rows.lowerBound == 0)
+                    AttentionSizes.copy(
                         scratch.output, rows: rows.count, padded: AttentionGradient.blockRows,
-                        to: head.blocks(of: back[0]), head.channels, from: rows.lowerBound)
+                        to: head.places(of: back[0]), head.channels, from: rows.lowerBound)
                 }
                 for (sums, data) in [(scratch.keySums, back[1]), (scratch.valueSums, back[2])] {
-                    write(
-                        sums, rows: data.pixels, padded: attention.paddedTokens, to: head.blocks(of: data),
+                    AttentionSizes.copy(
+                        sums, rows: data.pixels, padded: attention.paddedTokens, to: head.places(of: data),
                         head.channels, from: 0)
                 }
             }
@@ -39,9 +39,9 @@ extension GradientTape {
 /// Attention of a batch, head by head, forwards and backwards.
 ///
 /// With P the shares, O the result and S the scores before scaling: dV = P^T dO, dP = dO V^T,
-/// dS = P (dP - rowsum(P dP)) / sqrt d, dQ = dS K, dK = dS^T Q. Shares are made again rather than kept, so memory
+/// dS = P (dP - rowsum(P dP)) / sqrt d, dQ = dS K, dK = dS^T Q. Shares are computed again rather than kept, so memory
 /// stays linear in the number of tokens.
-private struct AttentionGradient {
+private struct AttentionGradient: Sendable {
     /// Queries whose shares are held at a time: a multiple of sixteen.
     static let blockRows = 64
 
@@ -50,12 +50,12 @@ private struct AttentionGradient {
     let scale: Float
 
     var sizes: AttentionSizes { AttentionSizes(headChannels: headChannels, contextTokens: keys.pixels) }
-    var paddedTokens: Int { contextBlocks * lanes }
+    var paddedTokens: Int { contextBlocks * Block.lanes }
 
     init(_ queries: BlockedTensor, _ keys: BlockedTensor, _ values: BlockedTensor, heads: Int) {
         (self.queries, self.keys, self.values, self.heads) = (queries, keys, values, heads)
         headChannels = queries.channels / heads
-        (headBlocks, contextBlocks) = (blocks(headChannels), blocks(keys.pixels))
+        (headBlocks, contextBlocks) = (Block.count(headChannels), Block.count(keys.pixels))
         scale = 1 / Float(headChannels).squareRoot()
     }
 
@@ -69,8 +69,8 @@ private struct AttentionGradient {
         let turned: UnsafeMutablePointer<Float>
     }
 
-    private var contextSize: Int { headBlocks * paddedTokens * lanes }
-    private var rowsSize: Int { headBlocks * Self.blockRows * lanes }
+    private var contextSize: Int { headBlocks * paddedTokens * Block.lanes }
+    private var rowsSize: Int { headBlocks * Self.blockRows * Block.lanes }
     private var sharesSize: Int { paddedTokens * Self.blockRows }
     private var scratchSize: Int { 6 * contextSize + 3 * rowsSize + 3 * sharesSize }
 
@@ -85,7 +85,7 @@ private struct AttentionGradient {
             turned: shares + 2 * sharesSize)
     }
 
-    func forEachHead(_ workers: WorkerPool, _ memory: BufferPool, _ body: (Head, Scratch) -> Void) {
+    func forEachHead(_ workers: WorkerPool, _ memory: BufferPool, _ body: @Sendable (Head, Scratch) -> Void) {
         let numbers = FloatBuffer(uninitialized: workers.threads * scratchSize, from: memory)
         workers.split(queries.batch * heads) { places, worker in
             for place in places {
@@ -96,13 +96,11 @@ private struct AttentionGradient {
     }
 
     /// One head of one image.
-    struct Head {
+    struct Head: Sendable {
         let attention: AttentionGradient
         let item, index: Int
 
-        var channels: Range<Int> {
-            index * attention.headChannels..<(index + 1) * attention.headChannels
-        }
+        var channels: Range<Int> { index * attention.headChannels..<(index + 1) * attention.headChannels }
 
         var queryBlocks: [Range<Int>] {
             stride(from: 0, to: attention.queries.pixels, by: blockRows).map {
@@ -110,12 +108,10 @@ private struct AttentionGradient {
             }
         }
 
-        func blocks(of data: BlockedTensor) -> [UnsafeMutablePointer<Float>] {
-            (0..<data.blockCount).map { data.block($0, of: item) }
-        }
+        func places(of data: BlockedTensor) -> [BufferPlace] { data.places(of: item) }
 
         private func reader(_ data: BlockedTensor) -> TokenReader {
-            TokenReader(starts: blocks(of: data).map { UnsafePointer($0) }, tokenStride: lanes)
+            TokenReader(starts: places(of: data), tokenStride: Block.lanes)
         }
 
         func copyContext(to scratch: Scratch) {
@@ -136,19 +132,18 @@ private struct AttentionGradient {
                 blockRows,
                 AttentionSizes.Scratch(
                     keys: scratch.turnedKeys, values: scratch.values, queries: scratch.queries,
-                    scores: scratch.shares, output: scratch.output),
-                scale: attention.scale)
+                    scores: scratch.shares, output: scratch.output), scale: attention.scale)
         }
 
-        /// From the gradient of some queries' output to theirs, in `output`, and what they add to those of keys
+        /// Computes the gradient of some queries, in `output`, from that of their results, and adds to those of keys
         /// and values.
-        func goBack(_ rows: Range<Int>, _ gradient: BlockedTensor, _ scratch: Scratch, isFirst: Bool) {
+        func differentiate(_ rows: Range<Int>, _ gradient: BlockedTensor, _ scratch: Scratch, isFirst: Bool) {
             reader(gradient).copy(
                 channels, tokens: rows.count, from: rows.lowerBound, padded: blockRows, to: scratch.gradient)
             product(scratch.gradient, scratch.turnedValues, into: scratch.slopes)
             addTurned(scratch.shares, scratch.gradient, scratch, to: scratch.valueSums, isFirst: isFirst)
             kernels.softmax_gradient(
-                scratch.shares, scratch.slopes, blockRows * lanes, blockRows, attention.keys.pixels,
+                scratch.shares, scratch.slopes, blockRows * Block.lanes, blockRows, attention.keys.pixels,
                 attention.scale)
             addTurned(scratch.slopes, scratch.queries, scratch, to: scratch.keySums, isFirst: isFirst)
             combine(scratch.slopes, scratch.keys, into: scratch.output)
@@ -161,8 +156,8 @@ private struct AttentionGradient {
         ) {
             kernels.multiply(
                 blockRows, attention.contextBlocks, attention.headBlocks,
-                places(rows, attention.headBlocks, blockRows), 0, lanes, turned,
-                attention.headBlocks * lanes * lanes, result, blockRows * lanes, false)
+                places(rows, attention.headBlocks, blockRows), 0, Block.lanes, turned,
+                attention.headBlocks * Block.lanes * Block.lanes, result, blockRows * Block.lanes, false)
         }
 
         /// Shares times tokens, over the tokens: `[head blocks][rows][16]`.
@@ -172,8 +167,8 @@ private struct AttentionGradient {
         ) {
             kernels.multiply(
                 blockRows, attention.headBlocks, attention.contextBlocks,
-                places(shares, attention.contextBlocks, blockRows), 0, lanes, tokens,
-                attention.paddedTokens * lanes, result, blockRows * lanes, false)
+                places(shares, attention.contextBlocks, blockRows), 0, Block.lanes, tokens,
+                attention.paddedTokens * Block.lanes, result, blockRows * Block.lanes, false)
         }
 
         /// Shares times rows, over the rows, added to `[head blocks][tokens][16]`.
@@ -181,23 +176,23 @@ private struct AttentionGradient {
             _ shares: UnsafeMutablePointer<Float>, _ rows: UnsafeMutablePointer<Float>, _ scratch: Scratch,
             to sums: UnsafeMutablePointer<Float>, isFirst: Bool
         ) {
-            let (tokens, rowBlocks) = (attention.paddedTokens, blockRows / lanes)
+            let (tokens, rowBlocks) = (attention.paddedTokens, blockRows / Block.lanes)
             for block in 0..<attention.contextBlocks {
                 for rowBlock in 0..<rowBlocks {
                     kernels.transpose(
-                        shares + (block * blockRows + rowBlock * lanes) * lanes, lanes,
-                        scratch.turned + (rowBlock * tokens + block * lanes) * lanes, lanes)
+                        shares + (block * blockRows + rowBlock * Block.lanes) * Block.lanes, Block.lanes,
+                        scratch.turned + (rowBlock * tokens + block * Block.lanes) * Block.lanes, Block.lanes)
                 }
             }
             kernels.multiply(
-                tokens, attention.headBlocks, rowBlocks, places(scratch.turned, rowBlocks, tokens), 0, lanes,
-                rows, blockRows * lanes, sums, tokens * lanes, !isFirst)
+                tokens, attention.headBlocks, rowBlocks, places(scratch.turned, rowBlocks, tokens), 0,
+                Block.lanes, rows, blockRows * Block.lanes, sums, tokens * Block.lanes, !isFirst)
         }
 
         private func places(
             _ start: UnsafeMutablePointer<Float>, _ count: Int, _ rows: Int
         ) -> [UnsafePointer<Float>?] {
-            (0..<count).map { UnsafePointer(start + $0 * rows * lanes) }
+            (0..<count).map { UnsafePointer(start + $0 * rows * Block.lanes) }
         }
     }
 }

@@ -3,31 +3,30 @@ import Networks
 import TensorFiles
 
 extension GradientTape {
-    func apply(_ layer: Convolution, to x: Value) -> Value {
-        let (outputs, kernel) = (layer.weight.shape[0], layer.weight.shape.dropFirst(2))
-        if kernel.allSatisfy({ $0 == 1 }) && layer.stride == 1 {
-            return pointwise(
-                x, weight: layer.weight, bias: layer.bias, shape: [x.shape[0], outputs] + x.shape[2...],
-                isTokens: false)
+    /// Convolutions of single pixels, and of 3 x 3 pixels with stride 1 or 2; nil for others.
+    func convolved(_ x: Value, _ layer: Convolution, shape: [Int]) -> Value? {
+        let half = Convolution.Padding(before: layer.kernel[0] / 2, after: layer.kernel[0] / 2)
+        guard layer.padding.allSatisfy({ $0 == half }), !x.isTokens else { return nil }
+        switch (layer.kernel, layer.stride) {
+        case ([1], [1]), ([1, 1], [1, 1]):
+            return pointwise(x, weight: layer.weight, bias: layer.bias, shape: shape, isTokens: false)
+        case ([3, 3], [1, 1]): return convolved(x, layer)
+        case ([3, 3], [2, 2]): return everySecond(convolved(x, layer))
+        default: return nil
         }
-        precondition(
-            kernel == [3, 3] && (1...2).contains(layer.stride),
-            "kernels of one place, and of 3 x 3 with stride 1 or 2, can be learned, not \(layer.weight.shape)")
-        let whole = convolved(x, layer)
-        return layer.stride == 1 ? whole : everySecond(whole)
     }
 
     /// A 3 x 3 convolution of stride 1.
     private func convolved(_ x: Value, _ layer: Convolution) -> Value {
         let weight = parameter(layer.weight)
         let (rows, columns) = (x.shape[2], x.shape[3])
-        let result = convolved(x.data, weight, bias: parameter(layer.bias), rows: rows, columns: columns)
+        let result = convolved(x.data, weight, bias: layer.bias.map(parameter), rows: rows, columns: columns)
         let shape = [x.shape[0], layer.weight.shape[0], rows, columns]
         return record(result, shape: shape, isTokens: false, isLearned: true, from: [x]) { [self] gradient in
-            // The gradient goes back through the kernel turned by half a circle.
-            add(convolved(gradient, weight.turnedKernels(), bias: nil, rows: rows, columns: columns), to: x)
+            // The gradient is convolved with the kernel rotated by half a turn.
+            add(convolved(gradient, weight.rotatedKernels(), bias: nil, rows: rows, columns: columns), to: x)
             add(weightGradient(gradient, x.data, rows: rows, columns: columns), to: layer.weight)
-            add(biasGradient(gradient), to: layer.bias)
+            if let bias = layer.bias { add(biasGradient(gradient), to: bias) }
         }
     }
 
@@ -36,26 +35,26 @@ extension GradientTape {
     ) -> BlockedTensor {
         let packed = PackedConvolution(weight, bias: bias, stride: 1, form: .winograd, from: memory)
         let convolution = WinogradConvolution(weights: packed, rows: rows, columns: columns)
-        let result = room(channels: packed.outputs, like: x)
+        let result = empty(channels: packed.outputs, like: x)
         // Threads share the images, or each image where there are not enough of them.
         let sharesImages = x.batch >= workers.threads
         let each = sharesImages ? .alone : workers
         let size = convolution.scratchSize(threads: each.threads)
         let scratch = FloatBuffer(uninitialized: size * (sharesImages ? workers.threads : 1), from: memory)
-        let body = { (items: Range<Int>, worker: Int) in
+        let body = { @Sendable (items: Range<Int>, worker: Int) in
             for item in items {
                 convolution.run(
-                    scratch: scratch.start + worker * size, pool: each,
-                    into: (0..<result.blockCount).map { result.block($0, of: item) },
-                    moments: (0..<result.blockCount).map { _ in nil },
+                    scratch: BufferPlace(buffer: scratch, offset: worker * size), pool: each,
+                    into: result.places(of: item), moments: (0..<result.blockCount).map { _ in nil },
                     reading: { row, block, target in
                         target.update(
-                            from: x.block(block, of: item) + row * columns * lanes, count: columns * lanes)
+                            from: x.block(block, of: item) + row * columns * Block.lanes,
+                            count: columns * Block.lanes)
                     },
                     finishing: { block, _ in
                         voxel_finish(
-                            bias: packed.bias.map { UnsafePointer($0.start + block * lanes) }, residual: nil,
-                            moments: nil)
+                            bias: packed.bias.map { UnsafePointer($0.start + block * Block.lanes) },
+                            residual: nil, moments: nil)
                     })
             }
         }
@@ -68,10 +67,10 @@ extension GradientTape {
     private func weightGradient(
         _ gradient: BlockedTensor, _ x: BlockedTensor, rows: Int, columns: Int
     ) -> [Float] {
-        let tiling = WinogradTiling(blocks: x.blockCount, rows: rows, columns: columns, alignment: lanes)
-        let outputRows = gradient.blockCount * lanes
+        let tiling = WinogradTiling(blocks: x.blockCount, rows: rows, columns: columns, alignment: Block.lanes)
+        let outputRows = gradient.blockCount * Block.lanes
         let outputStride = tiling.stride(blocks: gradient.blockCount)
-        let sumStride = x.blockCount * outputRows * lanes
+        let sumStride = x.blockCount * outputRows * Block.lanes
         let sums = FloatBuffer(uninitialized: 36 * sumStride, from: memory)
         let input = FloatBuffer(uninitialized: tiling.inputSize, from: memory)
         let output = FloatBuffer(uninitialized: 36 * outputStride, from: memory)
@@ -81,17 +80,21 @@ extension GradientTape {
         for item in 0..<x.batch {
             for tileRows in tiling.chunks {
                 let tiles = tiling.tiles(tileRows)
-                tiling.transform(tileRows, into: input.start, strips: strips.start, pool: workers) {
-                    row, block, target in
-                    target.update(
-                        from: x.block(block, of: item) + row * columns * lanes, count: columns * lanes)
-                }
-                tiling.transformGradient(
-                    tileRows, blocks: gradient.blockCount, into: output.start, strips: strips.start,
+                tiling.transform(
+                    tileRows, into: BufferPlace(buffer: input), strips: BufferPlace(buffer: strips),
                     pool: workers
                 ) { row, block, target in
                     target.update(
-                        from: gradient.block(block, of: item) + row * columns * lanes, count: columns * lanes)
+                        from: x.block(block, of: item) + row * columns * Block.lanes,
+                        count: columns * Block.lanes)
+                }
+                tiling.transformGradient(
+                    tileRows, blocks: gradient.blockCount, into: BufferPlace(buffer: output),
+                    strips: BufferPlace(buffer: strips), pool: workers
+                ) { row, block, target in
+                    target.update(
+                        from: gradient.block(block, of: item) + row * columns * Block.lanes,
+                        count: columns * Block.lanes)
                 }
                 let adding = !isFirst
                 workers.split(36) { frequencies, _ in
@@ -99,19 +102,20 @@ extension GradientTape {
                         let from = output.start + frequency * outputStride
                         let to = turned.start + frequency * outputStride
                         for block in 0..<gradient.blockCount {
-                            for tileBlock in 0..<tiles / lanes {
+                            for tileBlock in 0..<tiles / Block.lanes {
                                 kernels.transpose(
-                                    from + (block * tiles + tileBlock * lanes) * lanes, lanes,
-                                    to + (tileBlock * outputRows + block * lanes) * lanes, lanes)
+                                    from + (block * tiles + tileBlock * Block.lanes) * Block.lanes, Block.lanes,
+                                    to + (tileBlock * outputRows + block * Block.lanes) * Block.lanes,
+                                    Block.lanes)
                             }
                         }
-                        let places = (0..<tiles / lanes).map {
-                            UnsafePointer<Float>?(to + $0 * outputRows * lanes)
+                        let places = (0..<tiles / Block.lanes).map {
+                            UnsafePointer<Float>?(to + $0 * outputRows * Block.lanes)
                         }
                         kernels.multiply(
-                            outputRows, x.blockCount, tiles / lanes, places, 0, lanes,
-                            input.start + frequency * tiling.stride, tiles * lanes,
-                            sums.start + frequency * sumStride, outputRows * lanes, adding)
+                            outputRows, x.blockCount, tiles / Block.lanes, places, 0, Block.lanes,
+                            input.start + frequency * tiling.stride, tiles * Block.lanes,
+                            sums.start + frequency * sumStride, outputRows * Block.lanes, adding)
                     }
                 }
                 isFirst = false
@@ -121,22 +125,23 @@ extension GradientTape {
             sums, stride: sumStride, outputs: gradient.channels, inputs: x.channels, outputRows)
     }
 
-    /// Brings sums of `[36][input blocks][outputs][16 inputs]` back from the Winograd domain.
+    /// The gradient of the kernels from that of their Winograd form, `[36][input blocks][outputs][16 inputs]`.
     private func untransformed(
         _ sums: FloatBuffer, stride: Int, outputs: Int, inputs: Int, _ outputRows: Int
     ) -> [Float] {
         [Float](unsafeUninitializedCapacity: outputs * inputs * 9) { values, count in
             nonisolated(unsafe) let values = values
             workers.split(outputs) { range, _ in
-                withUnsafeTemporaryAllocation(byteCount: 9 * lanes * 4, alignment: 64) { bytes in
+                withUnsafeTemporaryAllocation(byteCount: 9 * Block.lanes * 4, alignment: 64) { bytes in
                     let tile = bytes.bindMemory(to: Float.self)
                     for output in range {
-                        for block in 0..<blocks(inputs) {
+                        for block in 0..<Block.count(inputs) {
                             kernels.winograd_weights_adjoint(
-                                sums.start + (block * outputRows + output) * lanes, stride, tile.baseAddress)
-                            for lane in 0..<min(lanes, inputs - block * lanes) {
-                                let first = (output * inputs + block * lanes + lane) * 9
-                                for place in 0..<9 { values[first + place] = tile[place * lanes + lane] }
+                                sums.start + (block * outputRows + output) * Block.lanes, stride,
+                                tile.baseAddress)
+                            for lane in 0..<min(Block.lanes, inputs - block * Block.lanes) {
+                                let first = (output * inputs + block * Block.lanes + lane) * 9
+                                for place in 0..<9 { values[first + place] = tile[place * Block.lanes + lane] }
                             }
                         }
                     }
@@ -148,8 +153,8 @@ extension GradientTape {
 }
 
 extension Tensor {
-    /// `[outputs, inputs, 3, 3]` to `[inputs, outputs, 3, 3]`, each kernel turned by half a circle.
-    fileprivate func turnedKernels() -> Tensor {
+    /// `[outputs, inputs, 3, 3]` to `[inputs, outputs, 3, 3]`, each kernel rotated by half a turn.
+    fileprivate func rotatedKernels() -> Tensor {
         let (outputs, inputs) = (shape[0], shape[1])
         return Tensor(shape: [inputs, outputs, 3, 3]) { result in
             values.withUnsafeBufferPointer { values in

@@ -2,33 +2,36 @@ import CVoxelKernels
 
 extension GradientTape {
     func silu(_ x: Value) -> Value {
-        curve(x, kernels.silu_gradient) { source, pixels, result in
+        curve(x, { kernels.silu_gradient($0, $1, $2, $3) }) { source, pixels, result in
             kernels.activate(source, nil, pixels, nil, nil, true, VOXEL_SAME_SIZE, result)
         }
     }
 
     func gelu(_ x: Value) -> Value {
-        curve(x, kernels.gelu_gradient) { source, pixels, result in kernels.gelu(nil, source, pixels, result) }
+        curve(x, { kernels.gelu_gradient($0, $1, $2, $3) }) { source, pixels, result in
+            kernels.gelu(nil, source, pixels, result)
+        }
     }
 
     private typealias Numbers = UnsafePointer<Float>?
     private typealias Result = UnsafeMutablePointer<Float>
 
     private func curve(
-        _ x: Value, _ derivative: @escaping (Numbers, Numbers, Int, Result?) -> Void,
-        _ function: (Result, Int, Result) -> Void
+        _ x: Value, _ derivative: @escaping @Sendable (Numbers, Numbers, Int, Result?) -> Void,
+        _ function: @Sendable (Result, Int, Result) -> Void
     ) -> Value {
-        let result = room(channels: x.data.channels, like: x.data)
+        let data = x.data
+        let result = empty(channels: data.channels, like: data)
         forEachRun(of: result) { block, pixels in
-            let offset = pixels.lowerBound * lanes
-            function(x.data.block(block) + offset, pixels.count, result.block(block) + offset)
+            let offset = pixels.lowerBound * Block.lanes
+            function(data.block(block) + offset, pixels.count, result.block(block) + offset)
         }
         return record(result, shape: x.shape, isTokens: x.isTokens, from: [x]) { [self] gradient in
-            let back = room(channels: x.data.channels, like: x.data)
+            let back = empty(channels: data.channels, like: data)
             forEachRun(of: back) { block, pixels in
-                let offset = pixels.lowerBound * lanes
+                let offset = pixels.lowerBound * Block.lanes
                 derivative(
-                    x.data.block(block) + offset, gradient.block(block) + offset, pixels.count,
+                    data.block(block) + offset, gradient.block(block) + offset, pixels.count,
                     back.block(block) + offset)
             }
             add(back, to: x)
@@ -52,7 +55,7 @@ extension GradientTape {
     private func product(_ a: BlockedTensor, _ b: BlockedTensor) -> BlockedTensor {
         let result = a.zeros(from: memory)
         forEachRun(of: a) { block, pixels in
-            let offset = pixels.lowerBound * lanes
+            let offset = pixels.lowerBound * Block.lanes
             kernels.add(
                 result.block(block) + offset, a.block(block) + offset, b.block(block) + offset, pixels.count)
         }
@@ -63,7 +66,7 @@ extension GradientTape {
         let result = affine(x.data, scale: nil, shift: shift.data)
         return record(result, shape: x.shape, isTokens: x.isTokens, from: [x, shift]) { [self] gradient in
             add(gradient, to: x)
-            add(sums(gradient, x.data).sums, to: shift)
+            add(sums(gradient).sums, to: shift)
         }
     }
 
@@ -72,23 +75,23 @@ extension GradientTape {
         return record(result, shape: x.shape, isTokens: x.isTokens, from: [x, scale, shift]) {
             [self] gradient in
             add(affine(gradient, scale: scale.data, shift: nil), to: x)
-            let (sums, products) = sums(gradient, x.data)
-            add(products, to: scale)
+            let (sums, products) = sums(gradient, times: x.data)
+            if let products { add(products, to: scale) }
             add(sums, to: shift)
         }
     }
 
     /// `x (1 + scale) + shift`, where scale and shift have one pixel for each image.
     private func affine(_ x: BlockedTensor, scale: BlockedTensor?, shift: BlockedTensor?) -> BlockedTensor {
-        let result = room(channels: x.channels, like: x)
+        let result = empty(channels: x.channels, like: x)
         forEachImage(of: x) { block, item in
             let source = x.block(block, of: item)
-            withUnsafeTemporaryAllocation(byteCount: 3 * lanes * 4, alignment: 64) { bytes in
+            withUnsafeTemporaryAllocation(byteCount: 3 * Block.lanes * 4, alignment: 64) { bytes in
                 let coefficients = bytes.bindMemory(to: Float.self)
-                for lane in 0..<lanes {
+                for lane in 0..<Block.lanes {
                     coefficients[lane] = 1 + (scale.map { $0.block(block, of: item)[lane] } ?? 0)
-                    coefficients[lanes + lane] = 0
-                    coefficients[2 * lanes + lane] = shift.map { $0.block(block, of: item)[lane] } ?? 0
+                    coefficients[Block.lanes + lane] = 0
+                    coefficients[2 * Block.lanes + lane] = shift.map { $0.block(block, of: item)[lane] } ?? 0
                 }
                 kernels.blend(source, source, x.pixels, coefficients.baseAddress, result.block(block, of: item))
             }
@@ -96,31 +99,33 @@ extension GradientTape {
         return result
     }
 
-    /// The sums over each image's pixels of x, and of x y: one pixel each.
-    private func sums(_ x: BlockedTensor, _ y: BlockedTensor) -> (sums: BlockedTensor, products: BlockedTensor)
-    {
-        let (sums, products) = (
-            room(channels: x.channels, like: x, pixels: 1), room(channels: x.channels, like: x, pixels: 1)
-        )
-        let center = FloatBuffer(zeros: lanes)
+    /// The sums over each image's pixels of x, and of x y where y is given: one pixel each.
+    private func sums(
+        _ x: BlockedTensor, times y: BlockedTensor? = nil
+    ) -> (sums: BlockedTensor, products: BlockedTensor?) {
+        let sums = empty(channels: x.channels, like: x, pixels: 1)
+        let products = y.map { _ in empty(channels: x.channels, like: x, pixels: 1) }
+        let center = FloatBuffer(zeros: Block.lanes)
         forEachImage(of: x) { block, item in
-            let (sum, product) = correlate(x, y, center.start, block, item)
-            for lane in 0..<lanes {
+            let (sum, product) = x.correlate(with: y ?? x, about: center, block, item)
+            for lane in 0..<Block.lanes {
                 sums.block(block, of: item)[lane] = Float(sum[lane])
-                products.block(block, of: item)[lane] = Float(product[lane])
+                products?.block(block, of: item)[lane] = Float(product[lane])
             }
         }
         return (sums, products)
     }
+}
 
-    /// The sums over one image's pixels of one block of x, and of x (y - center).
+extension BlockedTensor {
+    /// The sums over one image's pixels of one block of x, this tensor, and of x (y - center).
     func correlate(
-        _ x: BlockedTensor, _ y: BlockedTensor, _ center: UnsafeMutablePointer<Float>, _ block: Int, _ item: Int
+        with y: BlockedTensor, about center: FloatBuffer, _ block: Int, _ item: Int
     ) -> (sums: [Double], products: [Double]) {
-        var sums = [Double](repeating: 0, count: lanes)
+        var sums = [Double](repeating: 0, count: Block.lanes)
         var products = sums
         kernels.correlate(
-            x.block(block, of: item), y.block(block, of: item), center, x.pixels, &sums, &products)
+            self.block(block, of: item), y.block(block, of: item), center.start, pixels, &sums, &products)
         return (sums, products)
     }
 }

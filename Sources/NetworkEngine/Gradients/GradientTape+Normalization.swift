@@ -1,55 +1,61 @@
 import CVoxelKernels
 import Networks
+import TensorFiles
 
 extension GradientTape {
-    func apply(_ layer: GroupNorm, to x: Value) -> Value {
-        let groups = GroupMoments(x.data, epsilon: layer.epsilon, workers: workers)
-        let (weight, bias) = (parameter(layer.weight).values, parameter(layer.bias).values)
-        let result = room(channels: x.data.channels, like: x.data)
-        forEachImage(of: x.data) { block, item in
-            withCoefficients { (coefficients: UnsafeMutablePointer<Float>) in
+    /// Group normalisation; nil without scales and shifts, or with blocks that are not full.
+    func normalized(_ x: Value, _ layer: GroupNorm) -> Value? {
+        guard let weight = layer.weight, let bias = layer.bias, layer.channels % Block.lanes == 0, !x.isTokens
+        else { return nil }
+        let data = x.data
+        let groups = GroupMoments(data, groups: layer.groups, epsilon: layer.epsilon, workers: workers)
+        let (scales, shifts) = (parameter(weight).values, parameter(bias).values)
+        let result = empty(channels: data.channels, like: data)
+        forEachImage(of: data) { block, item in
+            Self.withCoefficients { (coefficients: UnsafeMutablePointer<Float>) in
                 for channel in channels(of: block) {
                     let (mean, scale) = groups.moments(channel, item)
-                    let slope = scale * Double(weight[channel])
-                    coefficients[channel % lanes] = Float(slope)
-                    coefficients[2 * lanes + channel % lanes] = Float(Double(bias[channel]) - mean * slope)
+                    let slope = scale * Double(scales[channel])
+                    coefficients[channel % Block.lanes] = Float(slope)
+                    coefficients[2 * Block.lanes + channel % Block.lanes] = Float(
+                        Double(shifts[channel]) - mean * slope)
                 }
-                let source = x.data.block(block, of: item)
-                kernels.blend(source, source, x.data.pixels, coefficients, result.block(block, of: item))
+                let source = data.block(block, of: item)
+                kernels.blend(source, source, data.pixels, coefficients, result.block(block, of: item))
             }
         }
         return record(result, shape: x.shape, isTokens: x.isTokens, isLearned: true, from: [x]) {
             [self] gradient in
-            let sums = groups.sums(gradient, x.data, workers: workers)
-            add(normalized(gradient, x.data, groups, sums, weight), to: x)
-            let places = x.data.channels
+            let sums = groups.sums(gradient, data, workers: workers)
+            add(normalized(gradient, data, groups, sums, scales), to: x)
+            let places = data.channels
             var (weights, biases) = (
                 [Double](repeating: 0, count: places), [Double](repeating: 0, count: places)
             )
-            for item in 0..<x.data.batch {
+            for item in 0..<data.batch {
                 for channel in 0..<places {
                     weights[channel] +=
                         sums.products[item * places + channel] * groups.moments(channel, item).scale
                     biases[channel] += sums.sums[item * places + channel]
                 }
             }
-            add(weights.map { Float($0) }, to: layer.weight)
-            add(biases.map { Float($0) }, to: layer.bias)
+            add(weights.map { Float($0) }, to: weight)
+            add(biases.map { Float($0) }, to: bias)
         }
     }
 
     /// With g the gradient times the weight and z the normalised image, `(g - mean(g) - z mean(g z)) / deviation`.
     ///
-    /// Over each group this sums to 0. It does so here as nearly as numbers can, for where a group is one channel
-    /// the gradients of the biases before it are these sums, and Adam makes full steps of mere rounding.
+    /// Over each group this sums to 0, here to within one rounding: where a group is one channel, the gradients of the
+    /// biases before it are these sums, and Adam would turn rounding errors into full steps.
     private func normalized(
         _ gradient: BlockedTensor, _ x: BlockedTensor, _ groups: GroupMoments,
         _ sums: (sums: [Double], products: [Double]), _ weight: [Float]
     ) -> BlockedTensor {
-        let result = room(channels: x.channels, like: x)
+        let result = empty(channels: x.channels, like: x)
         let count = Double(groups.size * x.pixels)
         forEachImage(of: x) { block, item in
-            withCoefficients { (coefficients: UnsafeMutablePointer<Double>) in
+            Self.withCoefficients { (coefficients: UnsafeMutablePointer<Double>) in
                 for channel in channels(of: block) {
                     let (mean, scale) = groups.moments(channel, item)
                     var (slopes, products) = (0.0, 0.0)
@@ -59,9 +65,10 @@ extension GradientTape {
                         products += Double(weight[member]) * sums.products[place]
                     }
                     let along = scale * scale * scale * products / count
-                    coefficients[channel % lanes] = scale * Double(weight[channel])
-                    coefficients[lanes + channel % lanes] = -along
-                    coefficients[2 * lanes + channel % lanes] = along * mean - scale * slopes / count
+                    coefficients[channel % Block.lanes] = scale * Double(weight[channel])
+                    coefficients[Block.lanes + channel % Block.lanes] = -along
+                    coefficients[2 * Block.lanes + channel % Block.lanes] =
+                        along * mean - scale * slopes / count
                 }
                 kernels.blend_keeping_sum(
                     gradient.block(block, of: item), x.block(block, of: item), x.pixels, coefficients,
@@ -71,24 +78,26 @@ extension GradientTape {
         return result
     }
 
-    private func withCoefficients<Number: BinaryFloatingPoint>(_ body: (UnsafeMutablePointer<Number>) -> Void) {
-        withUnsafeTemporaryAllocation(
-            byteCount: 3 * lanes * MemoryLayout<Number>.size, alignment: 128
-        ) { bytes in
+    private static func withCoefficients<Number: BinaryFloatingPoint>(
+        _ body: (UnsafeMutablePointer<Number>) -> Void
+    ) {
+        withUnsafeTemporaryAllocation(byteCount: 3 * Block.lanes * MemoryLayout<Number>.size, alignment: 128) {
+            bytes in
             let coefficients = bytes.bindMemory(to: Number.self)
             coefficients.update(repeating: 0)
             if let start = coefficients.baseAddress { body(start) }
         }
     }
 
-    func apply(_ layer: LayerNorm, to x: Value) -> Value {
+    /// Layer normalisation.
+    func normalized(_ x: Value, _ layer: LayerNorm) -> Value {
         let data = x.data
         let (weight, bias) = (
             FloatBuffer(parameter(layer.weight).values), FloatBuffer(parameter(layer.bias).values)
         )
-        let result = room(channels: data.channels, like: data)
-        workers.split(data.batchPixels, by: lanes) { pixels, _ in
-            let offset = pixels.lowerBound * lanes
+        let result = empty(channels: data.channels, like: data)
+        workers.split(data.batchPixels, by: Block.lanes) { pixels, _ in
+            let offset = pixels.lowerBound * Block.lanes
             kernels.layer_norm(
                 (0..<data.blockCount).map { UnsafePointer(data.block($0) + offset) }, data.channels,
                 pixels.count,
@@ -97,10 +106,10 @@ extension GradientTape {
         return record(result, shape: x.shape, isTokens: x.isTokens, isLearned: true, from: [x]) {
             [self] gradient in
             let (back, normal) = (
-                room(channels: data.channels, like: data), room(channels: data.channels, like: data)
+                empty(channels: data.channels, like: data), empty(channels: data.channels, like: data)
             )
-            workers.split(data.batchPixels, by: lanes) { pixels, _ in
-                let offset = pixels.lowerBound * lanes
+            workers.split(data.batchPixels, by: Block.lanes) { pixels, _ in
+                let offset = pixels.lowerBound * Block.lanes
                 kernels.layer_norm_gradient(
                     (0..<data.blockCount).map { UnsafePointer(data.block($0) + offset) },
                     (0..<data.blockCount).map { UnsafePointer(gradient.block($0) + offset) }, data.channels,
@@ -108,15 +117,15 @@ extension GradientTape {
                     normal.numbers.start + offset, normal.stride)
             }
             add(back, to: x)
-            var products = [Float](repeating: 0, count: data.blockCount * lanes)
-            let center = FloatBuffer(zeros: lanes)
+            var products = [Float](repeating: 0, count: data.blockCount * Block.lanes)
+            let center = FloatBuffer(zeros: Block.lanes)
             for block in 0..<data.blockCount {
-                var totals = [Double](repeating: 0, count: lanes)
+                var totals = [Double](repeating: 0, count: Block.lanes)
                 for item in 0..<data.batch {
-                    let (_, own) = correlate(gradient, normal, center.start, block, item)
-                    for lane in 0..<lanes { totals[lane] += own[lane] }
+                    let (_, own) = gradient.correlate(with: normal, about: center, block, item)
+                    for lane in 0..<Block.lanes { totals[lane] += own[lane] }
                 }
-                for lane in 0..<lanes { products[block * lanes + lane] = Float(totals[lane]) }
+                for lane in 0..<Block.lanes { products[block * Block.lanes + lane] = Float(totals[lane]) }
             }
             add(Array(products[..<data.channels]), to: layer.weight)
             add(biasGradient(gradient), to: layer.bias)
@@ -125,19 +134,22 @@ extension GradientTape {
 }
 
 /// The mean of each group of channels of each image, and 1 / sqrt(variance + epsilon).
-private struct GroupMoments {
-    /// Channels of a group.
-    let size: Int
+private struct GroupMoments: Sendable {
+    /// Groups, and channels of a group.
+    let groups, size: Int
     private let means, scales: [Double]
 
-    init(_ x: BlockedTensor, epsilon: Float, workers: WorkerPool) {
-        size = x.channels / GroupNorm.groups
+    init(_ x: BlockedTensor, groups: Int, epsilon: Float, workers: WorkerPool) {
+        self.groups = groups
+        size = x.channels / groups
         // About the first pixel, which keeps deviations when the mean is large.
-        func pivot(_ channel: Int, _ item: Int) -> Float { x.block(channel / lanes, of: item)[channel % lanes] }
+        @Sendable func pivot(_ channel: Int, _ item: Int) -> Float {
+            x.block(channel / Block.lanes, of: item)[channel % Block.lanes]
+        }
         let (sums, products) = correlate(x, x, about: pivot, workers: workers)
         var (means, scales) = ([Double](), [Double]())
         for item in 0..<x.batch {
-            for group in 0..<GroupNorm.groups {
+            for group in 0..<groups {
                 let members = (group * size..<(group + 1) * size).map { channel in
                     let place = item * x.channels + channel
                     let mean = sums[place] / Double(x.pixels)
@@ -158,7 +170,7 @@ private struct GroupMoments {
     func members(of channel: Int) -> Range<Int> { channel / size * size..<(channel / size + 1) * size }
 
     func moments(_ channel: Int, _ item: Int) -> (mean: Double, scale: Double) {
-        let place = item * GroupNorm.groups + channel / size
+        let place = item * groups + channel / size
         return (means[place], scales[place])
     }
 
@@ -178,12 +190,12 @@ private struct GroupMoments {
     }
 }
 
-/// The channels of a block. Groups are 32, so every block is full.
-private func channels(of block: Int) -> Range<Int> { block * lanes..<(block + 1) * lanes }
+/// The channels of a full block.
+private func channels(of block: Int) -> Range<Int> { block * Block.lanes..<(block + 1) * Block.lanes }
 
 /// For each channel of each image, the sums of x and of x (y - center).
 private func correlate(
-    _ x: BlockedTensor, _ y: BlockedTensor, about center: (_ channel: Int, _ item: Int) -> Float,
+    _ x: BlockedTensor, _ y: BlockedTensor, about center: @Sendable (_ channel: Int, _ item: Int) -> Float,
     workers: WorkerPool
 ) -> (sums: [Double], products: [Double]) {
     var sums = [Double](repeating: 0, count: x.batch * x.channels)
@@ -192,13 +204,13 @@ private func correlate(
         products.withUnsafeMutableBufferPointer { products in
             nonisolated(unsafe) let (sums, products) = (sums, products)
             workers.split(x.blockCount * x.batch) { places, _ in
-                let centers = FloatBuffer(zeros: lanes)
+                let centers = FloatBuffer(zeros: Block.lanes)
                 for place in places {
                     let (block, item) = (place / x.batch, place % x.batch)
                     for channel in channels(of: block) {
-                        centers.start[channel % lanes] = center(channel, item)
+                        centers.start[channel % Block.lanes] = center(channel, item)
                     }
-                    let first = item * x.channels + block * lanes
+                    let first = item * x.channels + block * Block.lanes
                     kernels.correlate(
                         x.block(block, of: item), y.block(block, of: item), centers.start, x.pixels,
                         sums.baseAddress.map { $0 + first }, products.baseAddress.map { $0 + first })

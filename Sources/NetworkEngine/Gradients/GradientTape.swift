@@ -1,7 +1,7 @@
 import Networks
 import TensorFiles
 
-/// Evaluates layers on a batch, and remembers how to go back: reverse-mode differentiation.
+/// Evaluates a graph on a batch and records how to differentiate it: reverse-mode differentiation.
 ///
 /// Every operation computes its result at once and records a step that turns the gradient of its result into those
 /// of its operands and parameters. `differentiate` runs the steps backwards. Griewank, Walther: *Evaluating
@@ -9,14 +9,14 @@ import TensorFiles
 ///
 /// Sums over pixels and images run in one order whatever the number of threads, so gradients have the same bits on
 /// any number of them.
-final class GradientTape: LayerArithmetic {
-    /// What an operation gave, and in time its gradient.
+final class GradientTape {
+    /// An operation's result, and in time its gradient.
     final class Value {
         let shape: [Int]
-        /// `[batch, pixels, channels...]` rather than `[batch, channels, pixels...]`.
+        /// `[batch, tokens, channels...]` rather than `[batch, channels, spatial...]`.
         let isTokens: Bool
         let data: BlockedTensor
-        /// Whether anything that is learned lies behind it.
+        /// Whether it depends on any parameter.
         let wantsGradient: Bool
         fileprivate(set) var gradient: BlockedTensor?
 
@@ -30,19 +30,63 @@ final class GradientTape: LayerArithmetic {
     let workers: WorkerPool
     let parameters: [String: Tensor]
     private(set) var gradients: [String: [Float]] = [:]
-    private var steps: [() -> Void] = []
+    private var steps: [() throws -> Void] = []
     private let recomputes: Bool
-    private var isWithinSegment = false
     private var isRecording = true
 
-    /// - Parameter recomputes: whether segments are evaluated again rather than remembered.
+    /// - Parameter recomputes: whether segments are evaluated again in the backward pass, rather than recorded.
     init(parameters: [String: Tensor], memory: BufferPool, workers: WorkerPool, recomputes: Bool = false) {
         (self.parameters, self.memory, self.workers) = (parameters, memory, workers)
         self.recomputes = recomputes
     }
 
+    /// Evaluates a graph.
+    ///
+    /// - Throws: `UnsupportedOperation` naming an operation that has no gradient here.
+    func evaluate(_ graph: Graph, images: [Tensor], shared: [Tensor]) throws(UnsupportedOperation) -> Value {
+        var values = [Value?](repeating: nil, count: graph.nodes.count)
+        var segments = graph.segments[...]
+        var index = 0
+        while index < graph.nodes.count {
+            let node = graph.nodes[index]
+            switch node.operation {
+            case .image(let input): values[index] = self.input(images[input], isTokens: node.isTokens)
+            case .shared(let input): values[index] = self.input(shared[input], isTokens: node.isTokens)
+            default:
+                if let segment = segments.first, segment.nodes.lowerBound == index {
+                    segments.removeFirst()
+                    index = segment.nodes.upperBound - 1
+                    values[index] = try evaluate(segment, of: graph, segment.inputs.compactMap { values[$0] })
+                } else {
+                    values[index] = try apply(node, to: node.operands.compactMap { values[$0] })
+                }
+            }
+            index += 1
+        }
+        guard let result = values.last ?? nil else { preconditionFailure("a graph has a result") }
+        return result
+    }
+
+    /// A value's numbers, in its shape.
+    func tensor(_ value: Value) -> Tensor {
+        Tensor(shape: value.shape, values: value.data.values(isTokens: value.isTokens))
+    }
+
+    /// Runs the recorded steps backwards, from the gradient of the result, and drops them.
+    func differentiate(_ result: Value, gradient: Tensor) throws {
+        let data = result.data
+        result.gradient = BlockedTensor(
+            gradient.values, channels: data.channels, batch: data.batch, pixels: data.pixels,
+            isTokens: result.isTokens, from: memory)
+        try runStepsBackwards()
+    }
+
+    private func runStepsBackwards() throws {
+        while let step = steps.popLast() { try step() }
+    }
+
     /// An input: `[batch, channels, ...]`, or `[batch, tokens, channels]`.
-    func input(_ tensor: Tensor, isTokens: Bool) -> Value {
+    private func input(_ tensor: Tensor, isTokens: Bool) -> Value {
         let shape = tensor.shape
         let channels = isTokens ? shape[shape.count - 1] : shape[1]
         let batch = shape[0]
@@ -52,35 +96,19 @@ final class GradientTape: LayerArithmetic {
         return Value(data, shape: shape, isTokens: isTokens, wantsGradient: false)
     }
 
-    /// A value's numbers, in its shape.
-    func tensor(_ value: Value) -> Tensor {
-        Tensor(shape: value.shape, values: value.data.values(isTokens: value.isTokens))
-    }
+    // MARK: Segments
 
-    /// Goes back through everything, from the gradient of the last result. What was remembered is gone then.
-    func differentiate(_ result: Value, gradient: Tensor) {
-        let data = result.data
-        result.gradient = BlockedTensor(
-            gradient.values, channels: data.channels, batch: data.batch, pixels: data.pixels,
-            isTokens: result.isTokens, from: memory)
-        goBack()
-    }
-
-    private func goBack() {
-        while let step = steps.popLast() { step() }
-    }
-
-    /// A part of the network of which only inputs and result are kept, where that is asked for.
-    func segment(_ inputs: [Value], _ body: @escaping ([Value]) -> Value) -> Value {
-        // Either way what reaches an input from inside is added up first, so the gradients have the same bits.
-        guard recomputes, !isWithinSegment else {
-            return body(inputs.map { view($0, shape: $0.shape, isTokens: $0.isTokens) })
+    /// A segment, of which only inputs and result are kept where it is to be evaluated again.
+    private func evaluate(
+        _ segment: Graph.Segment, of graph: Graph, _ inputs: [Value]
+    ) throws(UnsupportedOperation) -> Value {
+        // Either way an input's gradients from within are added up first, so the gradients have the same bits.
+        guard recomputes else {
+            return try run(segment, of: graph, inputs.map { view($0, shape: $0.shape, isTokens: $0.isTokens) })
         }
-        isWithinSegment = true
         isRecording = false
-        let result = body(inputs)
+        let result = try run(segment, of: graph, inputs)
         isRecording = true
-        isWithinSegment = false
         return record(
             result.data, shape: result.shape, isTokens: result.isTokens, isLearned: true, from: inputs
         ) { [self] gradient in
@@ -89,10 +117,8 @@ final class GradientTape: LayerArithmetic {
             }
             let others = steps
             steps = []
-            isWithinSegment = true
-            body(leaves).gradient = gradient
-            goBack()
-            isWithinSegment = false
+            try run(segment, of: graph, leaves).gradient = gradient
+            try runStepsBackwards()
             steps = others
             for (leaf, input) in zip(leaves, inputs) {
                 if let gradient = leaf.gradient { add(gradient, to: input) }
@@ -100,10 +126,61 @@ final class GradientTape: LayerArithmetic {
         }
     }
 
-    func shape(of x: Value) -> [Int] { x.shape }
+    private func run(
+        _ segment: Graph.Segment, of graph: Graph, _ inputs: [Value]
+    ) throws(UnsupportedOperation) -> Value {
+        var values = Dictionary(uniqueKeysWithValues: zip(segment.inputs, inputs))
+        for index in segment.nodes {
+            let node = graph.nodes[index]
+            values[index] = try apply(node, to: node.operands.compactMap { values[$0] })
+        }
+        guard let result = values[segment.nodes.upperBound - 1] else {
+            preconditionFailure("a segment is empty")
+        }
+        return result
+    }
 
-    // MARK: What operations are written in
+    // MARK: Operations
 
+    private func apply(_ node: Graph.Node, to operands: [Value]) throws(UnsupportedOperation) -> Value {
+        let x = operands[0]
+        var result: Value?
+        switch node.operation {
+        case .linear(let layer):
+            result = pointwise(
+                x, weight: layer.weight, bias: layer.bias, shape: node.shape, isTokens: x.isTokens)
+        case .convolution(let layer): result = convolved(x, layer, shape: node.shape)
+        case .groupNorm(let layer): result = normalized(x, layer)
+        case .layerNorm(let layer): result = normalized(x, layer)
+        case .silu: result = silu(x)
+        case .gelu: result = gelu(x)
+        case .attention(let heads):
+            result = attention(queries: x, keys: operands[1], values: operands[2], heads: heads)
+        case .averagePooled: result = averagePooled(x)
+        case .upsampled: result = upsampled(x)
+        case .sum: result = sum(x, operands[1])
+        case .product: result = product(x, operands[1])
+        case .shifted: result = shifted(x, by: operands[1])
+        case .modulated: result = modulated(x, scale: operands[1], shift: operands[2])
+        case .concatenated(let axis): result = concatenated(operands, axis: axis, shape: node.shape)
+        case .slice(let axis, let range): result = slice(x, axis: axis, range, shape: node.shape)
+        case .reshaped: result = view(x, shape: node.shape, isTokens: x.isTokens)
+        case .transposed:
+            result = node.shape.count == 3 ? view(x, shape: node.shape, isTokens: !x.isTokens) : nil
+        default: break
+        }
+        guard let result else {
+            throw UnsupportedOperation(node, by: "the gradients", reason: "there are no kernels for it")
+        }
+        return result
+    }
+
+    /// The same numbers under another shape or layout.
+    private func view(_ x: Value, shape: [Int], isTokens: Bool) -> Value {
+        record(x.data, shape: shape, isTokens: isTokens, from: [x]) { [self] in add($0, to: x) }
+    }
+
+    /// The numbers of a parameter.
     func parameter(_ parameter: Parameter) -> Tensor {
         guard let tensor = parameters[parameter.name] else {
             preconditionFailure("there is no parameter \(parameter.name)")
@@ -121,15 +198,15 @@ final class GradientTape: LayerArithmetic {
         gradients[parameter.name] = sums
     }
 
-    /// Room for a result.
-    func room(channels: Int, like data: BlockedTensor, pixels: Int? = nil) -> BlockedTensor {
+    /// Memory for a result.
+    func empty(channels: Int, like data: BlockedTensor, pixels: Int? = nil) -> BlockedTensor {
         BlockedTensor(channels: channels, batch: data.batch, pixels: pixels ?? data.pixels, from: memory)
     }
 
-    /// Records a result and how to go back from its gradient, which nobody needs afterwards.
+    /// Records a result and its backward step, which takes the result's gradient; no other needs that afterwards.
     func record(
         _ data: BlockedTensor, shape: [Int], isTokens: Bool, isLearned: Bool = false, from operands: [Value],
-        back: @escaping (BlockedTensor) -> Void
+        back: @escaping (BlockedTensor) throws -> Void
     ) -> Value {
         let value = Value(
             data, shape: shape, isTokens: isTokens,
@@ -138,13 +215,12 @@ final class GradientTape: LayerArithmetic {
         steps.append {
             guard let gradient = value.gradient else { return }
             value.gradient = nil
-            back(gradient)
+            try back(gradient)
         }
         return value
     }
 
-    /// Adds to a value's gradient. `gradient` is kept where it is the first, so it must not be changed by others:
-    /// whoever adds to it later makes a copy unless it is the only one who knows it.
+    /// Adds to a value's gradient. The first `gradient` is kept, not copied, so it must not be changed afterwards.
     func add(_ gradient: @autoclosure () -> BlockedTensor, to value: Value) {
         guard value.wantsGradient else { return }
         let gradient = gradient()
@@ -158,24 +234,25 @@ final class GradientTape: LayerArithmetic {
 
     /// `a + b`.
     func sum(_ a: BlockedTensor, _ b: BlockedTensor) -> BlockedTensor {
-        let result = room(channels: a.channels, like: a)
+        let result = empty(channels: a.channels, like: a)
         forEachRun(of: a) { block, pixels in
-            let offset = pixels.lowerBound * lanes
-            (result.block(block) + offset).update(from: a.block(block) + offset, count: pixels.count * lanes)
+            let offset = pixels.lowerBound * Block.lanes
+            (result.block(block) + offset).update(
+                from: a.block(block) + offset, count: pixels.count * Block.lanes)
             kernels.add(result.block(block) + offset, b.block(block) + offset, nil, pixels.count)
         }
         return result
     }
 
     /// Calls `body` for each block with the pixels of the whole batch, in runs that threads share.
-    func forEachRun(of data: BlockedTensor, _ body: (_ block: Int, _ pixels: Range<Int>) -> Void) {
-        workers.split(data.batchPixels, by: lanes) { pixels, _ in
+    func forEachRun(of data: BlockedTensor, _ body: @Sendable (_ block: Int, _ pixels: Range<Int>) -> Void) {
+        workers.split(data.batchPixels, by: Block.lanes) { pixels, _ in
             for block in 0..<data.blockCount { body(block, pixels) }
         }
     }
 
     /// Calls `body` for each block of each image, which threads share.
-    func forEachImage(of data: BlockedTensor, _ body: (_ block: Int, _ item: Int) -> Void) {
+    func forEachImage(of data: BlockedTensor, _ body: @Sendable (_ block: Int, _ item: Int) -> Void) {
         workers.split(data.blockCount * data.batch) { places, _ in
             for place in places { body(place / data.batch, place % data.batch) }
         }

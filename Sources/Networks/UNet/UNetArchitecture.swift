@@ -2,16 +2,9 @@ import TensorFiles
 
 /// The layers of a conditional 2-D U-Net, and how they are joined; no numbers.
 ///
-/// ```swift
-/// let architecture = UNetArchitecture(.ct2mri)
-/// let names = architecture.parameters.map(\.name)         // what a weights file must hold
-/// let output = architecture(x: x, y: y, time: time, key: key, with: arithmetic)
-/// ```
-///
-/// On the way down every block's output is kept; on the way up each block is given the last one kept, as
-/// channels after its own. Ronneberger et al.: *U-Net*, arXiv 1505.04597; blocks as in Dhariwal, Nichol,
-/// arXiv 2105.05233.
-public struct UNetArchitecture: Layer {
+/// In the encoder every block's output is kept; in the decoder each block takes the last one kept, as channels after
+/// its own. Ronneberger et al.: *U-Net*, arXiv 1505.04597; blocks as in Dhariwal, Nichol, arXiv 2105.05233.
+package struct UNetArchitecture: Network {
     let embedding: TimeEmbedding
     let inputBlocks: [[UNetLayer]]
     let middleBlock: [UNetLayer]
@@ -23,7 +16,7 @@ public struct UNetArchitecture: Layer {
     /// The layers of a configuration.
     ///
     /// - Precondition: the configuration is valid.
-    public init(_ configuration: UNetConfiguration) {
+    package init(_ configuration: UNetConfiguration) {
         let plan = BlockPlan(configuration: configuration)
         let width = configuration.modelChannels
         embedding = TimeEmbedding("time_embed", width: width)
@@ -39,67 +32,80 @@ public struct UNetArchitecture: Layer {
     }
 
     /// Every parameter of the network, under its published name without prefix.
-    public var parameters: [Parameter] {
+    package var parameters: [Parameter] {
         let blocks = inputBlocks + [middleBlock] + outputBlocks
         return embedding.parameters + blocks.joined().flatMap(\.parameters) + outputNorm.parameters
             + outputConvolution.parameters
     }
 
-    /// The network's sinusoids of each time step, `[batch, model channels]`: what `time` stands for below.
-    public func sinusoids(of timesteps: [Float]) -> Tensor { embedding.sinusoids(of: timesteps) }
+    /// The sinusoids of each timestep, `[batch, model channels]`: the first shared input.
+    package func sinusoids(of timesteps: [Float]) -> Tensor { embedding.sinusoids(of: timesteps) }
 
-    /// Evaluates the network.
-    ///
-    /// - Parameters:
-    ///   - x: noisy slices, `[batch, 2N + 1, rows, columns]`.
-    ///   - y: source slices, of the same shape.
-    ///   - time: `sinusoids(of:)` the time steps, `[batch, model channels]`.
-    ///   - key: the style key, `[batch, 3, bins]`, where the network takes one.
-    ///   - arithmetic: computes the layers, and holds the numbers of their parameters.
-    /// - Returns: `[batch, 2N + 1, rows, columns]`.
-    public func callAsFunction<A: LayerArithmetic>(
-        x: A.Value, y: A.Value, time: A.Value, key: A.Value?, with arithmetic: A
-    ) -> A.Value {
-        let time = embedding(time, with: arithmetic)
-        let run = { (block: [UNetLayer], x: A.Value) in
-            block.reduce(x) { x, layer in
-                arithmetic.segment([x, time] + (key.map { [$0] } ?? [])) {
-                    layer($0[0], time: $0[1], key: $0.count > 2 ? $0[2] : nil, with: arithmetic)
-                }
-            }
+    /// The noisy and the source slices, `[batch, 2N + 1, rows, columns]` each; the timesteps' sinusoids, and the
+    /// style key, `[batch, 3, bins]`, where the network takes one; to `[batch, 2N + 1, rows, columns]`.
+    package func graph(batch: Int, size: [Int]) -> Graph {
+        let builder = GraphBuilder()
+        let slices = [batch, outputConvolution.weight.shape[0]] + size
+        let (x, y) = (builder.image(slices), builder.image(slices))
+        let sinusoids = builder.shared([batch, embedding.width])
+        let key = contextWidth.map { builder.shared([batch, UNetConfiguration.keyTokens, $0]) }
+        return builder.graph(endingIn: self(x: x, y: y, sinusoids: sinusoids, key: key))
+    }
+
+    func callAsFunction(
+        x: GraphValue, y: GraphValue, sinusoids: GraphValue, key: GraphValue?
+    ) -> GraphValue {
+        let time = embedding(sinusoids)
+        let run = { (block: [UNetLayer], x: GraphValue) in
+            block.reduce(x) { x, layer in x.segment { layer($0, time: time, key: key) } }
         }
-        var h = arithmetic.concatenated([x, y], axis: 1)
-        var kept: [A.Value] = []
+        var h = GraphValue.concatenated([x, y], axis: 1)
+        var kept: [GraphValue] = []
         for block in inputBlocks {
             h = run(block, h)
             kept.append(h)
         }
         h = run(middleBlock, h)
-        for block in outputBlocks { h = run(block, arithmetic.concatenated([h, kept.removeLast()], axis: 1)) }
-        return outputConvolution(arithmetic.silu(outputNorm(h, with: arithmetic)), with: arithmetic)
+        for block in outputBlocks { h = run(block, .concatenated([h, kept.removeLast()], axis: 1)) }
+        return outputConvolution(outputNorm(h).silu())
     }
 }
 
-extension UNetArchitecture: CompilableNetwork {
-    /// The noisy and the source slices: 2N + 1 channels each.
-    public var imageChannels: [Int] { [outputConvolution.weight.shape[0], outputConvolution.weight.shape[0]] }
+/// One layer of a U-Net, of any kind.
+enum UNetLayer: Layer {
+    case convolution(Convolution)
+    case residual(ResidualBlock)
+    case resampling(Resampling)
+    case selfAttention(SelfAttention)
+    case transformer(SpatialTransformer)
 
-    /// The time's sinusoids, and the style key where the network takes one.
-    public var sharedShapes: [[Int]] {
-        [[1, embedding.width]] + (contextWidth.map { [[1, UNetConfiguration.keyTokens, $0]] } ?? [])
+    var parameters: [Parameter] {
+        switch self {
+        case .convolution(let layer): layer.parameters
+        case .residual(let layer): layer.parameters
+        case .resampling(let layer): layer.parameters
+        case .selfAttention(let layer): layer.parameters
+        case .transformer(let layer): layer.parameters
+        }
     }
 
-    /// The network's output for noisy and source slices, given the time's sinusoids and perhaps a style key.
-    public func callAsFunction<A: LayerArithmetic>(
-        images: [A.Value], shared: [A.Value], with arithmetic: A
-    ) -> A.Value {
-        self(
-            x: images[0], y: images[1], time: shared[0], key: shared.count > 1 ? shared[1] : nil,
-            with: arithmetic)
+    /// `[batch, inputs, rows, columns]` to the layer's own output, with the time embedding as
+    /// `[batch, embedding width]` and the style key as `[batch, key tokens, context width]` where the network has a
+    /// transformer.
+    func callAsFunction(_ x: GraphValue, time: GraphValue, key: GraphValue?) -> GraphValue {
+        switch self {
+        case .convolution(let layer): return layer(x)
+        case .residual(let layer): return layer(x, time: time)
+        case .resampling(let layer): return layer(x)
+        case .selfAttention(let layer): return layer(x)
+        case .transformer(let layer):
+            guard let key else { preconditionFailure("a spatial transformer needs a style key") }
+            return layer(x, key: key)
+        }
     }
 }
 
-/// Lays the blocks of a configuration out, level by level, and names them.
+/// The blocks of a configuration, level by level, and their names.
 private struct BlockPlan {
     let configuration: UNetConfiguration
 
@@ -109,7 +115,7 @@ private struct BlockPlan {
         configuration.modelChannels * configuration.channelMultipliers[level]
     }
 
-    /// The way down, and the channels that each block gives out.
+    /// The encoder, and the channels of each block's output.
     func inputBlocks() -> (blocks: [[UNetLayer]], outputs: [Int]) {
         let width = configuration.modelChannels
         let first = Convolution(
@@ -138,7 +144,7 @@ private struct BlockPlan {
         ]
     }
 
-    /// The way up, given the channels of what was kept on the way down.
+    /// The decoder, given the channels of the outputs kept in the encoder.
     func outputBlocks(kept: [Int]) -> [[UNetLayer]] {
         var kept = kept
         var inputs = kept[kept.count - 1]

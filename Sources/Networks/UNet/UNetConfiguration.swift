@@ -9,7 +9,7 @@ import Foundation
 ///   "context_dim": 128 }
 /// ```
 ///
-/// A value may hold anything; `validate()` says whether a network can be made of it.
+/// A value may hold anything; `validate()` checks that a network can be built from it.
 public struct UNetConfiguration: Codable, Equatable, Sendable {
     /// Noisy and source slices together: twice `outputChannels`.
     public var inputChannels = 6
@@ -17,7 +17,7 @@ public struct UNetConfiguration: Codable, Equatable, Sendable {
     public var outputChannels = 3
     /// Channels at full resolution, before multiplication.
     public var modelChannels = 128
-    /// Residual blocks on each level of the way down; the way up has one more.
+    /// Residual blocks on each level of the encoder; the decoder has one more.
     public var residualBlocks = 2
     /// Channels of each level, in multiples of `modelChannels`, from full resolution down.
     public var channelMultipliers = [1, 4, 8]
@@ -29,7 +29,7 @@ public struct UNetConfiguration: Codable, Equatable, Sendable {
     public var usesScaleShiftNorm = true
     /// Whether levels are joined by residual blocks (true) or by convolutions (false).
     public var usesResidualResampling = true
-    /// Whether attention is a transformer that looks at the style key (true) or self-attention alone (false).
+    /// Whether attention is a transformer that attends to the style key (true) or self-attention alone (false).
     public var usesSpatialTransformer = true
     /// Numbers in one token of the style key (its histogram bins); nil without a spatial transformer.
     public var contextWidth: Int? = 128
@@ -103,7 +103,12 @@ extension UNetConfiguration {
         }
     }
 
-    /// Checks that a network can be made of this configuration, within bounds far beyond any network in use,
+    /// Reads a configuration from a JSON file at a path and validates it.
+    ///
+    /// - Throws: as `init(contentsOf:)` of a URL does.
+    public init(contentsOf path: String) throws { try self.init(contentsOf: URL(filePath: path)) }
+
+    /// Checks that a network can be built from this configuration, within bounds far beyond any network in use,
     /// so that sizes derived from it can be counted.
     ///
     /// - Throws: `UNetConfigurationError` naming the field that is wrong.
@@ -116,14 +121,13 @@ extension UNetConfiguration {
             "\(2 * outputChannels), twice out_channels: noisy and source slices")
         try require(
             .modelChannels, modelChannels,
-            (1...4096).contains(modelChannels) && modelChannels % GroupNorm.groups == 0,
-            "a multiple of \(GroupNorm.groups), the groups of a normalisation, up to 4096")
+            (1...4096).contains(modelChannels) && modelChannels % GroupNorm.publishedGroups == 0,
+            "a multiple of \(GroupNorm.publishedGroups), the groups of a normalisation, up to 4096")
         try require(.residualBlocks, residualBlocks, (1...16).contains(residualBlocks), "1 to 16")
         try require(
             .channelMultipliers, channelMultipliers,
             (1...8).contains(channelMultipliers.count)
-                && channelMultipliers.allSatisfy { (1...64).contains($0) },
-            "1 to 8 numbers from 1 to 64")
+                && channelMultipliers.allSatisfy { (1...64).contains($0) }, "1 to 8 numbers from 1 to 64")
         try require(
             .attentionResolutions, attentionResolutions,
             attentionResolutions.count <= 32 && attentionResolutions.allSatisfy { (1...1 << 16).contains($0) },

@@ -2,7 +2,7 @@ import Foundation
 
 /// A network's configuration that no network can be built from, settings that nothing can be translated with, or a
 /// file that holds neither.
-public struct UNetConfigurationError: Error, Equatable, CustomStringConvertible {
+public struct UNetConfigurationError: LocalizedError, Equatable, CustomStringConvertible {
     /// The file, where the configuration came from one.
     public let file: String?
 
@@ -20,16 +20,14 @@ public struct UNetConfigurationError: Error, Equatable, CustomStringConvertible 
         (self.file, self.field, self.found, self.expected) = (file, field, found, expected)
     }
 
+    /// The description.
+    public var errorDescription: String? { description }
+
     /// The file, the field, what was found and what was expected.
     public var description: String {
         let place = (file.map { "\($0): " } ?? "") + (field.map { "\($0): " } ?? "")
         return "\(place)found \(found); expected \(expected)"
     }
-}
-
-extension UNetConfigurationError: LocalizedError {
-    /// The description.
-    public var errorDescription: String? { description }
 }
 
 extension UNetConfigurationError {
@@ -69,5 +67,19 @@ extension UNetConfigurationError {
         UNetConfigurationError(
             file: file, field: [outer, field].compactMap(\.self).joined(separator: "."), found: found,
             expected: expected)
+    }
+}
+extension KeyedDecodingContainer {
+    /// Decodes a field, with errors that name it.
+    ///
+    /// For a number that does not fit its type, such as 0.5 for an `Int`, Foundation's decoder says only that the JSON
+    /// is not valid.
+    package func decodeField<Value: Decodable>(_ key: Key) throws -> Value {
+        do { return try decode(Value.self, forKey: key) } catch let error as DecodingError { throw error } catch
+        {
+            throw DecodingError.dataCorruptedError(
+                forKey: key, in: self,
+                debugDescription: "expected \(Value.self), found a number that \(Value.self) cannot represent")
+        }
     }
 }

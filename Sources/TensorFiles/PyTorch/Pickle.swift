@@ -1,9 +1,9 @@
-/// What a pickle holds, as far as PyTorch writes it: plain data, and tensors that lie elsewhere.
+/// The contents of a pickle, as far as PyTorch writes it: plain data, and references to tensors.
 ///
 /// Values refer to each other by number, and nothing here follows them: however deep or circular they are,
 /// making and dropping them is no deeper than a loop.
 struct Pickle {
-    /// A value. Text is a place in the pickle; what holds other values is a number in one of the lists below.
+    /// A value. Text is a place in the pickle; containers are indices of the lists below.
     enum Value {
         case none
         case bool(Bool)
@@ -18,7 +18,7 @@ struct Pickle {
         case tensor(Int)
     }
 
-    /// The only functions that a pickle may name, and what is done in their stead.
+    /// The only functions that a pickle may name. None is called; each stands for a case of `PickleMachine`.
     enum Function: String, CaseIterable {
         case tensor = "torch._utils._rebuild_tensor_v2"
         case parameter = "torch._utils._rebuild_parameter"
@@ -65,4 +65,49 @@ extension Pickle {
         "torch.ShortStorage": .i16, "torch.CharStorage": .i8, "torch.ByteStorage": .u8,
         "torch.BoolStorage": .bool,
     ]
+}
+
+/// The operations of pickles that are followed, by their codes.
+enum PickleOperation: UInt8 {
+    case `protocol` = 0x80
+    case frame = 0x95
+    case stop = 0x2E
+    case mark = 0x28
+    case pop = 0x30
+    case popMark = 0x31
+    case duplicate = 0x32
+    case null = 0x4E
+    case `true` = 0x88
+    case `false` = 0x89
+    case integer1 = 0x4B
+    case integer2 = 0x4D
+    case integer4 = 0x4A
+    case long = 0x8A
+    case number = 0x47
+    case text1 = 0x8C
+    case text4 = 0x58
+    case text8 = 0x8D
+    case emptyTuple = 0x29
+    case tuple1 = 0x85
+    case tuple2 = 0x86
+    case tuple3 = 0x87
+    case tuple = 0x74
+    case emptyList = 0x5D
+    case list = 0x6C
+    case append = 0x61
+    case appends = 0x65
+    case emptyDictionary = 0x7D
+    case dictionary = 0x64
+    case insert = 0x73
+    case inserts = 0x75
+    case global = 0x63
+    case stackGlobal = 0x93
+    case reduce = 0x52
+    case build = 0x62
+    case persistent = 0x51
+    case store1 = 0x71
+    case store4 = 0x72
+    case storeNext = 0x94
+    case recall1 = 0x68
+    case recall4 = 0x6A
 }

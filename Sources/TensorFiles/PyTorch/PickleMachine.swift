@@ -88,9 +88,9 @@ struct PickleMachine {
         case .reduce: try reduce()
         case .build: try build()
         case .persistent: try pushStorage()
-        case .remember1: try remember(as: number(1))
-        case .remember4: try remember(as: number(4))
-        case .rememberNext: try remember(as: memo.count)
+        case .store1: try store(as: number(1))
+        case .store4: try store(as: number(4))
+        case .storeNext: try store(as: memo.count)
         case .recall1: try push(recall(number(1)))
         case .recall4: try push(recall(number(4)))
         case nil:
@@ -142,7 +142,7 @@ extension PickleMachine {
 
     private mutating func text(count: Int) throws -> Pickle.Value {
         let start = place
-        guard isUTF8(try take(count)) else { throw failure("text that is not UTF-8") }
+        guard try take(count).isUTF8 else { throw failure("text that is not UTF-8") }
         return .text(start: UInt32(start), count: UInt32(count))
     }
 
@@ -207,7 +207,7 @@ extension PickleMachine {
     }
 
     /// Memos are numbered in the order in which they are made.
-    private mutating func remember(as index: Int) throws {
+    private mutating func store(as index: Int) throws {
         guard index <= memo.count else { throw failure("memo \(index) before memo \(memo.count)") }
         if index < memo.count { return memo[index] = try top() }
         try charge(2 * MemoryLayout<Pickle.Value>.stride)
@@ -222,8 +222,8 @@ extension PickleMachine {
 
 /// Making lists, tuples and dictionaries.
 extension PickleMachine {
-    /// What a list, a dictionary or another such thing takes beside its items, and each of its items, with the
-    /// room that arrays and dictionaries keep for more.
+    /// The bytes of a list, a dictionary or another container beside its items, and of each item, with the reserve of
+    /// arrays and dictionaries.
     private static let costOfContainer = 80
     private static let costOfItem = 2 * MemoryLayout<Pickle.Value>.stride
     private static let costOfField = 160
@@ -313,8 +313,7 @@ extension PickleMachine {
         try push(.tensor(pickle.tensors.count - 1))
     }
 
-    /// What a dictionary has beside its items (`_metadata`, the versions of a network's modules) is passed
-    /// over.
+    /// What a dictionary has beside its items (`_metadata`, the versions of a network's modules) is skipped.
     private mutating func build() throws {
         _ = try pop()
         guard case .dictionary = try top() else { throw failure("the state of what is no dictionary") }

@@ -34,7 +34,7 @@ public struct PyTorchCheckpoint: Sendable {
         case dictionary(names: [String])
         /// A tensor.
         case tensor(shape: [Int])
-        /// A function or type that a tensor is made by, and that stands where no value should.
+        /// A function or type, which tensors consist of and which is no value by itself.
         case other
     }
 
@@ -56,17 +56,22 @@ public struct PyTorchCheckpoint: Sendable {
         }
     }
 
-    /// What lies at a path of names through dictionaries, or nil where nothing does. Without names, the whole.
+    /// Opens a checkpoint at a path.
+    ///
+    /// - Throws: as `init(contentsOf:)` of a URL does.
+    public init(contentsOf path: String) throws { try self.init(contentsOf: URL(filePath: path)) }
+
+    /// The value at a path of names through dictionaries, or nil where nothing does. Without names, the whole.
     public func value(at path: String...) -> Value? { contents.value(at: path) }
 
-    /// The tensors that lie in a dictionary side by side, or nil where there is no dictionary. Without names,
+    /// The tensors that are values of one dictionary, or nil where there is no dictionary. Without names,
     /// the outermost one.
     ///
     /// What is no tensor is left out, and so are dictionaries within the dictionary.
     public func tensors(at path: String...) -> PyTorchTensors? { PyTorchTensors(contents, at: path) }
 
     /// Whether a file begins as PyTorch's files do, of whichever version.
-    public static func canRead(_ url: URL) -> Bool {
+    package static func canRead(_ url: URL) -> Bool {
         guard let file = try? MappedFile(contentsOf: url) else { return false }
         return file.withBytes { $0.starts(with: zipMark) || $0.starts(with: legacyMark) }
     }
@@ -231,5 +236,59 @@ extension Pickle.Tensor {
             (numbers, last) = (product, sum)
         }
         return isEmpty ? offset <= count : last < count && numbers <= count
+    }
+}
+
+/// Why a PyTorch checkpoint could not be read.
+public struct PyTorchError: LocalizedError, Equatable, CustomStringConvertible {
+    /// The file.
+    public let file: String
+
+    /// What is wrong with it.
+    public let problem: Problem
+
+    /// What can be wrong with a file.
+    public enum Problem: Error, Equatable {
+        /// The file could not be opened.
+        case unreadable(reason: String)
+        /// The file is of the format that PyTorch wrote before version 1.6.
+        case legacy
+        /// The file is no zip archive, or one that PyTorch does not write.
+        case archive(reason: String)
+        /// An entry of the archive is not as PyTorch writes it.
+        case entry(name: String, reason: String)
+        /// The pickle names something that is neither a tensor nor plain data. It was not executed.
+        case forbidden(name: String)
+        /// The pickle is not one that PyTorch writes, or needs more memory than any checkpoint does.
+        case pickle(reason: String, byte: Int)
+        /// A tensor's numbers do not lie within its storage.
+        case tensor(name: String, reason: String)
+        /// No tensor has this name.
+        case missingTensor(name: String)
+    }
+
+    /// The description.
+    public var errorDescription: String? { description }
+
+    /// The file, what was found, and what was expected.
+    public var description: String { "\(file): \(problem.explanation)" }
+}
+
+extension PyTorchError.Problem {
+    fileprivate var explanation: String {
+        switch self {
+        case .unreadable(let reason): "cannot be read: \(reason)"
+        case .legacy:
+            "the file is of the format that PyTorch wrote before version 1.6; read and save it again with a newer "
+                + "one: torch.save(torch.load(old, weights_only=True), new)"
+        case .archive(let reason): "this is not a checkpoint as PyTorch saves it: \(reason)"
+        case .entry(let name, let reason): "entry '\(name)' of the archive: \(reason)"
+        case .forbidden(let name):
+            "the file asks for '\(name)', which is neither a tensor nor plain data, and is not executed; save the "
+                + "weights alone: torch.save({'model': model.state_dict()}, new)"
+        case .pickle(let reason, let byte): "data.pkl at byte \(byte): \(reason)"
+        case .tensor(let name, let reason): "tensor '\(name)': \(reason)"
+        case .missingTensor(let name): "there is no tensor '\(name)'"
+        }
     }
 }

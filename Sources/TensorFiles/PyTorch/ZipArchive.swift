@@ -1,7 +1,7 @@
 /// Finds the entries of a zip archive that are stored as they are, as PyTorch writes them.
 ///
 /// PKWARE: *.ZIP File Format Specification* (APPNOTE.TXT) 6.3.10, sections 4.3 and 4.5.3. Entries that are
-/// compressed or encrypted, lie on each other, or are named twice are refused, so that no byte of the file
+/// compressed or encrypted, overlap, or are named twice are refused, so that no byte of the file
 /// means two things. Checksums are not compared: PyTorch can leave them out.
 struct ZipArchive {
     /// The most entries that are read, and the most bytes of a name: far more than networks have.
@@ -17,7 +17,7 @@ struct ZipArchive {
     init(_ bytes: UnsafeRawBufferPointer) throws(PyTorchError.Problem) {
         file = ZipBytes(bytes)
         let directory = try directory()
-        // Where each entry's header and its bytes lie, and its name, to see that none lie on each other.
+        // Where each entry's header and its bytes lie, to check that none overlap.
         var places: [Range<Int>] = []
         places.reserveCapacity(directory.count)
         entries.reserveCapacity(directory.count)
@@ -135,7 +135,7 @@ struct ZipArchive {
         return name
     }
 
-    /// The numbers of 64 bits that stand for those that 32 bits cannot hold (4.5.3).
+    /// The 64-bit numbers in place of those that 32 bits cannot hold (4.5.3).
     private func large64(
         _ count: Int, in extra: Range<Int>, of name: String
     ) throws(PyTorchError.Problem) -> [Int] {
@@ -165,7 +165,7 @@ struct ZipArchive {
         else {
             throw .entry(name: entry.name, reason: "there is no header of an entry at byte \(entry.header)")
         }
-        // Where bit 3 is set the size follows the bytes, and stands here as 0.
+        // Where bit 3 is set the size follows the bytes, and is 0 here.
         let sizeAgrees = size == entry.size || size == 0xFFFF_FFFF || flags & 8 != 0 && size == 0
         guard file.equals(entry.name, at: entry.header + 30, length: nameLength), method == 0,
             flags & 0x41 == 0,
@@ -175,7 +175,7 @@ struct ZipArchive {
         }
         let start = entry.header + 30 + nameLength + extraLength
         guard entry.size <= limit - start else {
-            throw .entry(name: entry.name, reason: "its \(entry.size) bytes go on beyond the archive's entries")
+            throw .entry(name: entry.name, reason: "its \(entry.size) bytes end beyond the archive's entries")
         }
         return start..<start + entry.size
     }
@@ -199,7 +199,7 @@ private struct ZipBytes {
 
     func text(at place: Int, length: Int) -> String? {
         let text = UnsafeRawBufferPointer(rebasing: bytes[place..<place + length])
-        return isUTF8(text) ? String(decoding: text, as: UTF8.self) : nil
+        return text.isUTF8 ? String(decoding: text, as: UTF8.self) : nil
     }
 
     func equals(_ name: String, at place: Int, length: Int) -> Bool {

@@ -16,14 +16,14 @@ struct HeaderParser {
     private(set) var scanner: JSONScanner
     private var hasMetadata = false
     private var count = 0
-    /// What is being read, to tell of what is wrong.
+    /// What is being read, for errors.
     private var member: JSONScanner.Text?
     private var field: String?
 
     /// Begins with a header, which must be text in UTF-8.
     init(json: UnsafeRawBufferPointer) throws(SafetensorsError.Problem) {
         guard json.first == UInt8(ascii: "{") else { throw .header(reason: "it does not begin with '{'") }
-        guard isUTF8(json) else { throw .header(reason: "it is not text in UTF-8") }
+        guard json.isUTF8 else { throw .header(reason: "it is not text in UTF-8") }
         scanner = JSONScanner(json).moved(to: 1)
     }
 
@@ -115,7 +115,7 @@ struct HeaderParser {
 }
 
 extension JSONScanner {
-    /// Passes over the name of a member and its colon.
+    /// Skips the name of a member and its colon.
     fileprivate mutating func name() throws(Failure) -> Text {
         let name = try text()
         try expect(":")

@@ -43,14 +43,14 @@ struct JSONScanner {
         return nil
     }
 
-    /// Passes over a character.
+    /// Skips a character.
     mutating func expect(_ character: Unicode.Scalar) throws(Failure) {
         guard peek() == UInt8(ascii: character) else { throw failure("'\(character)'") }
         place += 1
     }
 
-    /// Whether an object or array, whose opening bracket has been passed over, has another member; passes over
-    /// the comma before it, or the closing bracket.
+    /// Whether an object or array, after its opening bracket, has another member; skips the comma before it, or the
+    /// closing bracket.
     mutating func hasNext(first: Bool, closing: Unicode.Scalar) throws(Failure) -> Bool {
         let next = peek()
         if next == UInt8(ascii: closing) {
@@ -64,7 +64,7 @@ struct JSONScanner {
         return true
     }
 
-    /// Passes over a string.
+    /// Skips a string.
     mutating func text() throws(Failure) -> Text {
         try expect("\"")
         let start = place
@@ -84,7 +84,7 @@ struct JSONScanner {
         throw failure("'\"'")
     }
 
-    /// Passes over a whole number.
+    /// Reads a whole number.
     mutating func integer() throws(Failure) -> Int {
         let isNegative = peek() == UInt8(ascii: "-")
         if isNegative { place += 1 }
@@ -104,7 +104,7 @@ struct JSONScanner {
         return isNegative ? value : -value
     }
 
-    /// Passes over an array of whole numbers.
+    /// Reads an array of whole numbers.
     mutating func integers(atMost limit: Int) throws(Failure) -> [Int] {
         var numbers: [Int] = []
         try expect("[")
@@ -164,7 +164,7 @@ extension JSONScanner {
         return hasher.finalize()
     }
 
-    /// The character that an escape at `place` stands for, which is passed over; nil where it is none.
+    /// The character of an escape at `place`, which is skipped; nil where it is not valid.
     private func escape(at place: inout Int) -> Unicode.Scalar? {
         guard place + 1 < json.count else { return nil }
         let kind = json[place + 1]

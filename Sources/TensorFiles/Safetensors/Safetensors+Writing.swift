@@ -3,8 +3,8 @@ import Foundation
 extension Safetensors {
     /// Writes tensors under their names, sorted, so that equal tensors give equal files.
     ///
-    /// Tensors are asked for one at a time. The file appears under its name when it is whole and on the disk,
-    /// and not before: it is written beside, flushed and renamed. Where that fails nothing new is left.
+    /// Tensors are read one at a time. The file appears under its name only when it is whole and on the disk: it is
+    /// written beside, flushed and renamed. Where that fails nothing new is left.
     ///
     /// - Parameters:
     ///   - tensors: a dictionary, or a file that is read piece by piece.
@@ -38,7 +38,15 @@ extension Safetensors {
         }
     }
 
-    /// An error that is no matter of writing.
+    /// Writes tensors to a path.
+    ///
+    /// - Throws: as `write(_:metadata:as:to:)` to a URL does.
+    public static func write(
+        _ tensors: some TensorSource, metadata: [String: String] = [:], as type: TensorType = .f32,
+        to path: String
+    ) throws { try write(tensors, metadata: metadata, as: type, to: URL(filePath: path)) }
+
+    /// An error of the source, not of writing.
     private struct Unread: Error {
         let error: any Error
     }

@@ -35,6 +35,11 @@ public struct Safetensors: TensorSource {
         }
     }
 
+    /// Opens a file at a path and checks its header.
+    ///
+    /// - Throws: as `init(contentsOf:)` of a URL does.
+    public init(contentsOf path: String) throws { try self.init(contentsOf: URL(filePath: path)) }
+
     /// The file's own text, from its `__metadata__` field.
     public var metadata: [String: String] { header.metadata }
 
@@ -60,5 +65,85 @@ public struct Safetensors: TensorSource {
             throw SafetensorsError(file: path, problem: .missingTensor(name: name))
         }
         return tensor.read(from: file)
+    }
+}
+
+/// Why a safetensors file could not be read or written.
+public struct SafetensorsError: LocalizedError, Equatable, CustomStringConvertible {
+    /// The file.
+    public let file: String
+
+    /// What is wrong with it.
+    public let problem: Problem
+
+    /// What can be wrong with a file.
+    public enum Problem: Error, Equatable {
+        /// The file could not be opened.
+        case unreadable(reason: String)
+        /// The file could not be written; nothing is left under its name that was not there before.
+        case unwritable(reason: String)
+        /// The file is shorter than its header, or the header is longer than the format allows.
+        case headerLength(found: UInt64, limit: Int)
+        /// The header is not one JSON object in UTF-8 with the format's fields.
+        case header(reason: String)
+        /// Two tensors, or two fields of one, have the same name.
+        case duplicateName(String)
+        /// A tensor's numbers are of a type that is not read.
+        case unsupportedType(tensor: String, type: String)
+        /// An extent is negative, or the size is beyond what can be counted.
+        case shape(tensor: String, found: [Int])
+        /// A tensor begins after its end, or ends after the data.
+        case offsets(tensor: String, found: [Int], dataLength: Int)
+        /// The bytes between a tensor's offsets are not as many as its shape and type need.
+        case byteCount(tensor: String, found: Int, expected: Int)
+        /// A tensor does not begin where the one before it ends.
+        case layout(tensor: String, begins: Int, expected: Int)
+        /// There are bytes after the last tensor.
+        case bytesLeftOver(Int)
+        /// No tensor has this name.
+        case missingTensor(name: String)
+        /// A finite number of a tensor is beyond the range of the type as which it is to be written.
+        case tooLarge(tensor: String, type: String)
+        /// A tensor cannot be written under this name, which the format keeps for itself.
+        case reservedName(String)
+    }
+
+    /// The description.
+    public var errorDescription: String? { description }
+
+    /// The file, what was found, and what was expected.
+    public var description: String { "\(file): \(problem.explanation)" }
+}
+
+extension SafetensorsError.Problem {
+    fileprivate var explanation: String {
+        switch self {
+        case .unreadable(let reason): "cannot be read: \(reason)"
+        case .unwritable(let reason): "cannot be written: \(reason)"
+        case .headerLength(let found, let limit):
+            "the header is said to be \(found) bytes long, where at most \(limit) are possible; "
+                + "this is not a safetensors file, or it was cut short"
+        case .header(let reason): "the header is not that of a safetensors file: \(reason)"
+        case .duplicateName(let name): "the header has two fields named '\(name)'"
+        case .unsupportedType(let tensor, let type):
+            "tensor '\(tensor)' is of type \(type); "
+                + "expected one of \(TensorType.allCases.map(\.rawValue).joined(separator: ", "))"
+        case .shape(let tensor, let found):
+            "tensor '\(tensor)' has shape \(found); expected extents of 0 or more whose product can be counted"
+        case .offsets(let tensor, let found, let dataLength):
+            "tensor '\(tensor)' has data_offsets \(found); "
+                + "expected a beginning and an end in this order, within \(dataLength) bytes of data"
+        case .byteCount(let tensor, let found, let expected):
+            "tensor '\(tensor)' has \(found) bytes of data; its shape and type need \(expected)"
+        case .layout(let tensor, let begins, let expected):
+            "tensor '\(tensor)' begins at byte \(begins) of the data; expected \(expected), where the one before "
+                + "it ends: the format allows no overlaps and no holes"
+        case .bytesLeftOver(let count):
+            "\(count) bytes follow the last tensor; expected none: the file was not written whole"
+        case .missingTensor(let name): "there is no tensor '\(name)'"
+        case .tooLarge(let tensor, let type):
+            "tensor '\(tensor)' holds a number that is too large for \(type); write it as F32"
+        case .reservedName(let name): "no tensor can be named '\(name)': the format keeps that name for itself"
+        }
     }
 }

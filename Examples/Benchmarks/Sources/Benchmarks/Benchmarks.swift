@@ -13,7 +13,7 @@ struct Benchmarks: AsyncParsableCommand {
         ])
 }
 
-/// What every measurement is told.
+/// Options of every measurement.
 struct MeasuringOptions: ParsableArguments {
     @Option(help: "Threads that are kept busy.") var threads = 2
     @Option(name: .customLong("repeat"), help: "Runs after the one to warm up; the shortest counts.")

@@ -39,22 +39,22 @@ enum CaseLayer: Layer {
     }
 
     /// `[1, inputs, size, size]` to `[1, outputs, size, size]`, with the time or the style key where it takes one.
-    func callAsFunction<A: LayerArithmetic>(_ x: A.Value, shared: A.Value?, with arithmetic: A) -> A.Value {
+    func callAsFunction(_ x: GraphValue, shared: GraphValue?) -> GraphValue {
         switch self {
-        case .convolution(let layer): return layer(x, with: arithmetic)
+        case .convolution(let layer): return layer(x)
         case .normalized(let norm, let layer):
-            return layer(arithmetic.silu(norm(x, with: arithmetic)), with: arithmetic)
+            return layer(norm(x).silu())
         case .residual(let blocks):
             guard let shared else { preconditionFailure("a residual block needs the time") }
-            return blocks.reduce(x) { $1($0, time: shared, with: arithmetic) }
+            return blocks.reduce(x) { $1($0, time: shared) }
         case .transformer(let layer):
             guard let shared else { preconditionFailure("a transformer needs a style key") }
-            return layer(x, key: shared, with: arithmetic)
+            return layer(x, key: shared)
         }
     }
 }
 
-/// Two convolutions beside a shortcut, with a scale and a shift that the time gives in between.
+/// Two convolutions beside a shortcut, modulated by the time embedding.
 struct ResidualLayer: Layer {
     enum Resampling { case down, up }
 
@@ -84,24 +84,24 @@ struct ResidualLayer: Layer {
             + outputConvolution.parameters + (shortcut?.parameters ?? [])
     }
 
-    func callAsFunction<A: LayerArithmetic>(_ x: A.Value, time t: A.Value, with arithmetic: A) -> A.Value {
-        let resample = { (x: A.Value) in
+    func callAsFunction(_ x: GraphValue, time t: GraphValue) -> GraphValue {
+        let resample = { (x: GraphValue) in
             switch resampling {
             case nil: x
-            case .down: arithmetic.averagePooled(x)
-            case .up: arithmetic.upsampled(x)
+            case .down: x.averagePooled()
+            case .up: x.upsampled()
             }
         }
-        var main = resample(arithmetic.silu(inputNorm(x, with: arithmetic)))
+        var main = resample(inputNorm(x).silu())
         var side = resample(x)
-        main = inputConvolution(main, with: arithmetic)
-        let told = time(arithmetic.silu(t), with: arithmetic)
-        main = arithmetic.modulated(
-            outputNorm(main, with: arithmetic), scale: arithmetic.slice(told, axis: 1, 0..<outputs),
-            shift: arithmetic.slice(told, axis: 1, outputs..<2 * outputs))
-        main = outputConvolution(arithmetic.silu(main), with: arithmetic)
-        if let shortcut { side = shortcut(side, with: arithmetic) }
-        return arithmetic.sum(side, main)
+        main = inputConvolution(main)
+        let modulation = time(t.silu())
+        main = outputNorm(main).modulated(
+            scale: modulation.slice(axis: 1, 0..<outputs),
+            shift: modulation.slice(axis: 1, outputs..<2 * outputs))
+        main = outputConvolution(main.silu())
+        if let shortcut { side = shortcut(side) }
+        return (side + main)
     }
 }
 
@@ -138,26 +138,21 @@ struct TransformerLayer: Layer {
             + (own + styled + [gate, forward]).flatMap(\.parameters)
     }
 
-    func callAsFunction<A: LayerArithmetic>(_ x: A.Value, key: A.Value, with arithmetic: A) -> A.Value {
-        let shape = arithmetic.shape(of: x)
-        let attend = { (parts: [Linear], x: A.Value, context: A.Value) in
+    func callAsFunction(_ x: GraphValue, key: GraphValue) -> GraphValue {
+        let shape = x.shape
+        let attend = { (parts: [Linear], x: GraphValue, context: GraphValue) in
             parts[3](
-                arithmetic.attention(
-                    queries: parts[0](x, with: arithmetic), keys: parts[1](context, with: arithmetic),
-                    values: parts[2](context, with: arithmetic), heads: width / Self.headChannels),
-                with: arithmetic)
+                parts[0](x).attention(
+                    keys: parts[1](context), values: parts[2](context), heads: width / Self.headChannels))
         }
-        let projected = input(norm(x, with: arithmetic), with: arithmetic)
-        var h = arithmetic.transposed(arithmetic.reshaped(projected, [1, width, shape[2] * shape[3]]))
-        let normed = norms[0](h, with: arithmetic)
-        h = arithmetic.sum(h, attend(own, normed, normed))
-        h = arithmetic.sum(h, attend(styled, norms[1](h, with: arithmetic), key))
-        let both = gate(norms[2](h, with: arithmetic), with: arithmetic)
-        let product = arithmetic.product(
-            arithmetic.slice(both, axis: 2, 0..<4 * width),
-            arithmetic.gelu(arithmetic.slice(both, axis: 2, 4 * width..<8 * width)))
-        h = arithmetic.sum(h, forward(product, with: arithmetic))
-        return arithmetic.sum(
-            x, output(arithmetic.reshaped(arithmetic.transposed(h), shape), with: arithmetic))
+        let projected = input(norm(x))
+        var h = projected.reshaped([1, width, shape[2] * shape[3]]).transposed()
+        let normed = norms[0](h)
+        h = (h + attend(own, normed, normed))
+        h = (h + attend(styled, norms[1](h), key))
+        let both = gate(norms[2](h))
+        let product = (both.slice(axis: 2, 0..<4 * width) * both.slice(axis: 2, 4 * width..<8 * width).gelu())
+        h = (h + forward(product))
+        return (x + output(h.transposed().reshaped(shape)))
     }
 }

@@ -8,11 +8,11 @@ struct LayerCase: Codable {
         case pointwise
         /// Group normalisation, SiLU, and a 3 x 3 convolution.
         case normalized
-        /// A residual block that is told the time.
+        /// A residual block, modulated by the time embedding.
         case residual
         /// Two residual blocks: one that halves the resolution, and one that doubles it.
         case resampling
-        /// A transformer over pixels that looks at the style key.
+        /// A transformer over pixels that attends to the style key.
         case transformer
     }
 

@@ -2,9 +2,9 @@ import Networks
 
 /// A layer applied several times, one after the other, each time to what it gave before.
 ///
-/// Two such networks that differ in how often tell how long the layer takes by itself, where its input is as other
-/// layers leave it: without what it costs to bring an image in and out.
-struct LayerChain: CompilableNetwork {
+/// Two such networks that differ in the number of layers give the time of the layer alone, on an input as other layers
+/// leave it: without the time of loading an image and storing the result.
+struct LayerChain: Network {
     private let layer: LayerCase
     private let count: Int
     private let applied: CaseLayer
@@ -15,27 +15,23 @@ struct LayerChain: CompilableNetwork {
 
     var parameters: [Parameter] { applied.parameters }
 
-    /// What is handed on, and the channels that are put after it where a layer takes more than it gives.
-    var imageChannels: [Int] {
-        [layer.outputs] + (layer.inputs > layer.outputs ? [layer.inputs - layer.outputs] : [])
-    }
-
-    var sharedShapes: [[Int]] {
-        switch layer.kind {
-        case .convolution, .pointwise, .normalized: []
-        case .residual, .resampling: [[1, ResidualLayer.timeWidth]]
-        case .transformer: [[1, TransformerLayer.keyTokens, TransformerLayer.keyWidth]]
-        }
-    }
-
-    func callAsFunction<A: LayerArithmetic>(
-        images: [A.Value], shared: [A.Value], with arithmetic: A
-    ) -> A.Value {
-        var x = images[0]
+    /// The image of the first layer; the channels that are put after it where a layer takes more than it gives; and
+    /// the time embedding or the style key where it takes one.
+    func graph(batch: Int, size: [Int]) -> Graph {
+        let builder = GraphBuilder()
+        var x = builder.image([batch, layer.outputs] + size)
+        let others =
+            layer.inputs > layer.outputs ? builder.image([batch, layer.inputs - layer.outputs] + size) : nil
+        let shared: GraphValue? =
+            switch layer.kind {
+            case .convolution, .pointwise, .normalized: nil
+            case .residual, .resampling: builder.shared([batch, ResidualLayer.timeWidth])
+            case .transformer:
+                builder.shared([batch, TransformerLayer.keyTokens, TransformerLayer.keyWidth])
+            }
         for _ in 0..<count {
-            let whole = images.count == 1 ? x : arithmetic.concatenated([x, images[1]], axis: 1)
-            x = applied(whole, shared: shared.first, with: arithmetic)
+            x = applied(others.map { .concatenated([x, $0], axis: 1) } ?? x, shared: shared)
         }
-        return x
+        return builder.graph(endingIn: x)
     }
 }

@@ -1,0 +1,106 @@
+import Synchronization
+
+/// Sixteen neighbouring channels of an image, `[pixels][16]`: one vector register a pixel, and what kernels work on.
+enum Block {
+    /// The channels of a block.
+    static let lanes = 16
+
+    /// The blocks that hold so many channels.
+    static func count(_ channels: Int) -> Int { (channels + lanes - 1) / lanes }
+}
+
+/// Numbers at one place in memory, 64-byte aligned, for kernels to read and write.
+///
+/// Its users make sure that no thread reads what another is writing: each writes a part of its own.
+final class FloatBuffer: @unchecked Sendable {
+    let start: UnsafeMutablePointer<Float>
+    let count: Int
+
+    private let memory: BufferPool.Memory
+    private let pool: BufferPool?
+
+    /// Space for `count` numbers, not initialised; from `pool` where it is given.
+    init(uninitialized count: Int, from pool: BufferPool? = nil) {
+        (self.count, self.pool) = (count, pool)
+        memory = pool?.take(count) ?? BufferPool.Memory(count)
+        start = memory.start
+    }
+
+    /// `count` zeros.
+    convenience init(zeros count: Int) {
+        self.init(uninitialized: count)
+        start.update(repeating: 0, count: count)
+    }
+
+    /// The given numbers, and zeros up to a whole number of blocks.
+    convenience init(_ values: [Float]) {
+        self.init(zeros: Block.count(values.count) * Block.lanes)
+        start.update(from: values, count: values.count)
+    }
+
+    deinit { pool?.give(memory, count) }
+}
+
+/// A place in a buffer, which it keeps alive.
+struct BufferPlace: Sendable {
+    let buffer: FloatBuffer
+    var offset = 0
+
+    var start: UnsafeMutablePointer<Float> { buffer.start + offset }
+
+    /// The place so many numbers on.
+    static func + (place: BufferPlace, distance: Int) -> BufferPlace {
+        BufferPlace(buffer: place.buffer, offset: place.offset + distance)
+    }
+}
+
+/// Memory of buffers that are no longer used, for new ones of the same sizes; released with the pool.
+final class BufferPool: Sendable {
+    private let free = Mutex<[Int: [Memory]]>([:])
+
+    /// Memory for some numbers.
+    final class Memory: @unchecked Sendable {
+        let start: UnsafeMutablePointer<Float>
+
+        fileprivate init(_ count: Int) {
+            let bytes = UnsafeMutableRawPointer.allocate(byteCount: max(1, count) * 4, alignment: 64)
+            start = bytes.bindMemory(to: Float.self, capacity: count)
+        }
+
+        deinit { UnsafeMutableRawPointer(start).deallocate() }
+    }
+
+    fileprivate func take(_ count: Int) -> Memory? { free.withLock { $0[count]?.popLast() } }
+
+    fileprivate func give(_ memory: Memory, _ count: Int) {
+        free.withLock { $0[count, default: []].append(memory) }
+    }
+}
+
+/// The values that were made last, by their keys: at most `capacity`, of which the least recently used goes first.
+final class RecentValues<Key: Equatable & Sendable, Value: Sendable>: Sendable {
+    private let capacity: Int
+    /// The most recently used first.
+    private let entries = Mutex<[(key: Key, value: Value)]>([])
+
+    init(capacity: Int) { self.capacity = capacity }
+
+    /// The value of a key, made by `make` where it is not known. Several threads may make it at once; all get the
+    /// one that was made first.
+    func value<Failure: Error>(of key: Key, make: () throws(Failure) -> Value) throws(Failure) -> Value {
+        if let known = entries.withLock({ Self.use(key, among: &$0) }) { return known }
+        let value = try make()
+        return entries.withLock { entries in
+            if let known = Self.use(key, among: &entries) { return known }
+            entries = [(key, value)] + entries.prefix(capacity - 1)
+            return value
+        }
+    }
+
+    private static func use(_ key: Key, among entries: inout [(key: Key, value: Value)]) -> Value? {
+        guard let index = entries.firstIndex(where: { $0.key == key }) else { return nil }
+        let entry = entries.remove(at: index)
+        entries.insert(entry, at: 0)
+        return entry.value
+    }
+}
