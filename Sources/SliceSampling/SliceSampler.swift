@@ -106,7 +106,7 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
     /// - Returns: the estimate of x_0 at the last timestep, on the source's grid.
     /// - Throws: ``SliceSamplingError`` where the denoiser throws or predicts what it must not; `CancellationError`
     ///   within one batch of the task's cancellation.
-    /// - Complexity: memory for three volumes beside the source, for independent windows 3 (2N+1); one more each where
+    /// - Complexity: memory for three volumes beside the source, for independent windows 2 (2N+1) + 1; one more each where
     ///   the solver uses an earlier estimate and where slices are not stacked along the source's last axis; up to one
     ///   more for corrections, and five while planes change; and the batches in flight.
     public func sample(

@@ -92,9 +92,9 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
     /// A state can be written, and a translation that was killed resumed from it to the same bits:
     ///
     /// ```swift
-    /// let saved = try? TranslationState(contentsOf: checkpoint)
-    /// for try await state in try translator.states(of: ct, style: style, resuming: saved?.sampling) {
-    ///     try state.write(to: checkpoint)
+    /// let saved = try? SamplingState<SliceStack>(contentsOf: checkpoint)
+    /// for try await state in try translator.states(of: ct, style: style, resuming: saved) {
+    ///     try state.sampling.write(to: checkpoint)
     ///     if state.isComplete { mri = try state.volume() }
     /// }
     /// ```
@@ -118,7 +118,7 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
     }
 
     /// Where the translator differs from what its model says that it was trained for, as sentences; empty where it does
-    /// not, or where the model says nothing. Whoever overrides a model's settings should show these.
+    /// not, or where the model says nothing. A program that overrides a model's settings should show them.
     public var mismatches: [String] {
         guard let trained = sampler.denoiser.settings else { return [] }
         var mismatches: [String] = []

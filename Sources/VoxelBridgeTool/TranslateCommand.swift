@@ -134,7 +134,7 @@ struct TranslateCommand: AsyncParsableCommand {
         for mismatch in translator.mismatches { logger.warning("\(model): \(mismatch)") }
         logger.debug(
             """
-            \(translator.sampler.scheduler.timesteps.count) steps, windows of \(2 * denoiser.radius + 1) slices, \
+            Steps: \(translator.sampler.scheduler.timesteps.count), windows of \(2 * denoiser.radius + 1) slices, \
             \(translator.sampler.batchesInFlight) threads
             """)
         logger.debug(

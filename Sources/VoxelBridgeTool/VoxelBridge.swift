@@ -19,7 +19,7 @@ struct VoxelBridge: AsyncParsableCommand {
             progress to standard error. The exit code is 0 on success, 1 on failure, and 2 for an invalid command \
             line.
             """,
-        version: "0.1.0",
+        version: "0.2.0",
         subcommands: [
             TranslateCommand.self, PredictCommand.self, EvaluateCommand.self, KeyCommand.self,
             PreprocessCommand.self, InfoCommand.self, MontageCommand.self, ImportCommand.self,

@@ -36,7 +36,7 @@ struct HelpTests {
     func helpNamesEveryOption(command: [String], names: String) async throws {
         let outcome = try await Tool.run(command + ["--help"])
         #expect(outcome.status == 0 && outcome.messages.isEmpty)
-        let words = Set(outcome.output.split { " ,\n|[]/<>".contains($0) }.map(String.init))
+        let words = Set(outcome.output.split { " ,\n|[]/<>().".contains($0) }.map(String.init))
         for name in names.split(separator: " ") { #expect(words.contains(String(name)), "\(name)") }
         // And none that this test does not know.
         let options = words.filter { $0.hasPrefix("--") && !["--help", "--version"].contains($0) }

@@ -92,7 +92,7 @@ struct TranslateTests {
             let quiet = try await translate(folder, to: "a.nii", "--quiet")
             #expect(quiet.status == 0 && quiet.output.isEmpty && quiet.messages.isEmpty)
             let verbose = try await translate(folder, to: "a.nii", "--verbose", "--threads", "2")
-            #expect(verbose.messages.contains("4 steps, windows of 3 slices, 2 threads"))
+            #expect(verbose.messages.contains("Steps: 4, windows of 3 slices, 2 threads"))
             #expect(try await translate(folder, to: "a.nii", "--quiet", "--verbose").status == 2)
         }
     }

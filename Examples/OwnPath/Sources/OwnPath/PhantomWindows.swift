@@ -7,7 +7,7 @@ struct PhantomWindows: TrainingDataset {
     let radius: Int
     let rows: Int
     let columns: Int
-    let checksum: String
+    let fingerprint: String
 
     /// The average style of the subjects' targets.
     let style: StyleKey
@@ -22,7 +22,7 @@ struct PhantomWindows: TrainingDataset {
     ///   - network: whose windows and keys these are.
     init(_ cohort: PhantomCohort, subjects: Range<Int>, network: UNetConfiguration) throws {
         (rows, columns, radius) = (cohort.grid.shape.y, cohort.grid.shape.x, network.radius)
-        checksum = "subjects \(subjects) of cohort \(cohort.seed), \(cohort.grid.shape)"
+        fingerprint = "subjects \(subjects) of cohort \(cohort.seed), \(cohort.grid.shape)"
         var styles: [StyleKey] = []
         for subject in subjects.map(cohort.subject) {
             let style = try StyleKey(of: subject.target, bins: network.contextWidth!)
