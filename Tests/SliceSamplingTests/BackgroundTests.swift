@@ -92,3 +92,50 @@ private struct BackgroundDenoiser: SliceDenoiser {
         }
     }
 }
+
+/// Where source and estimate are background, the result is background, whatever the settings.
+struct PureBackgroundTests {
+    /// Predicts background in any prediction type, from the x_t that it is given.
+    private struct Background: SliceDenoiser {
+        let radius: Int
+        let predictionType: PredictionType
+        let path: any GaussianPath
+
+        func predict(_ windows: SliceWindows, at t: Int, conditioning: Void) async throws -> [Float] {
+            let weights = path.estimate(from: predictionType, at: t)
+            return (0..<windows.count).flatMap { index in
+                zip(windows.noisy(index), windows.source(index)).map { x, y in
+                    Float((-1 - weights.noisy * Double(x) - weights.source * Double(y)) / weights.target)
+                }
+            }
+        }
+    }
+
+    @Test func pureBackgroundStaysBackground() async {
+        await checkLaw(cases: 300) { generator in
+            let scheduler = generator.scheduler(solver: nil)
+            let type = PredictionType.allCases.filter { type in
+                type != .noise || scheduler.timesteps.allSatisfy { scheduler.path.coefficients(at: $0).target > 0 }
+            }.randomElement(using: &generator)!
+            let grid = VoxelGrid(shape: generator.shape())
+            let source = Volume(grid: grid, voxels: [Float](repeating: -1, count: grid.count))
+            var sampler = generator.sampler(scheduler) { _, radius in
+                Background(radius: radius, predictionType: type, path: scheduler.path)
+            }
+            // Settings as they are by default; how windows act on one another is any.
+            if sampler.corrector != nil { sampler.corrector = ScoreCorrector() }
+            sampler.clip = -1...1
+            for try await state in try sampler.states(from: source) {
+                if scheduler.path.start == .source, sampler.scheduler.step(0).noise == 0 {
+                    try #require(largestDifference(state.noisy.values, state.noisy.values.map { _ in -1 }) < 1e-3)
+                }
+                guard state.isComplete else { continue }
+                let volume = state.estimate.volume
+                // An error of x_t's rounding reaches the estimate with its weight at the last timestep.
+                let weights = scheduler.path.estimate(from: type, at: scheduler.timesteps.last!)
+                let condition = Float(max(1, abs(weights.noisy) / 10))
+                try #require(largestDifference(volume.voxels, source.voxels) < 1e-5 * condition)
+            }
+        }
+    }
+}
