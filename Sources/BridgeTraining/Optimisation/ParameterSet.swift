@@ -1,36 +1,35 @@
-import Foundation
 import Dispatch
+import Foundation
 public import Networks
 public import TensorFiles
 
-/// One array of numbers for each parameter of a network, in the network's order: the parameters themselves, their
-/// moving average, their gradients, or an optimiser's moments.
+/// One array for each parameter of a network, in the network's order: parameters, their moving average, their
+/// gradients, or an optimiser's moments.
 ///
-/// A set is a value. Work on its numbers is split between threads number by number, so that no result depends on
-/// how many there are.
+/// Operations are elementwise and parallel; results do not depend on the number of threads.
 public struct ParameterSet: Equatable, Sendable {
     /// Names and shapes, in the order of `arrays`.
     public let parameters: [Parameter]
 
-    /// The numbers of each parameter, last axis fastest.
+    /// The values of each parameter, last axis fastest.
     public private(set) var arrays: [[Float]]
 
-    /// Zeros, or any other number, for each parameter.
+    /// A set filled with one value.
     public init(_ parameters: [Parameter], repeating value: Float = 0) {
         self.parameters = parameters
         arrays = parameters.map { [Float](repeating: value, count: $0.shape.reduce(1, *)) }
     }
 
-    /// Numbers that are known to fit their parameters.
+    /// A set with one array for each parameter.
     init(_ parameters: [Parameter], arrays: [[Float]]) {
         precondition(
-            parameters.map { $0.shape.reduce(1, *) } == arrays.map(\.count), "numbers do not fit their shapes")
+            parameters.map { $0.shape.reduce(1, *) } == arrays.map(\.count), "arrays do not fit their shapes")
         (self.parameters, self.arrays) = (parameters, arrays)
     }
 
-    /// Numbers by the names of their parameters.
+    /// A set of the tensors with the parameters' names.
     ///
-    /// - Throws: `ParameterSetError` where one is missing or has another shape.
+    /// - Throws: `ParameterSetError` if one is missing or has another shape.
     public init(_ parameters: [Parameter], _ tensors: (String) throws -> Tensor?) throws {
         self.parameters = parameters
         arrays = try parameters.map { parameter in
@@ -44,7 +43,7 @@ public struct ParameterSet: Equatable, Sendable {
         }
     }
 
-    /// The numbers as tensors, by name. They share the set's storage.
+    /// The values as tensors, by name, which share the set's storage.
     public var tensors: [String: Tensor] {
         Dictionary(
             uniqueKeysWithValues: zip(parameters, arrays).map {
@@ -52,10 +51,10 @@ public struct ParameterSet: Equatable, Sendable {
             })
     }
 
-    /// How many numbers there are.
+    /// The total number of values.
     public var count: Int { arrays.reduce(0) { $0 + $1.count } }
 
-    /// Sets every number to zero.
+    /// Sets all values to zero.
     mutating func clear() {
         for index in arrays.indices {
             arrays[index].withUnsafeMutableBufferPointer { $0.update(repeating: 0) }
@@ -77,7 +76,7 @@ public struct ParameterSet: Equatable, Sendable {
         }
     }
 
-    /// Multiplies every number.
+    /// Multiplies all values by a factor.
     mutating func scale(by factor: Float) {
         for index in arrays.indices {
             arrays[index].withUnsafeMutableBufferPointer { target in
@@ -87,7 +86,7 @@ public struct ParameterSet: Equatable, Sendable {
         }
     }
 
-    /// The Euclidean norm of all numbers together, in double precision and in a fixed order.
+    /// The Euclidean norm of all values, summed in double precision and in a fixed order.
     public var norm: Double {
         var sum = 0.0
         for array in arrays {
@@ -114,7 +113,7 @@ public struct ParameterSet: Equatable, Sendable {
         return sum.squareRoot()
     }
 
-    /// Calls `body` with each parameter's numbers, to be changed in place, and those of other sets beside them.
+    /// Calls `body` with ranges of each parameter's values in four sets, the first three to be changed in place.
     mutating func update(
         _ first: inout ParameterSet, _ second: inout ParameterSet, by third: ParameterSet,
         _ body: @Sendable (Range<Int>, Run, Run, Run, ReadRun) -> Void
@@ -134,21 +133,21 @@ public struct ParameterSet: Equatable, Sendable {
     }
 }
 
-/// Numbers that several threads change, each its own part.
+/// Values of which each thread changes a part.
 struct Run: @unchecked Sendable {
     let numbers: UnsafeMutableBufferPointer<Float>
 
     init(_ numbers: UnsafeMutableBufferPointer<Float>) { self.numbers = numbers }
 }
 
-/// Numbers that several threads read.
+/// Values read by several threads.
 struct ReadRun: @unchecked Sendable {
     let numbers: UnsafeBufferPointer<Float>
 
     init(_ numbers: UnsafeBufferPointer<Float>) { self.numbers = numbers }
 }
 
-/// Splits `0..<count` into parts that threads work on at the same time, unless there are too few to be worth it.
+/// Splits `0..<count` into chunks that are processed in parallel.
 private func inChunks(_ count: Int, _ body: @Sendable (Range<Int>) -> Void) {
     let size = 1 << 16
     let chunks = (count + size - 1) / size
@@ -156,16 +155,16 @@ private func inChunks(_ count: Int, _ body: @Sendable (Range<Int>) -> Void) {
     DispatchQueue.concurrentPerform(iterations: chunks) { body($0 * size..<min(($0 + 1) * size, count)) }
 }
 
-/// A parameter that is missing, or has another shape than the network gives it.
+/// A parameter that is missing or has an unexpected shape.
 public struct ParameterSetError: LocalizedError, Equatable, CustomStringConvertible {
-    /// The parameter.
+    /// The parameter's name.
     public let name: String
-    /// The shape found, or nil where there was none.
+    /// The shape found, or nil if the parameter is missing.
     public let found: [Int]?
-    /// The shape that the network gives it.
+    /// The expected shape.
     public let expected: [Int]
 
-    /// The description.
+    /// The same as ``description``.
     public var errorDescription: String? { description }
 
     /// What was found and what was expected.
