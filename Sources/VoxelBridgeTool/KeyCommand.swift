@@ -13,7 +13,7 @@ struct KeyCommand: ParsableCommand {
     @Argument(help: "The volumes. Each is scaled to [0, 1]; intensities below 0.001 are background.")
     var volumes: [String]
 
-    @Option(help: "Number of bins; that of the network's configuration.")
+    @Option(help: "Number of bins, as in the network's configuration.")
     var bins = 128
 
     @Option(help: "The file to write (.json). (default: standard output)")

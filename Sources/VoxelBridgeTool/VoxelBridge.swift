@@ -31,12 +31,7 @@ struct VoxelBridge: AsyncParsableCommand {
 enum Main {
     static func main() async {
         do {
-            var command = try VoxelBridge.parseAsRoot()
-            if var asyncCommand = command as? any AsyncParsableCommand {
-                try await asyncCommand.run()
-            } else {
-                try command.run()
-            }
+            try await run(VoxelBridge.parseAsRoot())
             // Printing fails silently, for example on a full disk.
             guard fflush(nil) == 0 else {
                 throw FileFailure(path: "standard output", reason: String(cString: strerror(errno)))
@@ -46,21 +41,43 @@ enum Main {
         }
     }
 
+    private static func run(_ parsed: any ParsableCommand) async throws {
+        var command = parsed
+        do {
+            if var asyncCommand = command as? any AsyncParsableCommand {
+                try await asyncCommand.run()
+            } else {
+                try command.run()
+            }
+        } catch let error as ValidationError {
+            // ArgumentParser would print the usage of the root command.
+            let subcommand = type(of: command)
+            exit(
+                2,
+                """
+                Error: \(error.message)
+                Usage: \(VoxelBridge.usageString(for: subcommand))
+                  See 'voxelbridge \(subcommand.configuration.commandName ?? "") --help' for more information.
+                """)
+        }
+    }
+
     private static func exit(with error: any Error) -> Never {
         switch VoxelBridge.exitCode(for: error) {
         case .success:
             print(VoxelBridge.fullMessage(for: error))
             Foundation.exit(0)
-        case .validationFailure:
-            FileHandle.standardError.write(Data((VoxelBridge.fullMessage(for: error) + "\n").utf8))
-            Foundation.exit(2)
-        default:
-            FileHandle.standardError.write(Data("Error: \(message(of: error))\n".utf8))
-            Foundation.exit(1)
+        case .validationFailure: exit(2, VoxelBridge.fullMessage(for: error))
+        default: exit(1, "Error: \(message(of: error))")
         }
     }
 
-    /// The package's errors describe themselves; Foundation describes those of the system.
+    private static func exit(_ status: Int32, _ message: String) -> Never {
+        FileHandle.standardError.write(Data("\(message)\n".utf8))
+        Foundation.exit(status)
+    }
+
+    /// The package's errors describe themselves; Foundation describes the system's.
     private static func message(of error: any Error) -> String {
         if error is CancellationError { return "cancelled" }
         return type(of: error) is NSError.Type ? error.localizedDescription : String(describing: error)
