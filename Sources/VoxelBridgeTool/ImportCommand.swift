@@ -17,7 +17,7 @@ struct ImportCommand: ParsableCommand {
               voxelbridge import ct2mri.pth half.safetensors --config ct2mri.json --type f16
 
             The new file contains the configuration and is a complete model for 'translate'. The weights \
-            determine all of it but num_head_channels: a --config with {"num_head_channels": 64} is sufficient.
+            determine all of it except num_head_channels: a --config with {"num_head_channels": 64} is sufficient.
             """)
 
     @Argument(help: "The checkpoint (.pth), or weights in another file (.safetensors).")

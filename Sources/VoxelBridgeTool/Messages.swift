@@ -37,7 +37,7 @@ private struct StandardErrorLog: LogHandler {
 
     func log(event: LogEvent) {
         let prefix = event.level >= .warning ? "\(event.level.rawValue.capitalized): " : ""
-        FileHandle.standardError.write(Data("\(prefix)\(event.message)\n".utf8))
+        writeMessage("\(prefix)\(event.message)\n")
     }
 }
 
@@ -82,7 +82,7 @@ final class ProgressLine: Sendable {
         }
         guard let text else { return }
         let ending = isTerminal ? (isLast ? "\u{1B}[K\n" : "\u{1B}[K") : "\n"
-        FileHandle.standardError.write(Data(((isTerminal ? "\r" : "") + text + ending).utf8))
+        writeMessage((isTerminal ? "\r" : "") + text + ending)
     }
 
     private func line(
@@ -125,11 +125,12 @@ final class TrainingLine {
             format: "Step %d of %d, loss %.4f, rate %.2g, %.2f windows/s, %@ remaining", progress.step,
             progress.steps, progress.loss, progress.learningRate, progress.windowsPerSecond,
             ProgressLine.text(of: progress.remaining))
-        write(isTerminal ? "\r\(text)\u{1B}[K" : "\(text)\n")
+        writeMessage(isTerminal ? "\r\(text)\u{1B}[K" : "\(text)\n")
     }
 
     /// Clears the line before a message.
-    func clear() { if isTerminal, lastShown != nil { write("\r\u{1B}[K") } }
-
-    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+    func clear() { if isTerminal, lastShown != nil { writeMessage("\r\u{1B}[K") } }
 }
+
+/// Writes text to standard error.
+func writeMessage(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }

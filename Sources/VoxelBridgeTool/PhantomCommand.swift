@@ -13,7 +13,7 @@ struct PhantomCommand: AsyncParsableCommand {
         discussion: """
             Every subject's head is deformed from one anatomy. The source is a CT in Hounsfield units; the target \
             is a skull-stripped T1 image, whose contrast, bias field, noise and slice gains vary between subjects; \
-            the mask is that of the brain. The same seed gives bit-identical subjects, whatever their number.
+            the mask is that of the brain. The same seed gives bit-identical subjects, for any number of subjects.
 
               voxelbridge phantom --subjects 40 --shape 96x96x96 --seed 1 --output cohort
 

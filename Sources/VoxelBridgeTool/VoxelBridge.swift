@@ -73,7 +73,7 @@ enum Main {
     }
 
     private static func exit(_ status: Int32, _ message: String) -> Never {
-        FileHandle.standardError.write(Data("\(message)\n".utf8))
+        writeMessage("\(message)\n")
         Foundation.exit(status)
     }
 

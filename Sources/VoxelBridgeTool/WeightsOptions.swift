@@ -31,8 +31,8 @@ struct WeightsOptions: ParsableArguments {
             throw FileFailure(
                 path: path,
                 reason: """
-                    the weights determine the network's configuration but num_head_channels; give it with --config \
-                    FILE.json, where FILE.json contains {"num_head_channels": 64} if it is 64
+                    the weights do not determine num_head_channels; give it with --config FILE.json, where FILE.json \
+                    contains {"num_head_channels": 64} if it is 64
                     """)
         }
     }

@@ -91,7 +91,7 @@ struct ImportTests {
             let model = folder.appending(path: "model.safetensors").path
             let other = Fixtures.reference("unet_b.json").path
             for (options, message) in [
-                ([], "but num_head_channels; give it with --config FILE.json"),
+                ([], "do not determine num_head_channels; give it with --config FILE.json"),
                 (["--config", other], "\(other): num_res_blocks: found 1; expected 2"),
             ] {
                 let outcome = try await Tool.run(["import", checkpoint, model] + options)

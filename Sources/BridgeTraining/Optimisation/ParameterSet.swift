@@ -167,7 +167,7 @@ public struct ParameterSetError: LocalizedError, Equatable, CustomStringConverti
     /// The same as ``description``.
     public var errorDescription: String? { description }
 
-    /// What was found and what was expected.
+    /// The shape found and the one expected.
     public var description: String {
         "parameter \(name): found \(found.map { "shape \($0)" } ?? "none"); expected shape \(expected)"
     }

@@ -2,7 +2,7 @@ import Foundation
 
 /// The files of a training run.
 ///
-/// | file | holds |
+/// | file | content |
 /// |---|---|
 /// | `manifest.csv` | the subjects' files, for data from a manifest |
 /// | `configuration.json` | every setting, including the seed |

@@ -47,8 +47,8 @@ enum OperationCount {
         }
     }
 
-    /// The operations of training on one window by their definition: the forward pass, and in the backward pass two
-    /// products for each of its own, for the gradients of both factors.
+    /// The operations of training on one window by their definition: the forward pass, and twice as many in the backward
+    /// pass, for the gradients of both factors of each product.
     ///
     /// They include the gradients of the network's inputs, which are not computed: about a thousandth.
     static func trainingOperations(of network: any Network, size: Int) -> Double {
