@@ -58,27 +58,38 @@ struct FileFailure: LocalizedError, CustomStringConvertible {
 /// Checks before a long computation that its result can be written.
 func checkOutput(_ path: String, extensions: [String], inputs: [String]) throws {
     let url = URL(filePath: path).standardizedFileURL
-    guard extensions.contains(where: { url.lastPathComponent.lowercased().hasSuffix($0) }) else {
-        throw ValidationError(
-            "the name of the output, \(path), must end in \(extensions.joined(separator: " or "))")
-    }
-    let folder = url.deletingLastPathComponent().path
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
-        throw ValidationError("the folder of the output, \(folder), does not exist; create it first")
-    }
+    try require(
+        extensions.contains(where: { url.lastPathComponent.lowercased().hasSuffix($0) }),
+        "the name of the output, \(path), must end in \(extensions.joined(separator: " or "))")
+    try checkParent(ofOutput: url)
     let resolved = url.resolvingSymlinksInPath()
     // Only regular files are replaced: no folder, and no device at the end of a link.
     if FileManager.default.fileExists(atPath: resolved.path) {
         let attributes = try FileManager.default.attributesOfItem(atPath: resolved.path)
-        guard attributes[.type] as? FileAttributeType == .typeRegular else {
-            throw ValidationError("the output, \(path), exists and is not a file; choose another name")
-        }
+        try require(
+            attributes[.type] as? FileAttributeType == .typeRegular,
+            "the output, \(path), exists and is not a file; choose another name")
     }
     for input in inputs where URL(filePath: input).standardizedFileURL.resolvingSymlinksInPath() == resolved {
         throw ValidationError("the output would overwrite the input \(input); choose another name")
     }
 }
 
+func checkParent(ofOutput url: URL) throws {
+    let folder = url.standardizedFileURL.deletingLastPathComponent()
+    try require(
+        isFolder(folder), "the folder of the output, \(folder.path), does not exist; create it first")
+}
+
+func isFolder(_ url: URL) -> Bool {
+    var isFolder: ObjCBool = false
+    return FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) && isFolder.boolValue
+}
+
 /// The file extensions of volumes.
 let volumeExtensions = [".nii", ".nii.gz"]
+
+/// Throws an error about the command line unless a condition holds.
+func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
+    if !condition { throw ValidationError(message()) }
+}

@@ -34,9 +34,7 @@ struct EvaluateCommand: ParsableCommand {
     var logging: LoggingOptions
 
     func validate() throws {
-        guard dataRange > 0, dataRange.isFinite else {
-            throw ValidationError("--data-range must be above zero, and is \(dataRange)")
-        }
+        try require(dataRange > 0 && dataRange.isFinite, "--data-range must be above zero, and is \(dataRange)")
     }
 
     func run() throws {

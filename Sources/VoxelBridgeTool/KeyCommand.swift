@@ -23,9 +23,7 @@ struct KeyCommand: ParsableCommand {
     var logging: LoggingOptions
 
     func validate() throws {
-        guard (2...65536).contains(bins) else {
-            throw ValidationError("--bins must be from 2 to 65536, and is \(bins)")
-        }
+        try require((2...65536).contains(bins), "--bins must be from 2 to 65536, and is \(bins)")
     }
 
     func run() throws {

@@ -51,10 +51,9 @@ struct MontageCommand: ParsableCommand {
         if let point, coordinates == nil {
             throw ValidationError("--point must be three numbers separated by commas, and is \(point)")
         }
-        guard rowLabels.count == volumes.count else {
-            throw ValidationError(
-                "--labels has \(rowLabels.count) labels, and there are \(volumes.count) volumes")
-        }
+        try require(
+            rowLabels.count == volumes.count,
+            "--labels has \(rowLabels.count) labels, and there are \(volumes.count) volumes")
     }
 
     func run() throws {

@@ -71,22 +71,17 @@ struct PhantomCommand: AsyncParsableCommand {
     }
 
     func validate() throws {
-        guard (1...9999).contains(subjects) else {
-            throw ValidationError("--subjects must be from 1 to 9999, and is \(subjects)")
-        }
-        guard extents != nil else {
-            throw ValidationError(
-                "--shape must be three numbers from 8 to 1024 separated by x, such as 96x96x96, and is \(shape)"
-            )
-        }
+        try require((1...9999).contains(subjects), "--subjects must be from 1 to 9999, and is \(subjects)")
+        try require(
+            extents != nil,
+            "--shape must be three numbers from 8 to 1024 separated by x, such as 96x96x96, and is \(shape)")
         if let spacing, !(spacing > 0 && spacing.isFinite) {
             throw ValidationError("--spacing must be above zero, and is \(spacing)")
         }
-        guard validation >= 0, test >= 0, validation + test < 1 else {
-            throw ValidationError(
-                "--validation and --test must not be negative, and their sum must be below 1, and is "
-                    + "\(validation + test)")
-        }
+        try require(
+            validation >= 0 && test >= 0 && validation + test < 1,
+            "--validation and --test must not be negative, and their sum must be below 1, and is "
+                + "\(validation + test)")
     }
 
     func run() async throws {
@@ -148,25 +143,13 @@ private struct CohortFolder {
 
     /// Checks that the folder is new, empty, or that of a cohort.
     func check() throws {
-        let parent = url.standardizedFileURL.deletingLastPathComponent().path
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
-            guard FileManager.default.fileExists(atPath: parent, isDirectory: &isFolder), isFolder.boolValue
-            else {
-                throw ValidationError("the folder of the output, \(parent), does not exist; create it first")
-            }
-            return
-        }
-        guard isFolder.boolValue else {
-            throw ValidationError(
-                "the output, \(url.path), exists and is not a folder; choose another name")
-        }
+        guard FileManager.default.fileExists(atPath: url.path) else { return try checkParent(ofOutput: url) }
+        try require(isFolder(url), "the output, \(url.path), exists and is not a folder; choose another name")
         let files = try FileManager.default.contentsOfDirectory(atPath: url.path)
-        guard files.isEmpty || files.contains(manifest.lastPathComponent) else {
-            throw ValidationError(
-                "the output, \(url.path), contains other files (\(files.sorted()[0])) and no manifest.csv of an "
-                    + "earlier cohort; choose another name, or empty it")
-        }
+        try require(
+            files.isEmpty || files.contains(manifest.lastPathComponent),
+            "the output, \(url.path), contains other files (\(files.min() ?? "")) and no manifest.csv of an "
+                + "earlier cohort; choose another name, or empty it")
     }
 
     /// Whether a file is in the folder.

@@ -29,10 +29,8 @@ struct PreprocessCommand: ParsableCommand {
     var logging: LoggingOptions
 
     func validate() throws {
-        guard spacing > 0, spacing.isFinite else { throw ValidationError("--spacing must be above zero") }
-        guard (1...4096).contains(multiple) else {
-            throw ValidationError("--multiple must be from 1 to 4096, and is \(multiple)")
-        }
+        try require(spacing > 0 && spacing.isFinite, "--spacing must be above zero")
+        try require((1...4096).contains(multiple), "--multiple must be from 1 to 4096, and is \(multiple)")
     }
 
     func run() throws {

@@ -125,13 +125,10 @@ struct SamplingOptions: ParsableArguments {
         if let spacing, !(spacing > 0 && spacing.isFinite) {
             throw ValidationError("--spacing must be above zero, and is \(spacing)")
         }
-        guard (0...1000).contains(corrections) else {
-            throw ValidationError("--corrections must be from 0 to 1000, and is \(corrections)")
-        }
-        guard stepSize >= 0, stepSize.isFinite else {
-            throw ValidationError("--step-size must not be negative, and is \(stepSize)")
-        }
-        guard batch >= 1 else { throw ValidationError("--batch must be at least 1, and is \(batch)") }
+        try require(
+            (0...1000).contains(corrections), "--corrections must be from 0 to 1000, and is \(corrections)")
+        try require(stepSize >= 0 && stepSize.isFinite, "--step-size must not be negative, and is \(stepSize)")
+        try require(batch >= 1, "--batch must be at least 1, and is \(batch)")
         if solver != nil, stepRule != nil {
             throw ValidationError("--solver and --step-rule exclude each other; give --solver alone")
         }
@@ -169,16 +166,13 @@ struct SamplingOptions: ParsableArguments {
         let count = steps ?? (denoiser.dependsOnNoisy ? 50 : 1)
         let scheduler: Scheduler
         if count == 1 {
-            guard !denoiser.dependsOnNoisy else {
-                throw ValidationError("--steps must be at least 3 for a network, and is 1")
-            }
+            try require(!denoiser.dependsOnNoisy, "--steps must be at least 3 for a network, and is 1")
             scheduler = Scheduler(path, timesteps: [0], solver: solver)
         } else {
-            guard (3...path.trainingTimesteps).contains(count) else {
-                throw ValidationError(
-                    "--steps must be from 3 to \(path.trainingTimesteps), the timesteps of the process, and is "
-                        + "\(count)")
-            }
+            try require(
+                (3...path.trainingTimesteps).contains(count),
+                "--steps must be from 3 to \(path.trainingTimesteps), the timesteps of the process, and is "
+                    + "\(count)")
             scheduler = Scheduler(path, steps: count, solver: solver)
         }
         let corrects = mode == .ista || mode == .istaMiddle

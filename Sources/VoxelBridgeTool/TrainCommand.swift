@@ -69,9 +69,9 @@ struct TrainCommand: AsyncParsableCommand {
     var logging: LoggingOptions
 
     func validate() throws {
-        guard printConfig || (data != nil && output != nil) else {
-            throw ValidationError("give the table of subjects with --data and the run's folder with --output")
-        }
+        try require(
+            printConfig || (data != nil && output != nil),
+            "give the table of subjects with --data and the run's folder with --output")
         if let maxMinutes, !(maxMinutes > 0 && maxMinutes <= 1e6) {
             throw ValidationError("--max-minutes must be above 0, and is \(maxMinutes)")
         }

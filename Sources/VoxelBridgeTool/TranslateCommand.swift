@@ -74,9 +74,7 @@ struct TranslateCommand: AsyncParsableCommand {
 
     func validate() throws {
         if model == "histogram" {
-            guard style != nil else {
-                throw ValidationError("--model histogram takes a style: give a volume or a key with --style")
-            }
+            try require(style != nil, "--model histogram takes a style: give a volume or a key with --style")
             if options.config != nil || options.weights != nil {
                 throw ValidationError("--config and --weights belong to a network, not to --model histogram")
             }

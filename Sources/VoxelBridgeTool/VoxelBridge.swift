@@ -30,27 +30,20 @@ struct VoxelBridge: AsyncParsableCommand {
 @main
 enum Main {
     static func main() async {
+        var command: any ParsableCommand = VoxelBridge()
         do {
-            try await run(VoxelBridge.parseAsRoot())
-            // Printing fails silently, for example on a full disk.
-            guard fflush(nil) == 0 else {
-                throw FileFailure(path: "standard output", reason: String(cString: strerror(errno)))
-            }
-        } catch {
-            exit(with: error)
-        }
-    }
-
-    private static func run(_ parsed: any ParsableCommand) async throws {
-        var command = parsed
-        do {
+            command = try VoxelBridge.parseAsRoot()
             if var asyncCommand = command as? any AsyncParsableCommand {
                 try await asyncCommand.run()
             } else {
                 try command.run()
             }
+            // Printing fails silently, for example on a full disk.
+            guard fflush(nil) == 0 else {
+                throw FileFailure(path: "standard output", reason: String(cString: strerror(errno)))
+            }
         } catch let error as ValidationError {
-            // ArgumentParser would print the usage of the root command.
+            // It was thrown by run(). ArgumentParser would print the root command's usage.
             let subcommand = type(of: command)
             exit(
                 2,
@@ -59,6 +52,8 @@ enum Main {
                 Usage: \(VoxelBridge.usageString(for: subcommand))
                   See 'voxelbridge \(subcommand.configuration.commandName ?? "") --help' for more information.
                 """)
+        } catch {
+            exit(with: error)
         }
     }
 

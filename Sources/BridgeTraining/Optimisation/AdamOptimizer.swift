@@ -46,7 +46,6 @@ public struct AdamOptimizer: Equatable, Sendable {
         let coupled = settings.kind == .adam ? Float(settings.weightDecay) : 0
         let shrink = settings.kind == .adamW ? Float(1 - rate * settings.weightDecay) : 1
         parameters.update(&firstMoment, &secondMoment, by: gradients) { range, p, m, v, g in
-            let (p, m, v, g) = (p.numbers, m.numbers, v.numbers, g.numbers)
             for i in range {
                 let parameter = p[i] * shrink
                 let gradient = g[i] + coupled * parameter

@@ -66,11 +66,9 @@ public struct ParameterSet: Equatable, Sendable {
         for index in arrays.indices {
             other.arrays[index].withUnsafeBufferPointer { source in
                 arrays[index].withUnsafeMutableBufferPointer { target in
-                    let (target, source) = (Run(target), ReadRun(source))
-                    inChunks(target.numbers.count) { range in
-                        let (target, source) = (target.numbers, source.numbers)
-                        for i in range { target[i] = a * target[i] + b * source[i] }
-                    }
+                    // Threads have disjoint ranges.
+                    nonisolated(unsafe) let (target, source) = (target, source)
+                    inChunks(target.count) { for i in $0 { target[i] = a * target[i] + b * source[i] } }
                 }
             }
         }
@@ -80,8 +78,8 @@ public struct ParameterSet: Equatable, Sendable {
     mutating func scale(by factor: Float) {
         for index in arrays.indices {
             arrays[index].withUnsafeMutableBufferPointer { target in
-                let target = Run(target)
-                inChunks(target.numbers.count) { for i in $0 { target.numbers[i] *= factor } }
+                nonisolated(unsafe) let target = target
+                inChunks(target.count) { for i in $0 { target[i] *= factor } }
             }
         }
     }
@@ -116,35 +114,23 @@ public struct ParameterSet: Equatable, Sendable {
     /// Calls `body` with ranges of each parameter's values in four sets, the first three to be changed in place.
     mutating func update(
         _ first: inout ParameterSet, _ second: inout ParameterSet, by third: ParameterSet,
-        _ body: @Sendable (Range<Int>, Run, Run, Run, ReadRun) -> Void
+        _ body: @Sendable (Range<Int>, Values, Values, Values, UnsafeBufferPointer<Float>) -> Void
     ) {
         for index in arrays.indices {
             third.arrays[index].withUnsafeBufferPointer { third in
                 arrays[index].withUnsafeMutableBufferPointer { own in
                     first.arrays[index].withUnsafeMutableBufferPointer { first in
                         second.arrays[index].withUnsafeMutableBufferPointer { second in
-                            let runs = (Run(own), Run(first), Run(second), ReadRun(third))
-                            inChunks(own.count) { body($0, runs.0, runs.1, runs.2, runs.3) }
+                            nonisolated(unsafe) let values = (own, first, second, third)
+                            inChunks(own.count) { body($0, values.0, values.1, values.2, values.3) }
                         }
                     }
                 }
             }
         }
     }
-}
 
-/// Values of which each thread changes a part.
-struct Run: @unchecked Sendable {
-    let numbers: UnsafeMutableBufferPointer<Float>
-
-    init(_ numbers: UnsafeMutableBufferPointer<Float>) { self.numbers = numbers }
-}
-
-/// Values read by several threads.
-struct ReadRun: @unchecked Sendable {
-    let numbers: UnsafeBufferPointer<Float>
-
-    init(_ numbers: UnsafeBufferPointer<Float>) { self.numbers = numbers }
+    typealias Values = UnsafeMutableBufferPointer<Float>
 }
 
 /// Splits `0..<count` into chunks that are processed in parallel.

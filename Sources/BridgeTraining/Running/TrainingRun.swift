@@ -65,7 +65,7 @@ public struct TrainingRun<Network: TrainableNetwork> {
         log = try TrainingLog(files.log, upTo: trainer.state.step)
     }
 
-    /// The same with the path of the folder.
+    /// Creates or resumes a run in a folder given by its path.
     public init(
         _ network: Network, configuration: TrainingConfiguration, training: any TrainingDataset,
         validation: (any TrainingDataset)?, folder: String, resumes: Bool
@@ -99,7 +99,7 @@ public struct TrainingRun<Network: TrainableNetwork> {
         return files.holdsRun ? try TrainingConfiguration(contentsOf: files.configuration, paths: paths) : nil
     }
 
-    /// The same with the path of the folder.
+    /// The configuration of the run in a folder given by its path, or nil if there is none.
     public static func configuration(
         ofRunIn folder: String, paths: [any StorablePath.Type] = []
     ) throws -> TrainingConfiguration? {
