@@ -1,4 +1,4 @@
-# Every target sees to its own set-up: what is missing on a Debian system is installed.
+# Every target installs what it needs on a Debian system.
 
 BRAIN =
 FILTER =
@@ -6,26 +6,26 @@ PEER =
 PYTHON = python3
 
 .PHONY: help
-help: ## Say what there is to make
+help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: demo
-demo: ## Translate a made-up CT into T1; results go to build/demo (from a brain of your own: BRAIN=t1.nii.gz)
+demo: ## Translate a synthetic CT to T1; results are in build/demo (with another brain: BRAIN=t1.nii.gz)
 	@.ci/setup $(if $(BRAIN),,mricron-data)
 	swift run -c release --package-path Examples/CTToMRI CTToMRI demo $(if $(BRAIN),--anatomy '$(BRAIN)')
 
 .PHONY: harmonise
-harmonise: ## Bring a spoiled brain back to its own style, without a network; results go to build/harmonise
+harmonise: ## Restore the style of a degraded brain without a network; results are in build/harmonise
 	@.ci/setup $(if $(BRAIN),,mricron-data)
 	swift run -c release --package-path Examples/Harmonisation Harmonisation build/harmonise $(BRAIN)
 
 .PHONY: ablation
-ablation: ## Train the demonstration networks and measure what each part of the method adds (hours)
+ablation: ## Train the demonstration networks and measure the effect of each part of the method (hours)
 	@.ci/setup mricron-data
 	Examples/CTToMRI/reproduce build/ablation
 
 .PHONY: test
-test: ## Run the tests (some of them: FILTER=VolumesTests)
+test: ## Run the tests (a selection: FILTER=VolumesTests)
 	@.ci/setup
 	swift test -c release -Xswiftc -enable-testing --disable-xctest $(if $(FILTER),--filter '$(FILTER)')
 
@@ -40,19 +40,19 @@ examples: ## Run the examples that need no system library
 	swift run -c release --package-path Examples/GaussianMixture GaussianMixture
 
 .PHONY: bench
-bench: ## Time the network (beside PyTorch: PEER=bench.py PYTHON=python)
+bench: ## Time the network (compared with PyTorch: PEER=bench.py PYTHON=python)
 	@.ci/setup
 	swift run -c release benchmarks all \
 		$(if $(PEER),--peer '$(PEER)' --python '$(PYTHON)')
 
 .PHONY: lint
-lint: ## Check the layout of the code
+lint: ## Check the format of the code
 	swift format lint --strict --recursive Package.swift Sources Tests Examples
 
 .PHONY: format
-format: ## Lay out the code
+format: ## Format the code
 	swift format --in-place --recursive Package.swift Sources Tests Examples
 
 .PHONY: clean
-clean: ## Remove all that was built
+clean: ## Remove all build products
 	rm -rf .build build Examples/*/.build

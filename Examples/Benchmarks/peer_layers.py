@@ -1,6 +1,6 @@
 """Times PyTorch on single layers, for `benchmarks all`: peer_layers.py [--threads N] [--repeat N] KIND:INPUTS:OUTPUTS:SIZE ...
 
-Prints one JSON object: the seconds of each layer's shortest run after one to warm up.
+Prints one JSON object: the seconds of each layer's shortest run after a warm-up.
 """
 import argparse
 import json
@@ -39,12 +39,12 @@ def normalized(inputs, outputs):
 def residual(inputs, outputs, resample=lambda x: x):
     norm1, conv1, norm2, conv2 = group_norm(inputs), convolution(inputs, outputs, 3), group_norm(outputs), \
         convolution(outputs, outputs, 3)
-    told, time_step = linear(TIME, 2 * outputs), weight(1, TIME)
+    modulation, time_step = linear(TIME, 2 * outputs), weight(1, TIME)
     shortcut = convolution(inputs, outputs, 1) if inputs != outputs else lambda x: x
 
     def run(x):
         h = conv1(resample(F.silu(norm1(x))))
-        scale, shift = told(F.silu(time_step))[:, :, None, None].chunk(2, dim=1)
+        scale, shift = modulation(F.silu(time_step))[:, :, None, None].chunk(2, dim=1)
         return shortcut(resample(x)) + conv2(F.silu(norm2(h) * (1 + scale) + shift))
     return run
 

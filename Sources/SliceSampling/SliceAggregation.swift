@@ -1,28 +1,27 @@
 import Foundation
 
-/// How the predictions that several windows make for one slice become one (co-prediction).
+/// The rule by which the predictions of overlapping windows for a slice are combined (co-prediction).
 ///
-/// A slice is held by up to 2N+1 windows, in each at another position. Its prediction is the weighted mean
-/// over those windows, where the weight belongs to the position. At the ends of a volume fewer windows hold a
-/// slice; the mean is over those alone. A slice for which all weights are zero takes the prediction of the
-/// window whose middle is nearest.
+/// A slice is in up to 2N+1 windows, in each at a different position. Its prediction is the weighted mean over these
+/// windows, with weights by position. At the ends of a volume fewer windows contain a slice. A slice whose weights are
+/// all zero gets the prediction of the window with the nearest middle.
 public protocol SliceAggregation: Sendable {
     /// The weight of each position 0 ... 2N in a window: 2N+1 values, none negative, at least one above zero.
     func weights(radius: Int) -> [Float]
 }
 
-/// The mean over all windows that hold a slice (arXiv 2407.05059, eq. 5).
+/// The mean over all windows that contain a slice (arXiv 2407.05059, eq. 5).
 public struct MeanAggregation: SliceAggregation {
-    /// Every position counts alike.
+    /// The mean with equal weights.
     public init() {}
 
-    /// One for every position.
+    /// One for each position.
     public func weights(radius: Int) -> [Float] { [Float](repeating: 1, count: 2 * radius + 1) }
 }
 
-/// The prediction of the window that has the slice in its middle.
+/// The prediction of the window whose middle is the slice.
 public struct MiddleSliceAggregation: SliceAggregation {
-    /// Only the middle position counts.
+    /// The aggregation by the middle position only.
     public init() {}
 
     /// One for the middle position, zero for the others.
@@ -31,12 +30,12 @@ public struct MiddleSliceAggregation: SliceAggregation {
     }
 }
 
-/// A weighted mean over the windows that hold a slice: a network knows the most of a window's middle, where it sees
-/// neighbours on either side.
+/// A weighted mean over the windows that contain a slice: predictions are best in a window's middle, which has
+/// neighbours on both sides.
 public struct WeightedAggregation: SliceAggregation {
     private let weight: @Sendable (_ distance: Int, _ radius: Int) -> Double
 
-    /// Weights of your own, by the distance from the middle of a window in slices, from 0 to the radius N.
+    /// Weights by the distance from the middle of a window in slices, from 0 to the radius N.
     public init(weight: @escaping @Sendable (_ distance: Int, _ radius: Int) -> Double) { self.weight = weight }
 
     /// The weight of each position, by its distance from the middle.
@@ -46,24 +45,24 @@ public struct WeightedAggregation: SliceAggregation {
 }
 
 extension SliceAggregation where Self == MeanAggregation {
-    /// The mean over all windows that hold a slice.
+    /// The mean over all windows that contain a slice.
     public static var mean: MeanAggregation { MeanAggregation() }
 }
 
 extension SliceAggregation where Self == MiddleSliceAggregation {
-    /// The prediction of the window that has the slice in its middle.
+    /// The prediction of the window whose middle is the slice.
     public static var middleSlice: MiddleSliceAggregation { MiddleSliceAggregation() }
 }
 
 extension SliceAggregation where Self == WeightedAggregation {
-    /// Weights that fall evenly from the middle of a window: N + 1 - d at a distance of d slices.
+    /// Weights that decrease linearly from the middle of a window: N + 1 - d at a distance of d slices.
     public static var triangular: WeightedAggregation {
         WeightedAggregation { distance, radius in Double(radius + 1 - distance) }
     }
 
     /// Weights exp(-d² / (2 deviation²)) at a distance of d slices from the middle of a window.
     ///
-    /// - Parameter deviation: in slices, above zero.
+    /// - Parameter deviation: the standard deviation in slices, above zero.
     public static func gaussian(deviation: Double) -> WeightedAggregation {
         precondition(deviation > 0, "the deviation must be above zero")
         return WeightedAggregation { distance, _ in

@@ -3,47 +3,46 @@ import SliceSampling
 import StyleKeys
 import Volumes
 
-/// A denoiser that needs no network: it takes x_0 to be the source, with its intensities mapped so that their
-/// distribution becomes the style's.
+/// A denoiser without a network: its estimate of x_0 is the source, with the histogram matched to the style.
 ///
-/// It is a baseline for harmonising scanners that show the same tissue in the same order of brightness. It
-/// cannot translate between modalities that do not, as CT and T1.
+/// It is a baseline for harmonising scanners whose images order tissues alike by brightness. It cannot translate
+/// between modalities with different orders, such as CT and T1.
 ///
-/// The slices of a window are first brought to one level: each is multiplied by a gain, so that the voxels that
-/// are foreground in all of the window's slices have one mean. Neighbouring slices cut nearly the same tissue;
-/// where their levels differ, acquisition or a slice-wise method made them differ. A window can only level its
-/// own slices; it is co-prediction that carries the level from window to window.
+/// The slices of a window are first levelled: each is multiplied by a gain, so that the voxels that are foreground in
+/// all of the window's slices have the same mean in each. Neighbouring slices contain nearly the same tissue;
+/// differences in level come from acquisition or from a slice-wise method. Co-prediction propagates the level from
+/// window to window.
 public struct HistogramMatchingDenoiser: StyledDenoiser {
-    /// N: slices on either side of a window's middle one.
+    /// N: the number of slices on either side of a window's middle slice.
     public let radius: Int
 
-    /// The sample: predictions are estimates of x_0.
+    /// ``PredictionType/sample``: predictions are estimates of x_0.
     public var predictionType: PredictionType { .sample }
 
-    /// Any slice will do.
+    /// 1: slices may have any size.
     public var sizeMultiple: Int { 1 }
 
-    /// Yes: background stays background.
+    /// True: background stays background.
     public var maySkipBackground: Bool { true }
 
-    /// No: the source alone counts.
+    /// False: predictions depend only on the source.
     public var dependsOnNoisy: Bool { false }
 
-    /// A denoiser of windows with `radius` slices on either side of their middle one.
+    /// A denoiser of windows with `radius` slices on either side of the middle slice.
     ///
-    /// Wide windows level slices better, and take more of what anatomy changes from slice to slice for a difference
-    /// of levels. Three slices on either side suit a spacing of 1 mm.
+    /// Wide windows level slices better, but remove more of the anatomical differences between slices. The default
+    /// suits a spacing of 1 mm.
     public init(radius: Int = 3) {
-        precondition(radius >= 0, "a radius cannot be negative")
+        precondition(radius >= 0, "the radius must not be negative")
         self.radius = radius
     }
 
-    /// The map under which the distribution of the source becomes the style's.
+    /// The map from the source's distribution to the style's.
     public func conditioning(for source: Volume, style: StyleKey) throws -> IntensityMap {
         try IntensityMap(from: source, to: style)
     }
 
-    /// The source slices of each window, levelled and mapped; neither the noisy slices nor the timestep count.
+    /// The source slices of each window, levelled and mapped. The noisy slices and the timestep are not used.
     public func predict(
         _ windows: SliceWindows, at timestep: Int, conditioning map: IntensityMap
     ) async throws -> [Float] {
@@ -57,7 +56,7 @@ public struct HistogramMatchingDenoiser: StyledDenoiser {
                     let start = window * windows.valuesPerWindow
                     for (slice, gain) in gains.enumerated() {
                         for voxel in slice * length..<(slice + 1) * length {
-                            // Gains act on intensities from 0 on, where the background is.
+                            // Gains scale intensities with the background at 0.
                             prediction.initializeElement(
                                 at: start + voxel, to: map((source[voxel] + 1) * gain - 1))
                         }
@@ -68,11 +67,11 @@ public struct HistogramMatchingDenoiser: StyledDenoiser {
         }
     }
 
-    /// Fewer voxels say nothing of a slice's level.
+    /// The number of voxels needed to determine a slice's level.
     private static let leastForeground = 100
 
-    /// The gain for each slice of a window that brings the voxels that are foreground in all of them to one mean.
-    /// Slices of hardly anything but background are left out.
+    /// The gain of each slice of a window that equalises the means of the voxels that are foreground in all slices.
+    /// Slices with hardly any foreground keep a gain of 1.
     private static func gains(
         of window: ArraySlice<Float>, slices: Int, voxelsPerSlice length: Int
     ) -> [Float] {

@@ -1,27 +1,26 @@
 import StyleKeys
 import Volumes
 
-/// A monotone map of intensities, under which one distribution becomes another (histogram matching).
+/// A monotone map of intensities that transforms one distribution into another (histogram matching).
 ///
-/// Intensities run from -1 to 1. Background, up to the place where style keys begin, stays at -1.
+/// Intensities are in [-1, 1]. Background, below the first bin of style keys, stays at -1.
 public struct IntensityMap: Sendable {
-    /// The images of evenly spaced intensities from the end of the background to 1.
+    /// The mapped values of evenly spaced intensities from the upper end of the background to 1.
     private let table: [Float]
 
-    /// Number of intervals of the table: several to a bin of the keys in use (128), so that matching to a key
-    /// loses nothing.
+    /// Number of intervals of the table: several per bin of the usual keys (128), so that none of their detail is lost.
     private static let intervals = 1024
 
-    /// The end of the background on the scale of style keys, from 0 to 1.
+    /// The upper end of the background on the scale of style keys, [0, 1].
     private static let background = Float(IntensityConvention.backgroundThreshold)
 
-    /// The map under which the distribution of a volume's foreground becomes that of a style.
+    /// The map from the distribution of a volume's foreground to that of a style.
     ///
     /// - Parameters:
-    ///   - source: intensities from -1 to 1.
-    ///   - style: its `histogram` alone counts.
-    /// - Throws: `StyleKeyError.nothingButBackground` where the source has no foreground, and
-    ///   ``TranslationError/styleIsNoHistogram`` where the style's histogram has negative values or is empty.
+    ///   - source: a volume with intensities in [-1, 1].
+    ///   - style: a style, of which only the `histogram` is used.
+    /// - Throws: `StyleKeyError.nothingButBackground` if the source has no foreground;
+    ///   ``TranslationError/styleIsNoHistogram`` if the style's histogram has negative values or is empty.
     public init(from source: Volume, to style: StyleKey) throws {
         guard style.histogram.allSatisfy({ $0 >= 0 }), style.histogram.contains(where: { $0 > 0 }) else {
             throw TranslationError.styleIsNoHistogram
@@ -33,7 +32,7 @@ public struct IntensityMap: Sendable {
         table = sourceShares.map { Self.quantile($0, of: styleShares) * 2 - 1 }
     }
 
-    /// The image of an intensity.
+    /// The mapped value of an intensity.
     @inline(__always)
     public func callAsFunction(_ intensity: Float) -> Float {
         let unit = IntensityConvention.unit(fromNetwork: intensity)
@@ -45,7 +44,7 @@ public struct IntensityMap: Sendable {
         return low + (position - Float(index)) * (table[index + 1] - low)
     }
 
-    /// The share of the foreground below each edge of a key's bins: from 0 to 1, one more than there are bins.
+    /// The cumulative distribution of the foreground at each edge of a key's bins, from 0 to 1.
     private static func shares(of key: StyleKey) -> [Double] {
         var sum = 0.0
         let sums = key.histogram.map { share in
@@ -55,9 +54,9 @@ public struct IntensityMap: Sendable {
         return [0] + sums.map { $0 / sum }
     }
 
-    /// The intensity, from 0 to 1, below which a share of a distribution lies; `shares` as above.
+    /// The quantile of a cumulative distribution as above: an intensity in [0, 1].
     private static func quantile(_ share: Double, of shares: [Double]) -> Float {
-        // The upper edge of the first bin that holds anything and reaches the share.
+        // The upper edge of the first bin that is not empty and reaches the share.
         let upper = shares.partitioningIndex { $0 > 0 && $0 >= share }
         let within = (share - shares[upper - 1]) / (shares[upper] - shares[upper - 1])
         let position = (Double(upper - 1) + within) / Double(shares.count - 1)
@@ -66,7 +65,7 @@ public struct IntensityMap: Sendable {
 }
 
 extension Array {
-    /// The index of the first element that satisfies a predicate which, once true, stays so. O(log n).
+    /// The index of the first element that satisfies a predicate, which all later elements satisfy too. O(log n).
     fileprivate func partitioningIndex(where predicate: (Element) -> Bool) -> Int {
         var (low, high) = (0, count)
         while low < high {

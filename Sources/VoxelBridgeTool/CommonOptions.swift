@@ -3,45 +3,23 @@ import Foundation
 import Logging
 import VoxelBridge
 
-/// The verbosity of a command.
-struct LoggingOptions: ParsableArguments {
-    @Flag(name: .shortAndLong, help: "Print debug messages.")
-    var verbose = false
+/// The number of threads.
+struct ThreadOptions: ParsableArguments {
+    @Option(help: "Number of threads. The result does not depend on it. (default: one per core)")
+    var threads: Int?
 
-    @Flag(name: .shortAndLong, help: "Print errors only, without progress.")
-    var quiet = false
+    var count: Int { threads ?? ProcessInfo.processInfo.activeProcessorCount }
 
     func validate() throws {
-        if verbose && quiet { throw ValidationError("--verbose and --quiet exclude each other") }
-    }
-
-    /// A logger that writes plain lines to standard error.
-    var logger: Logger {
-        var logger = Logger(label: "voxelbridge") { _ in StandardErrorLog() }
-        logger.logLevel = verbose ? .debug : quiet ? .error : .info
-        return logger
-    }
-}
-
-/// Writes messages to standard error, a line each. The level is named from warnings on.
-struct StandardErrorLog: LogHandler {
-    var logLevel: Logger.Level = .info
-    var metadata: Logger.Metadata = [:]
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) {
-        let prefix = event.level >= .warning ? "\(event.level.rawValue.capitalized): " : ""
-        FileHandle.standardError.write(Data("\(prefix)\(event.message)\n".utf8))
+        if let threads, !(1...1024).contains(threads) {
+            throw ValidationError("--threads must be from 1 to 1024, and is \(threads)")
+        }
     }
 }
 
 extension SlicePlane: ExpressibleByArgument {}
 
-/// Prints a value as JSON to standard output, keys sorted so that equal values print equal text.
+/// Prints a value as JSON with sorted keys to standard output.
 func printJSON(_ value: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -60,12 +38,15 @@ func readVolume(_ path: String, logger: Logger) throws -> VolumeFile {
 /// The style key of the volume in a file.
 func readKey(ofVolume path: String, bins: Int, logger: Logger) throws -> StyleKey {
     let volume = try readVolume(path, logger: logger).volume
-    do { return try StyleKey(of: volume, bins: bins) } catch {
-        throw FileFailure(path: path, reason: "\(error)")
-    }
+    return try naming(path) { try StyleKey(of: volume, bins: bins) }
 }
 
-/// An error with the name of its file.
+/// Adds the path of a file to the error that `body` throws.
+func naming<Value>(_ path: String, _ body: () throws -> Value) throws -> Value {
+    do { return try body() } catch { throw FileFailure(path: path, reason: "\(error)") }
+}
+
+/// An error with the path of its file.
 struct FileFailure: LocalizedError, CustomStringConvertible {
     let path: String
     let reason: String
@@ -74,30 +55,41 @@ struct FileFailure: LocalizedError, CustomStringConvertible {
     var errorDescription: String? { description }
 }
 
-/// Checks, before a long computation, that its result can be written.
+/// Checks before a long computation that its result can be written.
 func checkOutput(_ path: String, extensions: [String], inputs: [String]) throws {
     let url = URL(filePath: path).standardizedFileURL
-    guard extensions.contains(where: { url.lastPathComponent.lowercased().hasSuffix($0) }) else {
-        throw ValidationError(
-            "the name of the output, \(path), must end in \(extensions.joined(separator: " or "))")
-    }
-    let folder = url.deletingLastPathComponent().path
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
-        throw ValidationError("the folder of the output, \(folder), does not exist; create it first")
-    }
+    try require(
+        extensions.contains(where: { url.lastPathComponent.lowercased().hasSuffix($0) }),
+        "the name of the output, \(path), must end in \(extensions.joined(separator: " or "))")
+    try checkParent(ofOutput: url)
     let resolved = url.resolvingSymlinksInPath()
-    // An existing file is replaced; a folder, or a device that a link leads to, is not.
+    // Only regular files are replaced: no folder, and no device at the end of a link.
     if FileManager.default.fileExists(atPath: resolved.path) {
         let attributes = try FileManager.default.attributesOfItem(atPath: resolved.path)
-        guard attributes[.type] as? FileAttributeType == .typeRegular else {
-            throw ValidationError("the output, \(path), exists and is not a file; choose another name")
-        }
+        try require(
+            attributes[.type] as? FileAttributeType == .typeRegular,
+            "the output, \(path), exists and is not a file; choose another name")
     }
     for input in inputs where URL(filePath: input).standardizedFileURL.resolvingSymlinksInPath() == resolved {
         throw ValidationError("the output would overwrite the input \(input); choose another name")
     }
 }
 
+func checkParent(ofOutput url: URL) throws {
+    let folder = url.standardizedFileURL.deletingLastPathComponent()
+    try require(
+        isFolder(folder), "the folder of the output, \(folder.path), does not exist; create it first")
+}
+
+func isFolder(_ url: URL) -> Bool {
+    var isFolder: ObjCBool = false
+    return FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) && isFolder.boolValue
+}
+
 /// The file extensions of volumes.
 let volumeExtensions = [".nii", ".nii.gz"]
+
+/// Throws an error about the command line unless a condition holds.
+func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
+    if !condition { throw ValidationError(message()) }
+}

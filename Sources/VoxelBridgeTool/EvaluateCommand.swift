@@ -6,10 +6,10 @@ struct EvaluateCommand: ParsableCommand {
         commandName: "evaluate",
         abstract: "Compare a predicted volume with a reference.",
         discussion: """
-            Prints errors (nrmse with four normalisations, nmse, mae: 0 is best), psnr in decibels and ssim (higher \
-            is better), and the mean absolute difference of adjacent slices, of the prediction and relative to the \
-            reference. Values equal those of scikit-image. psnr and ssim depend on --data-range, the range of \
-            possible intensities.
+            Prints errors (nrmse with four normalisations, nmse, mae: lower is better), psnr in decibels and ssim \
+            (higher is better), and the mean absolute difference of adjacent slices, for the prediction and \
+            relative to the reference. Values equal those of scikit-image. psnr and ssim depend on --data-range, \
+            the range of possible intensities.
             """)
 
     @Argument(help: "The predicted volume.")
@@ -34,9 +34,7 @@ struct EvaluateCommand: ParsableCommand {
     var logging: LoggingOptions
 
     func validate() throws {
-        guard dataRange > 0, dataRange.isFinite else {
-            throw ValidationError("--data-range must be above zero, and is \(dataRange)")
-        }
+        try require(dataRange > 0 && dataRange.isFinite, "--data-range must be above zero, and is \(dataRange)")
     }
 
     func run() throws {
@@ -46,9 +44,7 @@ struct EvaluateCommand: ParsableCommand {
         let maskVolume = try mask.map { try readVolume($0, logger: logger).volume }
         if predicted.shape == expected.shape, !predicted.grid.matches(expected.grid, tolerance: 0.1) {
             logger.warning(
-                """
-                \(prediction) and \(reference) have different world positions; they are compared voxel by voxel
-                """)
+                "\(prediction) and \(reference) are at different world positions; comparing voxel by voxel")
         }
         let report = try MetricReport(
             of: predicted, against: expected, mask: maskVolume,

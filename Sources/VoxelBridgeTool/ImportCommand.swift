@@ -7,18 +7,17 @@ import VoxelBridge
 struct ImportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import",
-        abstract: "Convert a network's PyTorch checkpoint to a file that is a whole model.",
+        abstract: "Convert a network's PyTorch checkpoint to a complete model.",
         discussion: """
-            Nothing in the checkpoint is executed: it is read as tensors, numbers and text, and anything else in \
-            it is refused by its name. Of a checkpoint that holds 'model' and 'ema', the averaged weights, ema, \
-            are taken unless --weights says otherwise.
+            Nothing in the checkpoint is executed: only tensors, numbers and text are read, and anything else is \
+            rejected. From a checkpoint with 'model' and 'ema' the averaged weights, ema, are used unless \
+            --weights is given.
 
               voxelbridge import ct2mri.pth ct2mri.safetensors --config ct2mri.json
               voxelbridge import ct2mri.pth half.safetensors --config ct2mri.json --type f16
 
-            The configuration goes into the new file, which is then all that 'translate' needs as a model. The \
-            weights show all of it but num_head_channels: a --config with that alone, \
-            {"num_head_channels": 64}, is enough.
+            The new file contains the configuration and is a complete model for 'translate'. The weights \
+            determine all of it except num_head_channels: a --config with {"num_head_channels": 64} is sufficient.
             """)
 
     @Argument(help: "The checkpoint (.pth), or weights in another file (.safetensors).")
@@ -30,13 +29,13 @@ struct ImportCommand: ParsableCommand {
     @OptionGroup
     var options: WeightsOptions
 
-    @Option(help: "The type to store numbers as; f16 and bf16 halve the file and round to nearest.")
+    @Option(help: "The type of stored numbers; f16 and bf16 halve the file and round to nearest.")
     var type = StoredType.f32
 
     @OptionGroup(title: "Messages")
     var logging: LoggingOptions
 
-    /// The types that are written.
+    /// The supported types.
     enum StoredType: String, CaseIterable, ExpressibleByArgument {
         case f32, f16, bf16
 

@@ -1,5 +1,7 @@
 import ArgumentParser
 import Foundation
+import Networks
+import TensorFiles
 import VoxelBridge
 
 struct InfoCommand: ParsableCommand {
@@ -7,7 +9,7 @@ struct InfoCommand: ParsableCommand {
         commandName: "info", abstract: "Describe a file: a volume, or the weights of a network.",
         discussion: """
             For a volume: shape, spacing, orientation, intensities. For weights: the sets of weights, the number of \
-            parameters, the configuration of the network, and the settings that it was trained with.
+            parameters, the network's configuration, and the settings used in training.
             """)
 
     @Argument(help: "The file (.nii or .nii.gz; .safetensors or .pth).")
@@ -22,7 +24,7 @@ struct InfoCommand: ParsableCommand {
             let description = try WeightsDescription(of: url)
             try show(description, description.lines)
         } else {
-            let description = try FileDescription(of: url)
+            let description = try VolumeDescription(of: url)
             try show(description, description.lines)
         }
     }
@@ -32,8 +34,8 @@ struct InfoCommand: ParsableCommand {
     }
 }
 
-/// The description of a volume's file.
-private struct FileDescription: Encodable {
+/// The description of a volume.
+private struct VolumeDescription: Encodable {
     let format: String
     let shape: [Int]
     let spacing: [Double]
@@ -104,5 +106,101 @@ private struct FileDescription: Encodable {
         }
         if !description.isEmpty { facts.append(("description", description)) }
         return facts.map { $0.0.padding(toLength: 13, withPad: " ", startingAt: 0) + $0.1 }
+    }
+}
+
+/// The description of a file of weights.
+private struct WeightsDescription: Encodable {
+    let format: String
+    let available: [String]
+    /// The weights described, one of those available.
+    let weights: String
+    let tensors: Int
+    let parameters: Int
+    let storedAs: [String]
+    let configuration: ShownConfiguration
+    /// The settings used in training, if the file contains them.
+    let translation: TranslationSettings?
+
+    init(of url: URL) throws {
+        let (found, headChannels) = try UNetWeights.describing(contentsOf: url)
+        format = PyTorchCheckpoint.canRead(url) ? "PyTorch checkpoint" : "safetensors"
+        available = found.available.map(\.rawValue)
+        weights = found.selection.rawValue
+        tensors = found.names.count
+        parameters = found.names.reduce(0) { $0 + (found.shape(of: $1) ?? []).reduce(1, *) }
+        storedAs = Set(found.names.compactMap { found.type(of: $0)?.rawValue }).sorted()
+        configuration = ShownConfiguration(fields: found.configuration, headChannels: headChannels)
+        translation = found.translation
+    }
+
+    /// A configuration whose `num_head_channels` may be unknown.
+    struct ShownConfiguration: Encodable {
+        let fields: UNetConfiguration
+        let headChannels: Int?
+
+        func encode(to encoder: any Encoder) throws {
+            try fields.encode(to: encoder)
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(headChannels, forKey: .headChannels)
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case headChannels = "num_head_channels"
+        }
+    }
+
+    /// A line for each field.
+    var lines: [String] {
+        let facts = [
+            ("format", format), ("holds", available.joined(separator: ", ")), ("weights", weights),
+            ("parameters", "\(parameters), in \(tensors) tensors"),
+            ("stored as", storedAs.joined(separator: ", ")),
+        ]
+        return Self.lines(facts, width: 13) + Self.lines("configuration", configurationFacts)
+            + (translation.map { Self.lines("translation", Self.facts(of: $0)) } ?? [])
+    }
+
+    /// The configuration with the field names of its file.
+    private var configurationFacts: [(String, String)] {
+        let (heads, configuration) = (configuration.headChannels, configuration.fields)
+        func list(_ numbers: [Int]) -> String { "[\(numbers.map(String.init).joined(separator: ", "))]" }
+        return [
+            ("in_channels", "\(configuration.inputChannels)"),
+            ("out_channels", "\(configuration.outputChannels)"),
+            ("model_channels", "\(configuration.modelChannels)"),
+            ("num_res_blocks", "\(configuration.residualBlocks)"),
+            ("channel_mult", list(configuration.channelMultipliers)),
+            ("attention_resolutions", list(configuration.attentionResolutions)),
+            (
+                "num_head_channels",
+                heads.map(String.init) ?? "not in the file: give it with --config"
+            ),
+            ("use_scale_shift_norm", "\(configuration.usesScaleShiftNorm)"),
+            ("resblock_updown", "\(configuration.usesResidualResampling)"),
+            ("use_spatial_transformer", "\(configuration.usesSpatialTransformer)"),
+            ("context_dim", configuration.contextWidth.map(String.init) ?? "null"),
+        ]
+    }
+
+    /// The settings with the field names of their file.
+    private static func facts(of settings: TranslationSettings) -> [(String, String)] {
+        let fields = settings.process.explicitFields.sorted { $0.key < $1.key }
+        return [("process.kind", settings.process.kind)]
+            + fields.map { field, value in
+                if case .string(let text) = value { return ("process.\(field)", text) }
+                return ("process.\(field)", "\(value)")
+            } + [
+                ("objective", settings.predictionType.rawValue), ("spacing", "\(settings.spacing)"),
+                ("plane", settings.plane.rawValue),
+            ]
+    }
+
+    private static func lines(_ title: String, _ facts: [(String, String)]) -> [String] {
+        [title] + lines(facts, width: 25).map { "  " + $0 }
+    }
+
+    private static func lines(_ facts: [(String, String)], width: Int) -> [String] {
+        facts.map { $0.0.padding(toLength: width, withPad: " ", startingAt: 0) + $0.1 }
     }
 }

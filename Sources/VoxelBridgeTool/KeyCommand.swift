@@ -13,7 +13,7 @@ struct KeyCommand: ParsableCommand {
     @Argument(help: "The volumes. Each is scaled to [0, 1]; intensities below 0.001 are background.")
     var volumes: [String]
 
-    @Option(help: "Number of bins; that of the network's configuration.")
+    @Option(help: "Number of bins, as in the network's configuration.")
     var bins = 128
 
     @Option(help: "The file to write (.json). (default: standard output)")
@@ -23,9 +23,7 @@ struct KeyCommand: ParsableCommand {
     var logging: LoggingOptions
 
     func validate() throws {
-        guard (2...65536).contains(bins) else {
-            throw ValidationError("--bins must be from 2 to 65536, and is \(bins)")
-        }
+        try require((2...65536).contains(bins), "--bins must be from 2 to 65536, and is \(bins)")
     }
 
     func run() throws {

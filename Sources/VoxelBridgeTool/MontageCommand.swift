@@ -8,10 +8,10 @@ extension Montage.Convention: ExpressibleByArgument {}
 struct MontageCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "montage",
-        abstract: "Draw axial, coronal and sagittal slices of volumes, a row for each, as a PNG image.",
+        abstract: "Draw axial, coronal and sagittal slices of volumes as a PNG image, with one row per volume.",
         discussion: """
-            All slices are through the same world position, by default the centre of the first volume's \
-            foreground, so that volumes on different grids can be compared.
+            All slices pass through one world position, by default the centre of the first volume's foreground, \
+            so that volumes on different grids can be compared.
 
               voxelbridge montage ct.nii.gz mri.nii.gz --labels CT,MRI --output compare.png
             """)
@@ -51,10 +51,9 @@ struct MontageCommand: ParsableCommand {
         if let point, coordinates == nil {
             throw ValidationError("--point must be three numbers separated by commas, and is \(point)")
         }
-        guard rowLabels.count == volumes.count else {
-            throw ValidationError(
-                "--labels has \(rowLabels.count) labels, and there are \(volumes.count) volumes")
-        }
+        try require(
+            rowLabels.count == volumes.count,
+            "--labels has \(rowLabels.count) labels, and there are \(volumes.count) volumes")
     }
 
     func run() throws {

@@ -9,12 +9,11 @@ extension PhantomSource: ExpressibleByArgument {}
 struct PhantomCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "phantom",
-        abstract: "Make synthetic subjects with a CT and a T1 image each, and a manifest for training.",
+        abstract: "Create synthetic subjects with CT and T1 images, and a manifest for training.",
         discussion: """
-            Every subject has a head that is deformed from one anatomy. The source is a CT in Hounsfield units; the \
-            target is a skull-stripped T1 image, whose contrast, bias field, noise and slice gains vary from \
-            subject to subject; the mask is that of the brain. The same seed gives bit-identical subjects, \
-            whatever their number.
+            Every subject's head is deformed from one anatomy. The source is a CT in Hounsfield units; the target \
+            is a skull-stripped T1 image, whose contrast, bias field, noise and slice gains vary between subjects; \
+            the mask is that of the brain. The same seed gives bit-identical subjects, for any number of subjects.
 
               voxelbridge phantom --subjects 40 --shape 96x96x96 --seed 1 --output cohort
 
@@ -38,7 +37,7 @@ struct PhantomCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Voxels along each axis.", valueName: "XxYxZ"))
     var shape = "96x96x96"
 
-    @Option(help: "Distance between voxels, in millimetres. (default: such that the head fills the shape)")
+    @Option(help: "Distance between voxels, in millimetres. (default: the head fills the shape)")
     var spacing: Double?
 
     @Option(help: "The seed of all random numbers.")
@@ -59,8 +58,8 @@ struct PhantomCommand: AsyncParsableCommand {
     @Option(help: "Fraction of subjects for test, after those for validation.")
     var test = 0.1
 
-    @Option(help: "Number of subjects made in parallel. (default: one per core)")
-    var threads: Int?
+    @OptionGroup
+    var threads: ThreadOptions
 
     @OptionGroup(title: "Messages")
     var logging: LoggingOptions
@@ -72,25 +71,17 @@ struct PhantomCommand: AsyncParsableCommand {
     }
 
     func validate() throws {
-        guard (1...9999).contains(subjects) else {
-            throw ValidationError("--subjects must be from 1 to 9999, and is \(subjects)")
-        }
-        guard extents != nil else {
-            throw ValidationError(
-                "--shape must be three numbers from 8 to 1024 separated by x, such as 96x96x96, and is \(shape)"
-            )
-        }
+        try require((1...9999).contains(subjects), "--subjects must be from 1 to 9999, and is \(subjects)")
+        try require(
+            extents != nil,
+            "--shape must be three numbers from 8 to 1024 separated by x, such as 96x96x96, and is \(shape)")
         if let spacing, !(spacing > 0 && spacing.isFinite) {
             throw ValidationError("--spacing must be above zero, and is \(spacing)")
         }
-        guard validation >= 0, test >= 0, validation + test < 1 else {
-            throw ValidationError(
-                "--validation and --test must not be negative, and their sum must be below 1, and is "
-                    + "\(validation + test)")
-        }
-        if let threads, !(1...1024).contains(threads) {
-            throw ValidationError("--threads must be from 1 to 1024, and is \(threads)")
-        }
+        try require(
+            validation >= 0 && test >= 0 && validation + test < 1,
+            "--validation and --test must not be negative, and their sum must be below 1, and is "
+                + "\(validation + test)")
     }
 
     func run() async throws {
@@ -101,14 +92,13 @@ struct PhantomCommand: AsyncParsableCommand {
                 "the anatomy, \(anatomy), is in the output's folder and might be overwritten; choose another folder"
             )
         }
-        let threads = threads ?? ProcessInfo.processInfo.activeProcessorCount
         let cohort = PhantomCohort(
             seed: seed, shape: extents!, spacing: spacing, anatomy: try readAnatomy(), source: source)
         logging.logger.debug(
-            "\(shape) voxels of \(String(format: "%.4g", cohort.grid.spacing.x)) mm, \(threads) threads")
+            "\(shape) voxels of \(String(format: "%.4g", cohort.grid.spacing.x)) mm, \(threads.count) threads")
         try folder.open()
         let line = logging.quiet ? nil : ProgressLine(label: "Making")
-        try await concurrently(subjects, at: threads) { number in
+        try await concurrently(subjects, at: threads.count) { number in
             try folder.write(cohort.subject(number))
         } done: { count in
             line?.show(count, of: subjects, detail: "subject \(count) of \(subjects)")
@@ -124,12 +114,10 @@ struct PhantomCommand: AsyncParsableCommand {
     private func readAnatomy() throws -> PhantomAnatomy {
         guard let anatomy else { return .analytic }
         let t1 = try readVolume(anatomy, logger: logging.logger).volume
-        do { return try PhantomAnatomy(t1: t1) } catch {
-            throw FileFailure(path: anatomy, reason: "\(error)")
-        }
+        return try naming(anatomy) { try PhantomAnatomy(t1: t1) }
     }
 
-    /// Runs `count` pieces of work, `width` of them in parallel, and reports how many are done.
+    /// Runs `count` tasks, `width` of them in parallel, and reports the number done.
     private func concurrently(
         _ count: Int, at width: Int, _ work: @escaping @Sendable (Int) throws -> Void, done: (Int) -> Void
     ) async throws {
@@ -145,7 +133,7 @@ struct PhantomCommand: AsyncParsableCommand {
     }
 }
 
-/// The folder of a cohort: a pair and a mask for each subject, and the manifest.
+/// The folder of a cohort: each subject's pair and mask, and the manifest.
 private struct CohortFolder {
     let url: URL
 
@@ -153,27 +141,15 @@ private struct CohortFolder {
 
     var manifest: URL { url.appending(path: "manifest.csv") }
 
-    /// Checks, before a long computation, that the folder is new, empty, or that of a cohort.
+    /// Checks that the folder is new, empty, or that of a cohort.
     func check() throws {
-        let parent = url.standardizedFileURL.deletingLastPathComponent().path
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
-            guard FileManager.default.fileExists(atPath: parent, isDirectory: &isFolder), isFolder.boolValue
-            else {
-                throw ValidationError("the folder of the output, \(parent), does not exist; create it first")
-            }
-            return
-        }
-        guard isFolder.boolValue else {
-            throw ValidationError(
-                "the output, \(url.path), exists and is not a folder; choose another name")
-        }
+        guard FileManager.default.fileExists(atPath: url.path) else { return try checkParent(ofOutput: url) }
+        try require(isFolder(url), "the output, \(url.path), exists and is not a folder; choose another name")
         let files = try FileManager.default.contentsOfDirectory(atPath: url.path)
-        guard files.isEmpty || files.contains(manifest.lastPathComponent) else {
-            throw ValidationError(
-                "the output, \(url.path), contains other files (\(files.sorted()[0])) and no manifest.csv of an "
-                    + "earlier cohort; choose another name, or empty it")
-        }
+        try require(
+            files.isEmpty || files.contains(manifest.lastPathComponent),
+            "the output, \(url.path), contains other files (\(files.min() ?? "")) and no manifest.csv of an "
+                + "earlier cohort; choose another name, or empty it")
     }
 
     /// Whether a file is in the folder.
@@ -182,7 +158,7 @@ private struct CohortFolder {
             == url.standardizedFileURL.resolvingSymlinksInPath().path
     }
 
-    /// Creates the folder. An earlier manifest is removed first: it must not list subjects that are partly replaced.
+    /// Creates the folder, and removes an earlier manifest: it must not list partly replaced subjects.
     func open() throws {
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
         if FileManager.default.fileExists(atPath: manifest.path) {
@@ -197,7 +173,6 @@ private struct CohortFolder {
         }
     }
 
-    /// Writes the manifest.
     func writeManifest(_ splits: [Manifest.Split]) throws {
         let subjects = splits.enumerated().map { number, split in
             let name = name(number)

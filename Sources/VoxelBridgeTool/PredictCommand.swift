@@ -8,9 +8,9 @@ struct PredictCommand: ParsableCommand {
         commandName: "predict",
         abstract: "Evaluate a network once, on tensors from a file.",
         discussion: """
-            For comparing an implementation, or weights, with another: reads the tensors x and y (batch, \
-            2N+1, rows, columns), t (batch) and, where the network takes one, key (batch, 3, bins), and writes \
-            the tensor out (batch, 2N+1, rows, columns).
+            For comparing implementations or weights. Reads the tensors x and y (batch, 2N+1, rows, columns), t \
+            (batch) and, for a network with style keys, key (batch, 3, bins). Writes the tensor out (batch, 2N+1, \
+            rows, columns).
             """)
 
     @Option(help: "The network's weights (.safetensors or .pth).")
@@ -22,24 +22,18 @@ struct PredictCommand: ParsableCommand {
     @OptionGroup
     var network: NetworkOptions
 
-    @Option(help: "Threads to use. The result does not depend on it. (default: one a core)")
-    var threads: Int?
+    @OptionGroup
+    var threads: ThreadOptions
 
-    @Argument(help: "The file that holds x, y, t and key (.safetensors).")
+    @Argument(help: "The file with x, y, t and key (.safetensors).")
     var input: String
 
     @Argument(help: "The file to write (.safetensors).")
     var output: String
 
-    func validate() throws {
-        if let threads, !(1...1024).contains(threads) {
-            throw ValidationError("--threads must be from 1 to 1024, and is \(threads)")
-        }
-    }
-
     func run() throws {
         try checkOutput(output, extensions: [".safetensors"], inputs: [input, model])
-        let network = try UNet(options.find(in: model), options: network.compute(threads: threads))
+        let network = try UNet(options.find(in: model), options: network.compute(threads: threads.count))
         let tensors = try Safetensors(contentsOf: URL(filePath: input))
         let prediction = try network(
             x: tensors.tensor("x"), y: tensors.tensor("y"), timesteps: tensors.tensor("t").values,

@@ -4,7 +4,7 @@ import VoxelBridge
 struct PreprocessCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "preprocess",
-        abstract: "Prepare a volume as 'translate' does, and write the input of the model.",
+        abstract: "Prepare a volume as 'translate' does, and write the model's input.",
         discussion: """
             RAS orientation, an isotropic spacing (linear interpolation), the bounding box of the foreground, rows \
             and columns padded to a multiple, intensities scaled to [0, 1].
@@ -19,7 +19,7 @@ struct PreprocessCommand: ParsableCommand {
     @Option(help: "Distance between voxels, in millimetres.")
     var spacing = 1.0
 
-    @Option(help: "The divisor of the numbers of rows and columns of a slice.")
+    @Option(help: "Rows and columns of a slice are padded to a multiple of this number.")
     var multiple = 1
 
     @Option(help: "The plane of the slices.")
@@ -29,10 +29,8 @@ struct PreprocessCommand: ParsableCommand {
     var logging: LoggingOptions
 
     func validate() throws {
-        guard spacing > 0, spacing.isFinite else { throw ValidationError("--spacing must be above zero") }
-        guard (1...4096).contains(multiple) else {
-            throw ValidationError("--multiple must be from 1 to 4096, and is \(multiple)")
-        }
+        try require(spacing > 0 && spacing.isFinite, "--spacing must be above zero")
+        try require((1...4096).contains(multiple), "--multiple must be from 1 to 4096, and is \(multiple)")
     }
 
     func run() throws {
@@ -40,10 +38,7 @@ struct PreprocessCommand: ParsableCommand {
         let file = try readVolume(source, logger: logging.logger)
         let pipeline = PreprocessingPipeline.brain(spacing: spacing)
             .appending(PadToMultiple(of: multiple, plane: plane))
-        let prepared: PreparedVolume
-        do { prepared = try pipeline.apply(to: file.volume) } catch {
-            throw FileFailure(path: source, reason: "\(error)")
-        }
+        let prepared = try naming(source) { try pipeline.apply(to: file.volume) }
         try prepared.volume.write(
             to: output, space: file.header.space ?? .aligned, text: "voxelbridge preprocess")
         logging.logger.info("Wrote \(output)")

@@ -6,9 +6,9 @@ import VoxelSupport
 extension PredictionType: ExpressibleByArgument {}
 extension ScoreCorrector.Scaling: ExpressibleByArgument {}
 
-/// How a volume is sampled.
+/// The settings of sampling.
 struct SamplingOptions: ParsableArguments {
-    /// How the windows act on one another.
+    /// The interaction of windows.
     enum Mode: String, CaseIterable, ExpressibleByArgument {
         case ista
         case istaMiddle = "ista-middle"
@@ -16,7 +16,7 @@ struct SamplingOptions: ParsableArguments {
         case independent
     }
 
-    /// How sampling moves from one timestep to the next.
+    /// The reverse step.
     enum SolverName: String, CaseIterable, ExpressibleByArgument {
         case published, ddim, ancestral
         case twoPoint = "two-point"
@@ -31,12 +31,12 @@ struct SamplingOptions: ParsableArguments {
         }
     }
 
-    /// The older names of two solvers.
+    /// Earlier names of two solvers.
     enum StepRule: String, ExpressibleByArgument {
         case reference, marginal
     }
 
-    /// The paths of this package, by their names in files.
+    /// The package's paths by their names in files.
     enum Process: String, CaseIterable, ExpressibleByArgument {
         case brownianBridge = "brownian_bridge"
         case symmetricBridge = "symmetric_bridge"
@@ -46,42 +46,42 @@ struct SamplingOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "How many timesteps are visited, from 3 to all that the process has: 1000, or the model's.",
+            "Number of steps, from 3 to the number of timesteps of the process: 1000, or the model's.",
             discussion: "Default: 50; 1 for the histogram model, whose result does not depend on it."))
     var steps: Int?
 
     @Option(
-        help: "How the windows act on one another. (default: ista; co-predict for the histogram model)")
+        help: "The interaction of windows. (default: ista; co-predict for the histogram model)")
     var mode: Mode?
 
-    @Option(help: "Corrections after each step, in the ista modes.")
+    @Option(help: "Number of corrections after each step, in the ista modes.")
     var corrections = 1
 
-    @Option(help: "The size of a correction, lambda: published are 0.5 for CT to MRI and 0.05 for FLAIR to T1.")
+    @Option(help: "The step size of corrections, lambda; published: 0.5 for CT to MRI, 0.05 for FLAIR to T1.")
     var stepSize = 0.5
 
-    @Option(help: "The numerator of a correction: sqrt(d) of the public implementation, or the paper's d.")
+    @Option(help: "The numerator of corrections: sqrt(d) of the public implementation, or d of the paper.")
     var scaling = ScoreCorrector.Scaling.reference
 
     @Flag(
         inversion: .prefixedNo,
-        help: "Whether a correction stops at the path's mean. The published formula is not bounded.")
+        help: "Limit corrections to the path's mean. The published formula has no limit.")
     var bound = true
 
     @Flag(
         inversion: .prefixedNo,
         help: ArgumentHelp(
-            "Whether estimates are clamped to the range of intensities at every step.",
-            discussion: "Default: --clip, as the public implementation tests; --no-clip with --raw."))
+            "Clamp estimates to the intensity range at every step.",
+            discussion: "Default: --clip, as in the public implementation's tests; --no-clip with --raw."))
     var clip: Bool?
 
     @Option(
         help: ArgumentHelp(
             "The reverse step.",
             discussion: """
-                published: that of the public implementation; ddim: keeps the path's marginals; ancestral: ddim with \
-                fresh noise; two-point: ddim of second order. Default: published for a Brownian bridge, ddim for \
-                other processes.
+                published: as in the public implementation; ddim: preserves the path's marginals; ancestral: ddim \
+                with fresh noise; two-point: second-order ddim. Default: published for a Brownian bridge, ddim \
+                otherwise.
                 """))
     var solver: SolverName?
 
@@ -90,14 +90,15 @@ struct SamplingOptions: ParsableArguments {
 
     @Option(
         help:
-            "The process that the network was trained to reverse. (default: the model's, else brownian_bridge)")
+            "The process used in training. (default: the model's, else brownian_bridge)")
     var process: Process?
 
     @Option(
         help: ArgumentHelp(
             "The schedule of the process. (default: the model's, else linear)",
             discussion: """
-                brownian_bridge: linear, sin or control; diffusion: linear, scaled_linear or cosine; others have none.
+                brownian_bridge: linear, sin or control; diffusion: linear, scaled_linear or cosine; other \
+                processes have none.
                 """))
     var schedule: String?
 
@@ -105,42 +106,35 @@ struct SamplingOptions: ParsableArguments {
     var plane: SlicePlane?
 
     @Option(
-        help: "Distance between the voxels that the model sees, in mm. (default: the model's, else 1.0)")
+        help: "Distance between the model's voxels, in mm. (default: the model's, else 1.0)")
     var spacing: Double?
 
     @Option(
         name: [.customLong("prediction-type"), .customLong("objective")],
-        help: "What the network was trained to predict. (default: the model's, else gradient)")
+        help: "The quantity that the network predicts. (default: the model's, else gradient)")
     var predictionType: PredictionType?
 
-    @Option(help: "Windows handed to the model in one call. The result does not depend on it.")
+    @Option(help: "Number of windows in one call to the model. The result does not depend on it.")
     var batch = 4
 
-    @Option(
-        help: "Calls to the model at the same time. The result does not depend on it. (default: one a core)")
-    var threads: Int?
+    @OptionGroup
+    var threads: ThreadOptions
 
     func validate() throws {
         if let steps, steps < 1 { throw ValidationError("--steps must be at least 1, and is \(steps)") }
         if let spacing, !(spacing > 0 && spacing.isFinite) {
             throw ValidationError("--spacing must be above zero, and is \(spacing)")
         }
-        guard (0...1000).contains(corrections) else {
-            throw ValidationError("--corrections must be from 0 to 1000, and is \(corrections)")
-        }
-        guard stepSize >= 0, stepSize.isFinite else {
-            throw ValidationError("--step-size must not be negative, and is \(stepSize)")
-        }
-        guard batch >= 1 else { throw ValidationError("--batch must be at least 1, and is \(batch)") }
-        if let threads, !(1...1024).contains(threads) {
-            throw ValidationError("--threads must be from 1 to 1024, and is \(threads)")
-        }
+        try require(
+            (0...1000).contains(corrections), "--corrections must be from 0 to 1000, and is \(corrections)")
+        try require(stepSize >= 0 && stepSize.isFinite, "--step-size must not be negative, and is \(stepSize)")
+        try require(batch >= 1, "--batch must be at least 1, and is \(batch)")
         if solver != nil, stepRule != nil {
             throw ValidationError("--solver and --step-rule exclude each other; give --solver alone")
         }
     }
 
-    /// What to translate with: what was given, else what the model says, else the published settings.
+    /// The settings given as options, else the model's, else the published ones.
     func settings(ofModel known: TranslationSettings?) throws -> TranslationSettings {
         var settings = known ?? TranslationSettings()
         if process != nil || schedule != nil {
@@ -172,16 +166,13 @@ struct SamplingOptions: ParsableArguments {
         let count = steps ?? (denoiser.dependsOnNoisy ? 50 : 1)
         let scheduler: Scheduler
         if count == 1 {
-            guard !denoiser.dependsOnNoisy else {
-                throw ValidationError("--steps must be at least 3 for a network, and is 1")
-            }
+            try require(!denoiser.dependsOnNoisy, "--steps must be at least 3 for a network, and is 1")
             scheduler = Scheduler(path, timesteps: [0], solver: solver)
         } else {
-            guard (3...path.trainingTimesteps).contains(count) else {
-                throw ValidationError(
-                    "--steps must be from 3 to \(path.trainingTimesteps), the timesteps of the process, and is "
-                        + "\(count)")
-            }
+            try require(
+                (3...path.trainingTimesteps).contains(count),
+                "--steps must be from 3 to \(path.trainingTimesteps), the timesteps of the process, and is "
+                    + "\(count)")
             scheduler = Scheduler(path, steps: count, solver: solver)
         }
         let corrects = mode == .ista || mode == .istaMiddle
@@ -192,6 +183,6 @@ struct SamplingOptions: ParsableArguments {
                 ? ScoreCorrector(steps: corrections, stepSize: stepSize, scaling: scaling, isBounded: bound)
                 : nil,
             scoreAggregation: mode == .istaMiddle ? .middleSlice : nil, batchSize: batch,
-            batchesInFlight: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+            batchesInFlight: threads.count)
     }
 }

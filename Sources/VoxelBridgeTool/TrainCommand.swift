@@ -8,28 +8,27 @@ import VoxelBridge
 struct TrainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train",
-        abstract: "Train a network to translate, from pairs of volumes.",
+        abstract: "Train a network for translation on pairs of volumes.",
         discussion: """
-            The pairs stand in a table, one subject a line, with paths relative to it:
+            The pairs are listed in a table, one subject per line, with paths relative to it:
 
               subject,split,source,target
               anna,train,anna/ct.nii.gz,anna/t1.nii.gz
               ben,train,ben/ct.nii.gz,ben/t1.nii.gz
               carl,validation,carl/ct.nii.gz,carl/t1.nii.gz
 
-            The splits are train, validation and test (left alone). A column 'mask' may name a volume that is \
-            above zero where both are to be seen. Source and target lie on one grid.
+            The splits are train, validation and test (not used). An optional column 'mask' names a volume that \
+            is above zero in the region to keep. Source and target must have the same grid.
 
               voxelbridge train --data pairs.csv --output run
               voxelbridge train --data pairs.csv --output run --resume
 
-            The folder then holds model.safetensors (the moving average of the weights), style.json (the \
-            average style of the training subjects), log.jsonl, loss.png, samples/ with sampled validation \
-            slices, and checkpoints/. A run that is killed at any moment and resumed ends with the same \
-            weights, to the byte, as one that is not. Model and style are all that 'voxelbridge translate' \
-            needs.
+            The folder then contains model.safetensors (the averaged weights) and style.json (the average style \
+            of the training subjects), which 'voxelbridge translate' needs, log.jsonl, loss.png, samples/ with \
+            sampled validation slices, and checkpoints/. A run that is killed at any moment and resumed gives \
+            bit-identical weights.
 
-            Settings are the published ones. A JSON file names those that differ; a small network to begin with:
+            The default settings are the published ones. A JSON file overrides them, here for a small network:
 
               { "network": { "model_channels": 32, "num_head_channels": 32,
                              "channel_mult": [1, 2, 4] },
@@ -42,42 +41,39 @@ struct TrainCommand: AsyncParsableCommand {
     @Option(help: "The table of subjects (.csv).")
     var data: String?
 
-    @Option(help: "The folder of the run; it is made where it is not there.")
+    @Option(help: "The folder of the run; it is created if necessary.")
     var output: String?
 
-    @Option(help: "The settings that differ from the published ones (.json).")
+    @Option(help: "The settings that differ from the defaults (.json).")
     var config: String?
 
-    @Flag(help: "Go on with the run in the folder, if one has begun there.")
+    @Flag(help: "Continue the run in the folder, if there is one.")
     var resume = false
 
-    @Option(help: "Stop after so many minutes, with a checkpoint to go on from.")
+    @Option(help: "Write a checkpoint and stop after this number of minutes.")
     var maxMinutes: Double?
 
-    @Option(help: "The folder for prepared volumes. (default: 'cache' in the run's folder)")
+    @Option(help: "The folder of prepared volumes. (default: 'cache' in the run's folder)")
     var cache: String?
 
-    @Option(help: "Threads to compute with. The result does not depend on it. (default: one a core)")
-    var threads: Int?
+    @OptionGroup
+    var threads: ThreadOptions
 
-    @Flag(help: "Take less memory, and 27 % more time. The result does not depend on it.")
+    @Flag(help: "Use less memory and 27 % more time. The result does not depend on it.")
     var saveMemory = false
 
-    @Flag(help: "Print every setting as JSON, with those of --config, and do nothing else.")
+    @Flag(help: "Print all settings as JSON, including those of --config, and exit.")
     var printConfig = false
 
     @OptionGroup(title: "Messages")
     var logging: LoggingOptions
 
     func validate() throws {
-        guard printConfig || (data != nil && output != nil) else {
-            throw ValidationError("give the table of subjects with --data and the run's folder with --output")
-        }
+        try require(
+            printConfig || (data != nil && output != nil),
+            "give the table of subjects with --data and the run's folder with --output")
         if let maxMinutes, !(maxMinutes > 0 && maxMinutes <= 1e6) {
             throw ValidationError("--max-minutes must be above 0, and is \(maxMinutes)")
-        }
-        if let threads, !(1...1024).contains(threads) {
-            throw ValidationError("--threads must be from 1 to 1024, and is \(threads)")
         }
     }
 
@@ -109,10 +105,10 @@ struct TrainCommand: AsyncParsableCommand {
             \(training.rows); \(prepared.validation?.names.count ?? 0) validation subjects
             """)
         if prepared.validation == nil {
-            logger.warning("\(data): there is no validation subject, so nothing is validated and sampled")
+            logger.warning("\(data): no validation subjects; the run has no validation and no samples")
         }
         var options = ComputeOptions()
-        if let threads { options.threads = threads }
+        if let threads = threads.threads { options.threads = threads }
         var run = try TrainingRun(
             TrainableUNet(configuration.network, options: options, recomputesActivations: saveMemory),
             configuration: configuration, training: training, validation: prepared.validation, folder: folder,
@@ -122,7 +118,7 @@ struct TrainCommand: AsyncParsableCommand {
             try training.averageStyle.write(to: folder.appending(path: "style.json"))
         }
         logger.info(
-            "\(numbers(run.trainer.state.parameters.count)) parameters, begins at step \(run.trainer.state.step)"
+            "\(inMillions(run.trainer.state.parameters.count)) parameters, starting at step \(run.trainer.state.step)"
         )
         let line = logging.quiet ? nil : TrainingLine()
         let isComplete = try await run.run(until: maxMinutes.map { start + .seconds(60 * $0) }) { event in
@@ -145,34 +141,12 @@ struct TrainCommand: AsyncParsableCommand {
         logger.info(
             isComplete
                 ? "Trained \(configuration.steps) steps: \(output)/model.safetensors"
-                : "Stopped after step \(run.trainer.state.step) of \(configuration.steps); go on with --resume")
+                : "Stopped after step \(run.trainer.state.step) of \(configuration.steps); continue with --resume"
+        )
     }
 
-    /// A count in millions, or as it is.
-    private func numbers(_ count: Int) -> String {
+    /// A count, in millions if it is large.
+    private func inMillions(_ count: Int) -> String {
         count >= 1_000_000 ? String(format: "%.1f M", Double(count) / 1e6) : "\(count)"
     }
-}
-
-/// Shows how far a run has come: on a terminal a line that is drawn anew, elsewhere a plain line now and then.
-private final class TrainingLine {
-    private let isTerminal = isatty(STDERR_FILENO) == 1
-    private var lastShown: ContinuousClock.Instant?
-
-    func show(_ progress: TrainingProgress) {
-        let now = ContinuousClock.now
-        let interval: Duration = isTerminal ? .milliseconds(200) : .seconds(30)
-        if let lastShown, now - lastShown < interval { return }
-        lastShown = now
-        let text = String(
-            format: "Step %d of %d, loss %.4f, rate %.2g, %.2f windows/s, %@ remaining", progress.step,
-            progress.steps, progress.loss, progress.learningRate, progress.windowsPerSecond,
-            ProgressLine.text(of: progress.remaining))
-        write(isTerminal ? "\r\(text)\u{1B}[K" : "\(text)\n")
-    }
-
-    /// Makes room for a message.
-    func clear() { if isTerminal, lastShown != nil { write("\r\u{1B}[K") } }
-
-    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 }

@@ -8,22 +8,21 @@ struct TranslateCommand: AsyncParsableCommand {
         commandName: "translate",
         abstract: "Translate a volume to the style of another modality or scanner.",
         discussion: """
-            The result lies on the source's own grid, with intensities from 0 to 1 and the source's background \
-            at 0.
+            The result has the source's grid, intensities from 0 to 1, and 0 in the source's background.
 
             With a network (50 steps, 99 evaluations of each window):
               voxelbridge translate ct.nii.gz mri.nii.gz --model run/model.safetensors \\
                   --style run/style.json
 
-            The file of a network that 'voxelbridge train' made says which process, prediction type, spacing and \
-            plane it was trained for; for others give what differs from the published settings.
+            A network trained by 'voxelbridge train' contains its process, prediction type, spacing and plane; for \
+            other networks give the settings that differ from the published ones.
 
-            Without one, to bring one scanner's T1 to the grey values of another's:
+            Without a network, to match a T1 image to the intensities of another scanner:
               voxelbridge translate t1.nii.gz harmonised.nii.gz --model histogram --style other.nii.gz
 
-            Modes, from the plainest to the most consistent: independent (each window on its own), co-predict \
-            (overlapping windows are averaged at each step), ista (and the score corrects each step), \
-            ista-middle (with the score of each window's middle slice).
+            Modes: independent (windows do not interact), co-predict (overlapping windows are averaged at each \
+            step), ista (co-predict, with corrections by the score after each step), ista-middle (ista, with the \
+            score of each window's middle slice).
             """)
 
     @Argument(help: "The volume to translate (.nii or .nii.gz).")
@@ -32,7 +31,7 @@ struct TranslateCommand: AsyncParsableCommand {
     @Argument(help: "The file to write (.nii or .nii.gz).")
     var output: String
 
-    @Option(help: "'histogram', which needs no network, or a network's weights (.safetensors or .pth).")
+    @Option(help: "A network's weights (.safetensors or .pth), or 'histogram' for histogram matching.")
     var model: String
 
     @OptionGroup
@@ -45,16 +44,16 @@ struct TranslateCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "The style: a volume of the target modality, or a key (.json).",
             discussion: """
-                'voxelbridge train' leaves a key beside the model, style.json; 'voxelbridge key' makes one of \
-                volumes. A network that takes no style needs none.
+                'voxelbridge train' writes a key, style.json, with the model; 'voxelbridge key' computes one from \
+                volumes. It is required unless the network takes no style.
                 """))
     var style: String?
 
     @Option(
         help: ArgumentHelp(
-            "A file that keeps the state after each step; a translation that was interrupted continues from it.",
+            "A file for the state after each step, from which an interrupted translation continues.",
             discussion: """
-                Run the same command again after an interruption: the result has the same bytes. The file is removed \
+                After an interruption, run the same command again; the result is bit-identical. The file is removed \
                 when the result is written.
                 """))
     var state: String?
@@ -64,7 +63,7 @@ struct TranslateCommand: AsyncParsableCommand {
 
     @Flag(
         help:
-            "Intensities are already in [-1, 1] and the grid fits the model: prepare, clip and rescale nothing."
+            "Use the source as it is, with intensities in [-1, 1] and a grid that fits the model."
     )
     var raw = false
 
@@ -75,10 +74,7 @@ struct TranslateCommand: AsyncParsableCommand {
 
     func validate() throws {
         if model == "histogram" {
-            guard style != nil else {
-                throw ValidationError(
-                    "--model histogram takes a style: give a volume, or a key, with --style")
-            }
+            try require(style != nil, "--model histogram takes a style: give a volume or a key with --style")
             if options.config != nil || options.weights != nil {
                 throw ValidationError("--config and --weights belong to a network, not to --model histogram")
             }
@@ -93,7 +89,7 @@ struct TranslateCommand: AsyncParsableCommand {
         if let state { try checkOutput(state, extensions: [""], inputs: [source, output, model]) }
         if model == "histogram" {
             let settings = try sampling.settings(ofModel: nil)
-            // Windows that reach 3 mm to either side: farther away anatomy changes too much.
+            // Windows extend 3 mm to either side: farther away anatomy differs too much.
             let radius = max(1, Int((3 / settings.spacing).rounded()))
             try await translate(
                 with: HistogramMatchingDenoiser(radius: radius), settings: settings, styleBins: 128)
@@ -107,21 +103,21 @@ struct TranslateCommand: AsyncParsableCommand {
             let bins = weights.configuration.contextWidth
             if bins != nil, style == nil {
                 throw ValidationError(
-                    "the network in \(model) takes a style: give a volume of the target modality, or a key, with "
-                        + "--style; 'voxelbridge train' leaves one beside the model, style.json")
+                    "the network in \(model) takes a style: give a volume of the target modality or a key with "
+                        + "--style; 'voxelbridge train' writes one, style.json, with the model")
             }
             if bins == nil, let style {
-                logger.warning("\(model): the network takes no style; \(style) makes no difference")
+                logger.warning("\(model): the network takes no style; \(style) is ignored")
             }
             logger.info("Reading the weights in \(model)")
-            let network = try UNet(weights, options: network.compute(threads: sampling.threads))
+            let network = try UNet(weights, options: network.compute(threads: sampling.threads.count))
             try await translate(
                 with: UNetDenoiser(network, predictionType: settings.predictionType), settings: settings,
                 styleBins: bins)
         }
     }
 
-    /// - Parameter styleBins: bins of the style key that the denoiser takes; nil where it takes none.
+    /// - Parameter styleBins: the number of bins of the denoiser's style key; nil if it takes no style.
     private func translate(
         with denoiser: some StyledDenoiser, settings: TranslationSettings, styleBins: Int?
     ) async throws {
@@ -168,7 +164,9 @@ struct TranslateCommand: AsyncParsableCommand {
         progress: (@Sendable (SamplingProgress) -> Void)?
     ) async throws -> Volume {
         guard let state else { return try await translator.translate(volume, style: style, progress: progress) }
-        let states = try translator.states(of: volume, style: style, resuming: savedState(), progress: progress)
+        let saved = try savedState(in: state)
+        let states = try translator.states(of: volume, style: style, resuming: saved, progress: progress)
+        logContinuation(from: saved)
         for try await step in states {
             if step.isComplete { return try step.volume() }
             try step.sampling.write(to: state)
@@ -187,9 +185,11 @@ struct TranslateCommand: AsyncParsableCommand {
         guard let state else {
             return try await sampler.sample(from: volume, conditioning: conditioning, progress: progress)
         }
+        let saved = try savedState(in: state)
         let states = try sampler.states(
-            from: volume, conditioning: conditioning, resuming: savedState(),
+            from: volume, conditioning: conditioning, resuming: saved,
             settings: [RunSetting(fingerprintOf: style)] + sampler.denoiser.runSettings, progress: progress)
+        logContinuation(from: saved)
         for try await step in states {
             if step.isComplete { return step.estimate.volume }
             try step.write(to: state)
@@ -197,15 +197,18 @@ struct TranslateCommand: AsyncParsableCommand {
         throw CancellationError()
     }
 
-    /// The state in the file, or nil where there is none yet.
-    private func savedState() throws -> SamplingState<SliceStack>? {
-        guard let state, FileManager.default.fileExists(atPath: state) else { return nil }
-        let saved = try SamplingState<SliceStack>(contentsOf: state)
-        logger.info("Continuing after step \(saved.stepsMade) of \(saved.steps), from \(state)")
-        return saved
+    /// The state in a file, or nil if there is no file.
+    private func savedState(in file: String) throws -> SamplingState<SliceStack>? {
+        FileManager.default.fileExists(atPath: file) ? try SamplingState(contentsOf: file) : nil
     }
 
-    /// Checks that a volume that is to be sampled as it is can be.
+    /// Called once the state has been found to belong to this translation.
+    private func logContinuation(from saved: SamplingState<SliceStack>?) {
+        guard let state, let saved else { return }
+        logger.info("Continuing after step \(saved.stepsMade) of \(saved.steps), from \(state)")
+    }
+
+    /// Checks that a volume fits the model without preparation.
     private func checkRaw(_ volume: Volume, for denoiser: some StyledDenoiser, plane: SlicePlane) throws {
         let axes = plane.permutation(for: volume.grid).sources
         let (columns, rows) = (volume.shape[axes[0]], volume.shape[axes[1]])
@@ -227,7 +230,7 @@ struct TranslateCommand: AsyncParsableCommand {
 
     private func readStyle(bins: Int?) throws -> StyleKey {
         guard let style, let bins else {
-            // A denoiser that takes no style looks at none.
+            // Ignored by a denoiser that takes no style.
             return try StyleKey(histogram: [0, 0], cumulative: [0, 0], difference: [0, 0])
         }
         let url = URL(filePath: style)

@@ -30,8 +30,9 @@ struct VoxelBridge: AsyncParsableCommand {
 @main
 enum Main {
     static func main() async {
+        var command: any ParsableCommand = VoxelBridge()
         do {
-            var command = try VoxelBridge.parseAsRoot()
+            command = try VoxelBridge.parseAsRoot()
             if var asyncCommand = command as? any AsyncParsableCommand {
                 try await asyncCommand.run()
             } else {
@@ -41,6 +42,16 @@ enum Main {
             guard fflush(nil) == 0 else {
                 throw FileFailure(path: "standard output", reason: String(cString: strerror(errno)))
             }
+        } catch let error as ValidationError {
+            // It was thrown by run(). ArgumentParser would print the root command's usage.
+            let subcommand = type(of: command)
+            exit(
+                2,
+                """
+                Error: \(error.message)
+                Usage: \(VoxelBridge.usageString(for: subcommand))
+                  See 'voxelbridge \(subcommand.configuration.commandName ?? "") --help' for more information.
+                """)
         } catch {
             exit(with: error)
         }
@@ -51,16 +62,17 @@ enum Main {
         case .success:
             print(VoxelBridge.fullMessage(for: error))
             Foundation.exit(0)
-        case .validationFailure:
-            FileHandle.standardError.write(Data((VoxelBridge.fullMessage(for: error) + "\n").utf8))
-            Foundation.exit(2)
-        default:
-            FileHandle.standardError.write(Data("Error: \(message(of: error))\n".utf8))
-            Foundation.exit(1)
+        case .validationFailure: exit(2, VoxelBridge.fullMessage(for: error))
+        default: exit(1, "Error: \(message(of: error))")
         }
     }
 
-    /// The package's errors describe themselves; Foundation describes those of the system.
+    private static func exit(_ status: Int32, _ message: String) -> Never {
+        writeMessage("\(message)\n")
+        Foundation.exit(status)
+    }
+
+    /// The package's errors describe themselves; Foundation describes the system's.
     private static func message(of error: any Error) -> String {
         if error is CancellationError { return "cancelled" }
         return type(of: error) is NSError.Type ? error.localizedDescription : String(describing: error)

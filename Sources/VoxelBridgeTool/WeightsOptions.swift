@@ -7,23 +7,23 @@ import VoxelBridge
 struct WeightsOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The network's configuration, or what the weights do not show of it (.json).",
+            "The network's configuration, or the part that the weights do not determine (.json).",
             discussion: """
-                Without it: the file beside the weights with the same name and .json, or else what the weights \
-                themselves carry and show.
+                Default: the .json file with the name of the weights' file, otherwise the configuration in the \
+                weights' file.
                 """))
     var config: String?
 
-    @Option(help: "Which weights of a checkpoint. (default: ema where there are any, else model)")
+    @Option(help: "The weights of a checkpoint to use. (default: ema if present, else model)")
     var weights: UNetWeights.Selection?
 
     /// Finds and checks the weights in a file.
     func find(in path: String) throws -> UNetWeights {
         let url = URL(filePath: path)
-        let beside = url.deletingPathExtension().appendingPathExtension("json")
+        let sibling = url.deletingPathExtension().appendingPathExtension("json")
         let configuration =
             config.map { URL(filePath: $0) }
-            ?? (FileManager.default.fileExists(atPath: beside.path) ? beside : nil)
+            ?? (FileManager.default.fileExists(atPath: sibling.path) ? sibling : nil)
         do {
             guard let configuration else { return try UNetWeights(contentsOf: url, selection: weights) }
             return try UNetWeights(contentsOf: url, configuration: configuration, selection: weights)
@@ -31,8 +31,8 @@ struct WeightsOptions: ParsableArguments {
             throw FileFailure(
                 path: path,
                 reason: """
-                    the weights show all of the network's configuration but num_head_channels; give it with --config \
-                    FILE.json, where FILE.json holds {"num_head_channels": 64} if it is 64
+                    the weights do not determine num_head_channels; give it with --config FILE.json, where FILE.json \
+                    contains {"num_head_channels": 64} if it is 64
                     """)
         }
     }
@@ -40,14 +40,14 @@ struct WeightsOptions: ParsableArguments {
 
 extension UNetWeights.Selection: ExpressibleByArgument {}
 
-/// How much of the machine a network may take.
+/// The memory of a network.
 struct NetworkOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "MiB that weights may take in the form that is four times as large and fast. (default: what helps)",
+            "Memory for Winograd-transformed weights, in MiB. (default: as much as is useful)",
             discussion: """
-                Convolutions with weights in Winograd's form take two to four times less time. The published \
-                network's take 3230 MiB, in place of 810; with 0, all keep their size.
+                They make convolutions two to four times as fast and are four times as large: for the published \
+                network 3230 MiB instead of 810. 0 disables them.
                 """))
     var winogradMemory: Int?
 
@@ -57,13 +57,10 @@ struct NetworkOptions: ParsableArguments {
         }
     }
 
-    /// The options of a network that keeps so many threads busy; nil for all processors.
-    func compute(threads: Int?) -> ComputeOptions {
-        ComputeOptions(
-            threads: threads ?? ProcessInfo.processInfo.activeProcessorCount,
-            winogradMemory: winogradMemory.map { $0 << 20 })
+    func compute(threads: Int) -> ComputeOptions {
+        ComputeOptions(threads: threads, winogradMemory: winogradMemory.map { $0 << 20 })
     }
 }
 
-/// What the names of weights files end in.
+/// The file extensions of weights.
 let weightsExtensions = [".safetensors", ".pth", ".pt", ".ckpt"]

@@ -46,7 +46,7 @@ struct HistogramMatchingDenoiserTests {
     @Test func levelSlicesStayAsTheyAre() async throws {
         let style = try StyleKey(of: unit(anatomy), scaling: .none)
         let result = try await sample(anatomy, radius: 1, style: style)
-        // Anatomy changes from slice to slice, and so do the means that levelling goes by.
+        // Anatomy differs between slices, and so do the means used for levelling.
         #expect(relativeL2(unit(result).voxels, unit(anatomy).voxels) < 0.06)
         #expect(zip(result.voxels, anatomy.voxels).allSatisfy { $1 > -1 || $0 == -1 })
     }

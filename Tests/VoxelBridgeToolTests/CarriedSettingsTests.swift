@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import VoxelBridge
 
-/// A model says what it was trained for, and is translated with accordingly.
+/// A model contains the settings of its training, which `translate` uses.
 struct CarriedSettingsTests {
     private static let field = "voxelbridge_translation"
 
@@ -87,13 +87,13 @@ struct CarriedSettingsTests {
             #expect(files[1].type(of: files[1].names[0]) == .f16)
             #expect(files[0].metadata[Self.field] != nil)
             #expect(files[0].metadata == files[1].metadata)
-            let told = try await Tool.succeed("info", half.path)
+            let text = try await Tool.succeed("info", half.path)
             for line in [
                 "translation", "  process.kind             diffusion", "  process.timesteps        400",
                 "  objective                velocity", "  spacing                  8.0",
                 "  plane                    axial",
             ] {
-                #expect(told.output.contains(line + "\n"), "\(line)")
+                #expect(text.output.contains(line + "\n"), "\(line)")
             }
             let json = try await Tool.succeed("info", half.path, "--json").output
             let object = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
@@ -107,7 +107,7 @@ struct CarriedSettingsTests {
         }
     }
 
-    @Test func settingsThatAreSpoiledAreTold() async throws {
+    @Test func invalidSettingsAreReported() async throws {
         try await withModel(TrainingPairs.settings()) { folder in
             let spoiled = try copy(folder, to: "spoiled.safetensors") { $0[Self.field] = "{\"spacing\": -2}" }
             for command in [["info", spoiled.path], ["import", spoiled.path, spoiled.path + ".safetensors"]] {
@@ -137,7 +137,7 @@ struct CarriedSettingsTests {
             #expect(without.status == 0, "\(without.messages)")
             #expect(!without.messages.contains("Warning"))
             let result = try Data(contentsOf: folder.appending(path: "out.nii"))
-            // One that is given makes no difference, and that is told.
+            // A style is ignored with a warning.
             let with = try await translate(
                 folder, model(folder), "--style", folder.appending(path: "anna-t1.nii.gz").path)
             #expect(with.status == 0 && with.messages.contains("Warning"))

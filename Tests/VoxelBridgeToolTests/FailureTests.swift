@@ -5,10 +5,10 @@ import VoxelBridge
 
 /// Errors name the file and a remedy, and leave no files behind.
 struct FailureTests {
-    /// A command line that cannot work. Words with an @ in front are files in the test's folder.
+    /// An invalid command line. Words with the prefix @ are files in the test's folder.
     struct Misuse: CustomTestStringConvertible, Sendable {
         let words: String
-        /// What the message must hold.
+        /// Texts that the message must contain.
         let messages: [String]
 
         init(_ words: String, _ messages: String...) { (self.words, self.messages) = (words, messages) }
@@ -16,7 +16,7 @@ struct FailureTests {
         var testDescription: String { words }
     }
 
-    /// A folder with good files and bad ones.
+    /// A folder with valid and invalid files.
     private func withFiles(_ body: (URL) async throws -> Void) async throws {
         try await withTemporaryFolder { folder in
             func file(_ name: String) -> URL { folder.appending(path: name) }
@@ -31,7 +31,7 @@ struct FailureTests {
             try Data("no network".utf8).write(to: file("text.safetensors"))
             try Data("{\"in_channels\": 6}".utf8).write(to: file("config.json"))
             try FileManager.default.createDirectory(at: file("folder.nii"), withIntermediateDirectories: false)
-            // It stands for devices, which a test had better not touch.
+            // In place of a device, which a test should not write to.
             try #require(mkfifo(file("pipe").path, 0o600) == 0)
             try FileManager.default.createSymbolicLink(
                 at: file("pipe.nii"), withDestinationURL: file("pipe"))
@@ -52,6 +52,11 @@ struct FailureTests {
             #expect(outcome.output.isEmpty)
             #expect(outcome.messages.hasPrefix("Error: "))
             for message in misuse.messages { #expect(outcome.messages.contains(message)) }
+            // Also where the command finds the misuse while it runs.
+            if status == 2, let command = words.first, command != "frobnicate" {
+                #expect(outcome.messages.contains("Usage: voxelbridge \(command) "))
+                #expect(outcome.messages.contains("See 'voxelbridge \(command) --help' for more"))
+            }
             #expect(try folder.files == before)
         }
     }

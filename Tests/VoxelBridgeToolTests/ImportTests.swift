@@ -54,22 +54,22 @@ struct ImportTests {
             try await Tool.succeed("import", whole.path, half.path, "--type", type, "--quiet")
             let found = try await predict(folder, half.path)
             #expect(relativeL2(found, try await predict(folder, whole.path)) < tolerance)
-            let told = try await Tool.succeed("info", half.path)
-            #expect(told.output.contains("stored as    \(stored)\n"))
+            let text = try await Tool.succeed("info", half.path)
+            #expect(text.output.contains("stored as    \(stored)\n"))
             let sizes = try [whole, half].map { try Data(contentsOf: $0).count }
             #expect(abs(2 * sizes[1] - sizes[0]) < 100_000)
         }
     }
 
-    @Test func whatWeightsAreIsTold() async throws {
-        let told = try await Tool.succeed("info", checkpoint)
+    @Test func weightsAreDescribed() async throws {
+        let text = try await Tool.succeed("info", checkpoint)
         for line in [
             "format       PyTorch checkpoint", "holds        model, ema", "weights      ema",
             "parameters   1374787, in 266 tensors", "stored as    F32", "  channel_mult             [1, 1, 2]",
             "  num_head_channels        not in the file: give it with --config",
             "  context_dim              128",
         ] {
-            #expect(told.output.contains(line + "\n"), "\(line)")
+            #expect(text.output.contains(line + "\n"), "\(line)")
         }
         let json = try await Tool.succeed("info", checkpoint, "--json").output
         let object = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
@@ -80,18 +80,18 @@ struct ImportTests {
         try await withHeads { folder, heads in
             let model = folder.appending(path: "model.safetensors").path
             try await Tool.succeed("import", checkpoint, model, "--config", heads)
-            let told = try await Tool.succeed("info", model)
-            #expect(told.output.contains("  num_head_channels        16\n"))
-            #expect(told.output.contains("holds        ema\n"))
+            let text = try await Tool.succeed("info", model)
+            #expect(text.output.contains("  num_head_channels        16\n"))
+            #expect(text.output.contains("holds        ema\n"))
         }
     }
 
-    @Test func whatIsMissingOrContradictsIsTold() async throws {
+    @Test func missingOrContradictoryFieldsAreReported() async throws {
         try await withHeads { folder, heads in
             let model = folder.appending(path: "model.safetensors").path
             let other = Fixtures.reference("unet_b.json").path
             for (options, message) in [
-                ([], "but num_head_channels; give it with --config FILE.json"),
+                ([], "do not determine num_head_channels; give it with --config FILE.json"),
                 (["--config", other], "\(other): num_res_blocks: found 1; expected 2"),
             ] {
                 let outcome = try await Tool.run(["import", checkpoint, model] + options)

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import VoxelBridge
 
-/// The command with networks, against numbers that other software computed.
+/// The command with networks, compared with results of other software.
 @Suite(.enabled(if: Fixtures.hasReference, Fixtures.missingReference))
 struct NetworkTests {
     private let weights = Fixtures.reference("unet_b.safetensors").path
@@ -101,8 +101,8 @@ struct NetworkTests {
         }
     }
 
-    /// What a network cannot take is told with the file that holds it.
-    @Test func whatDoesNotFitIsTold() async throws {
+    /// Errors about inputs that do not fit the network name the file.
+    @Test func inputsThatDoNotFitAreReported() async throws {
         try await withSource { folder, _ in
             func path(_ name: String) -> String { folder.appending(path: name).path }
             try Volume(grid: VoxelGrid(shape: [31, 32, 7])).write(to: folder.appending(path: "odd.nii"))

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import VoxelBridge
 
-/// What the commands beside `translate` and `predict` give.
+/// The results of the commands other than `translate` and `predict`.
 struct ResultTests {
     private let phantom = Volume.brainPhantom(on: VoxelGrid(shape: [18, 20, 14], spacing: [3.5, 4, 4]))
 

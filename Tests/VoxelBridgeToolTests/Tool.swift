@@ -50,7 +50,7 @@ enum Tool {
             return try FileHandle(forWritingTo: url)
         }
         let process = Process()
-        process.executableURL = try #require(executable, "voxelbridge has not been built beside the tests")
+        process.executableURL = try #require(executable, "voxelbridge has not been built with the tests")
         process.arguments = arguments
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try file("output")
@@ -61,7 +61,7 @@ enum Tool {
         return (process, ended)
     }
 
-    /// The command lies where the tests lie: beside the test bundle, or beside the program that holds them.
+    /// The command, in the folder of the test bundle or of the test executable.
     static let executable: URL? = {
         let bundles = Bundle.allBundles.map(\.bundleURL).filter { $0.pathExtension == "xctest" }
         let programs = [Bundle.main.executableURL].compactMap { $0 }

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The command `train`, on a network and on volumes that are small enough for a moment.
+/// The command `train` with a small network and small volumes.
 struct TrainTests {
     @Test func aNetworkIsTrainedAndTranslates() async throws {
         try await TrainingPairs.withFolder { folder in
@@ -39,7 +39,7 @@ struct TrainTests {
         }
     }
 
-    /// The style of a run is the average key of the volumes that it was trained on, and of no others.
+    /// The style of a run is the average key of its training targets only.
     @Test func theStyleIsTheAverageOfTheTrainingSubjects() async throws {
         try await TrainingPairs.withFolder { folder in
             let key = folder.appending(path: "key.json")
@@ -54,7 +54,7 @@ struct TrainTests {
         }
     }
 
-    /// Killed at twenty random moments and resumed each time, a run ends with the bytes of one that was not.
+    /// A run killed at twenty random moments, and resumed each time, gives the same bytes as an uninterrupted one.
     @Test func aRunThatIsKilledEndsTheSame() async throws {
         let settings = TrainingPairs.settings().replacing("\"steps\": 10", with: "\"steps\": 60")
         try await TrainingPairs.withFolder(settings) { folder in
@@ -67,7 +67,7 @@ struct TrainTests {
                 let before = newest()
                 let (process, ended) = try Tool.start(
                     TrainingPairs.arguments(folder, run: "broken") + ["--resume"], output: folder)
-                // Killed some time after it has come further: while it trains, validates, draws or writes.
+                // Killed after some progress: while it trains, validates, draws or writes.
                 kills += await onThreadOfItsOwn {
                     while newest() == before, process.isRunning { usleep(1000) }
                     usleep(.random(in: 0...30_000))
@@ -83,14 +83,14 @@ struct TrainTests {
                     Data(contentsOf: folder.appending(path: "whole/\(name)")),
                     Data(contentsOf: folder.appending(path: "broken/\(name)"))
                 )
-                // Of bytes themselves that differ the test would look for the shortest edit, and for hours.
+                // Comparing the data in #expect would compute their shortest edit, which takes hours.
                 let isEqual = first == second
                 #expect(isEqual, "\(name)")
             }
         }
     }
 
-    /// Of two in one folder the second is told of the first; one that was killed leaves the folder free.
+    /// The second of two runs in a folder fails; a killed run does not keep the folder locked.
     @Test func twoDoNotTrainInOneFolder() async throws {
         let settings = TrainingPairs.settings().replacing("\"steps\": 10", with: "\"steps\": 100000")
         try await TrainingPairs.withFolder(settings) { folder in
@@ -121,11 +121,11 @@ struct TrainTests {
             let again = try await Tool.run(TrainingPairs.arguments(folder, run: "run"))
             #expect(again.status == 1 && again.messages.contains("--resume"))
             let resumed = try await Tool.run(TrainingPairs.arguments(folder, run: "run") + ["--resume"])
-            #expect(resumed.status == 0 && resumed.messages.contains("begins at step 1"))
+            #expect(resumed.status == 0 && resumed.messages.contains("starting at step 1"))
         }
     }
 
-    @Test func everythingWrongWithTheDataIsTold() async throws {
+    @Test func everythingWrongWithTheDataIsReported() async throws {
         try await TrainingPairs.withFolder { folder in
             let table = folder.appending(path: "pairs.csv")
             try Data(
@@ -153,7 +153,7 @@ struct TrainTests {
     }
 }
 
-/// Does what must be done in time, for the threads that tests share may all be busy for seconds.
+/// Runs work on its own thread, since the threads that tests share may be busy for seconds.
 private func onThreadOfItsOwn<Result: Sendable>(_ work: @escaping @Sendable () -> Result) async -> Result {
     await withCheckedContinuation { continuation in
         Thread.detachNewThread { continuation.resume(returning: work()) }

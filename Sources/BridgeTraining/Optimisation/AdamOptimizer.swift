@@ -1,6 +1,6 @@
 import Foundation
 
-/// Adam, and AdamW: steps of a parameter against the mean of its gradients, in units of their deviation.
+/// Adam and AdamW: updates scaled by running moments of the gradient.
 ///
 ///     m <- m + (1 - beta1) (g - m)        v <- beta2 v + (1 - beta2) g²
 ///     p <- p - rate / (1 - beta1^k)  m / (sqrt(v) / sqrt(1 - beta2^k) + epsilon)        at step k from 1
@@ -17,21 +17,21 @@ public struct AdamOptimizer: Equatable, Sendable {
     /// v.
     public internal(set) var secondMoment: ParameterSet
 
-    /// Steps made, k.
+    /// Number of steps taken, k.
     public internal(set) var steps = 0
 
-    /// An optimiser that has made no step.
+    /// An optimiser before its first step.
     public init(_ settings: OptimizerSettings, for parameters: ParameterSet) {
         self.settings = settings
         firstMoment = ParameterSet(parameters.parameters)
         secondMoment = firstMoment
     }
 
-    /// Makes a step. O(n).
+    /// Takes a step. O(n).
     ///
     /// - Parameters:
-    ///   - parameters: what to change.
-    ///   - gradients: of the loss, with respect to them.
+    ///   - parameters: the parameters to update.
+    ///   - gradients: the gradients of the loss with respect to them.
     ///   - rate: the learning rate.
     public mutating func step(
         _ parameters: inout ParameterSet, against gradients: ParameterSet, rate: Double
@@ -46,7 +46,6 @@ public struct AdamOptimizer: Equatable, Sendable {
         let coupled = settings.kind == .adam ? Float(settings.weightDecay) : 0
         let shrink = settings.kind == .adamW ? Float(1 - rate * settings.weightDecay) : 1
         parameters.update(&firstMoment, &secondMoment, by: gradients) { range, p, m, v, g in
-            let (p, m, v, g) = (p.numbers, m.numbers, v.numbers, g.numbers)
             for i in range {
                 let parameter = p[i] * shrink
                 let gradient = g[i] + coupled * parameter

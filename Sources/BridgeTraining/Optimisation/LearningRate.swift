@@ -1,32 +1,32 @@
 import Foundation
 
-/// The learning rate from step to step.
+/// The learning rate of each step.
 ///
 /// ```swift
 /// var rate = LearningRate(RateSchedule(), initial: 1e-4)
 /// while training { rate.advance(after: step(at: rate.value)) }
 /// ```
 public struct LearningRate: Equatable, Sendable {
-    /// How the rate changes.
+    /// The schedule.
     public let schedule: RateSchedule
 
-    /// The rate that the schedule begins with.
+    /// The initial rate.
     public let initial: Double
 
-    /// What the schedule has come to.
+    /// The current state.
     var state: State
 
-    /// What must be kept to go on with a schedule.
+    /// The state from which a schedule is resumed.
     struct State: Codable, Equatable, Sendable {
         /// The rate of the next step.
         var value: Double
-        /// Steps made.
+        /// Number of steps taken.
         var steps = 0
-        /// The least loss so far; nil before the first.
+        /// The lowest loss so far; nil before the first step.
         var best: Double?
-        /// Steps in a row that were not better than the best.
+        /// Number of consecutive steps without improvement.
         var badSteps = 0
-        /// Steps for which nothing is counted, after the rate fell.
+        /// Remaining steps of the cooldown after a reduction.
         var cooldown = 0
     }
 
@@ -39,7 +39,7 @@ public struct LearningRate: Equatable, Sendable {
     /// The rate of the next step.
     public var value: Double { state.value }
 
-    /// Goes on to the next step, after one of this loss.
+    /// Advances to the next step, after one with this loss.
     public mutating func advance(after loss: Double) {
         state.steps += 1
         switch schedule.kind {
@@ -49,7 +49,7 @@ public struct LearningRate: Equatable, Sendable {
         }
     }
 
-    /// A line up to the initial rate, and half a cosine down to the least (arXiv 1608.03983, eq. 5, one period).
+    /// Linear warm-up to the initial rate, then cosine decay to the minimum (arXiv 1608.03983, eq. 5, one period).
     private var cosineRate: Double {
         let (steps, warmup) = (Double(state.steps), Double(schedule.warmup))
         if steps < warmup { return initial * (steps + 1) / warmup }
@@ -71,7 +71,7 @@ public struct LearningRate: Equatable, Sendable {
         }
         guard state.badSteps > schedule.patience else { return }
         let next = max(state.value * schedule.factor, schedule.minimum)
-        // PyTorch leaves out a change that is too small to matter.
+        // PyTorch ignores smaller changes.
         if state.value - next > 1e-8 { state.value = next }
         state.cooldown = schedule.cooldown
         state.badSteps = 0

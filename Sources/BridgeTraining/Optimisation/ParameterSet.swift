@@ -1,36 +1,35 @@
-import Foundation
 import Dispatch
+import Foundation
 public import Networks
 public import TensorFiles
 
-/// One array of numbers for each parameter of a network, in the network's order: the parameters themselves, their
-/// moving average, their gradients, or an optimiser's moments.
+/// One array for each parameter of a network, in the network's order: parameters, their moving average, their
+/// gradients, or an optimiser's moments.
 ///
-/// A set is a value. Work on its numbers is split between threads number by number, so that no result depends on
-/// how many there are.
+/// Operations are elementwise and parallel; results do not depend on the number of threads.
 public struct ParameterSet: Equatable, Sendable {
     /// Names and shapes, in the order of `arrays`.
     public let parameters: [Parameter]
 
-    /// The numbers of each parameter, last axis fastest.
+    /// The values of each parameter, last axis fastest.
     public private(set) var arrays: [[Float]]
 
-    /// Zeros, or any other number, for each parameter.
+    /// A set filled with one value.
     public init(_ parameters: [Parameter], repeating value: Float = 0) {
         self.parameters = parameters
         arrays = parameters.map { [Float](repeating: value, count: $0.shape.reduce(1, *)) }
     }
 
-    /// Numbers that are known to fit their parameters.
+    /// A set with one array for each parameter.
     init(_ parameters: [Parameter], arrays: [[Float]]) {
         precondition(
-            parameters.map { $0.shape.reduce(1, *) } == arrays.map(\.count), "numbers do not fit their shapes")
+            parameters.map { $0.shape.reduce(1, *) } == arrays.map(\.count), "arrays do not fit their shapes")
         (self.parameters, self.arrays) = (parameters, arrays)
     }
 
-    /// Numbers by the names of their parameters.
+    /// A set of the tensors with the parameters' names.
     ///
-    /// - Throws: `ParameterSetError` where one is missing or has another shape.
+    /// - Throws: `ParameterSetError` if one is missing or has another shape.
     public init(_ parameters: [Parameter], _ tensors: (String) throws -> Tensor?) throws {
         self.parameters = parameters
         arrays = try parameters.map { parameter in
@@ -44,7 +43,7 @@ public struct ParameterSet: Equatable, Sendable {
         }
     }
 
-    /// The numbers as tensors, by name. They share the set's storage.
+    /// The values as tensors, by name, which share the set's storage.
     public var tensors: [String: Tensor] {
         Dictionary(
             uniqueKeysWithValues: zip(parameters, arrays).map {
@@ -52,10 +51,10 @@ public struct ParameterSet: Equatable, Sendable {
             })
     }
 
-    /// How many numbers there are.
+    /// The total number of values.
     public var count: Int { arrays.reduce(0) { $0 + $1.count } }
 
-    /// Sets every number to zero.
+    /// Sets all values to zero.
     mutating func clear() {
         for index in arrays.indices {
             arrays[index].withUnsafeMutableBufferPointer { $0.update(repeating: 0) }
@@ -67,27 +66,25 @@ public struct ParameterSet: Equatable, Sendable {
         for index in arrays.indices {
             other.arrays[index].withUnsafeBufferPointer { source in
                 arrays[index].withUnsafeMutableBufferPointer { target in
-                    let (target, source) = (Run(target), ReadRun(source))
-                    inChunks(target.numbers.count) { range in
-                        let (target, source) = (target.numbers, source.numbers)
-                        for i in range { target[i] = a * target[i] + b * source[i] }
-                    }
+                    // Threads have disjoint ranges.
+                    nonisolated(unsafe) let (target, source) = (target, source)
+                    inChunks(target.count) { for i in $0 { target[i] = a * target[i] + b * source[i] } }
                 }
             }
         }
     }
 
-    /// Multiplies every number.
+    /// Multiplies all values by a factor.
     mutating func scale(by factor: Float) {
         for index in arrays.indices {
             arrays[index].withUnsafeMutableBufferPointer { target in
-                let target = Run(target)
-                inChunks(target.numbers.count) { for i in $0 { target.numbers[i] *= factor } }
+                nonisolated(unsafe) let target = target
+                inChunks(target.count) { for i in $0 { target[i] *= factor } }
             }
         }
     }
 
-    /// The Euclidean norm of all numbers together, in double precision and in a fixed order.
+    /// The Euclidean norm of all values, summed in double precision and in a fixed order.
     public var norm: Double {
         var sum = 0.0
         for array in arrays {
@@ -114,41 +111,29 @@ public struct ParameterSet: Equatable, Sendable {
         return sum.squareRoot()
     }
 
-    /// Calls `body` with each parameter's numbers, to be changed in place, and those of other sets beside them.
+    /// Calls `body` with ranges of each parameter's values in four sets, the first three to be changed in place.
     mutating func update(
         _ first: inout ParameterSet, _ second: inout ParameterSet, by third: ParameterSet,
-        _ body: @Sendable (Range<Int>, Run, Run, Run, ReadRun) -> Void
+        _ body: @Sendable (Range<Int>, Values, Values, Values, UnsafeBufferPointer<Float>) -> Void
     ) {
         for index in arrays.indices {
             third.arrays[index].withUnsafeBufferPointer { third in
                 arrays[index].withUnsafeMutableBufferPointer { own in
                     first.arrays[index].withUnsafeMutableBufferPointer { first in
                         second.arrays[index].withUnsafeMutableBufferPointer { second in
-                            let runs = (Run(own), Run(first), Run(second), ReadRun(third))
-                            inChunks(own.count) { body($0, runs.0, runs.1, runs.2, runs.3) }
+                            nonisolated(unsafe) let values = (own, first, second, third)
+                            inChunks(own.count) { body($0, values.0, values.1, values.2, values.3) }
                         }
                     }
                 }
             }
         }
     }
+
+    typealias Values = UnsafeMutableBufferPointer<Float>
 }
 
-/// Numbers that several threads change, each its own part.
-struct Run: @unchecked Sendable {
-    let numbers: UnsafeMutableBufferPointer<Float>
-
-    init(_ numbers: UnsafeMutableBufferPointer<Float>) { self.numbers = numbers }
-}
-
-/// Numbers that several threads read.
-struct ReadRun: @unchecked Sendable {
-    let numbers: UnsafeBufferPointer<Float>
-
-    init(_ numbers: UnsafeBufferPointer<Float>) { self.numbers = numbers }
-}
-
-/// Splits `0..<count` into parts that threads work on at the same time, unless there are too few to be worth it.
+/// Splits `0..<count` into chunks that are processed in parallel.
 private func inChunks(_ count: Int, _ body: @Sendable (Range<Int>) -> Void) {
     let size = 1 << 16
     let chunks = (count + size - 1) / size
@@ -156,19 +141,19 @@ private func inChunks(_ count: Int, _ body: @Sendable (Range<Int>) -> Void) {
     DispatchQueue.concurrentPerform(iterations: chunks) { body($0 * size..<min(($0 + 1) * size, count)) }
 }
 
-/// A parameter that is missing, or has another shape than the network gives it.
+/// A parameter that is missing or has an unexpected shape.
 public struct ParameterSetError: LocalizedError, Equatable, CustomStringConvertible {
-    /// The parameter.
+    /// The parameter's name.
     public let name: String
-    /// The shape found, or nil where there was none.
+    /// The shape found, or nil if the parameter is missing.
     public let found: [Int]?
-    /// The shape that the network gives it.
+    /// The expected shape.
     public let expected: [Int]
 
-    /// The description.
+    /// The same as ``description``.
     public var errorDescription: String? { description }
 
-    /// What was found and what was expected.
+    /// The shape found and the one expected.
     public var description: String {
         "parameter \(name): found \(found.map { "shape \($0)" } ?? "none"); expected shape \(expected)"
     }

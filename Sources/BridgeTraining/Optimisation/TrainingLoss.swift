@@ -1,6 +1,6 @@
 public import TensorFiles
 
-/// How far a network's output is from its training target.
+/// The difference between a network's output and its training target.
 public enum TrainingLoss: String, CaseIterable, Codable, Sendable {
     /// The mean absolute difference, as published.
     case l1
@@ -9,11 +9,11 @@ public enum TrainingLoss: String, CaseIterable, Codable, Sendable {
 
     /// The loss, and its gradient with respect to the output. O(n).
     ///
-    /// Where output and target are equal the gradient of the absolute difference is taken for zero.
+    /// Where output and target are equal, the gradient of the absolute difference is zero.
     ///
     /// - Parameters:
-    ///   - output: what the network predicts, of any shape.
-    ///   - target: what it should, of the same shape.
+    ///   - output: the network's output, of any shape.
+    ///   - target: the training target, of the same shape.
     public func callAsFunction(_ output: Tensor, target: Tensor) -> (value: Double, gradient: Tensor) {
         precondition(output.shape == target.shape, "\(output.shape) is not \(target.shape)")
         let count = output.count

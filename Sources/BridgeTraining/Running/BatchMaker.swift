@@ -1,12 +1,11 @@
 import BridgeDiffusion
-import Foundation
 import DiffusionSampling
 import TensorFiles
 
-/// Makes batches: which examples, flipped or not, at which timesteps, with which noise.
+/// Makes batches: chooses examples, flips, timesteps and noise.
 ///
-/// Each is a function of the seed and of the example's number in the run, counted from 0: example k is number
-/// k mod n of epoch k / n, in an order of the data set's n examples that each epoch has for itself.
+/// Each choice is a function of the seed and of the example's number k in the run, from 0. With n examples in the data
+/// set, example k is number k mod n in the permutation of epoch k / n.
 struct BatchMaker: Sendable {
     let dataset: any TrainingDataset
     let path: any GaussianPath
@@ -15,7 +14,7 @@ struct BatchMaker: Sendable {
     let randomness: Randomness
     private var epoch: (number: Int, order: [Int])?
 
-    /// - Throws: `StoredPathError` where the configuration names a path that it does not hold.
+    /// - Throws: `StoredPathError` if the configuration's path is unknown.
     init(dataset: any TrainingDataset, configuration: TrainingConfiguration) throws {
         self.dataset = dataset
         path = try configuration.process.path()
@@ -45,13 +44,13 @@ struct BatchMaker: Sendable {
             })
     }
 
-    /// A batch that is the same at every call: examples spread evenly over the data set, none flipped, and timesteps
-    /// over the process.
+    /// A batch that is the same in every call: unflipped examples spread evenly over the data set, and timesteps over
+    /// the process.
     func validationBatch(_ numbers: Range<Int>, of count: Int) throws -> (inputs: WindowBatch, target: Tensor) {
         try assemble(
             numbers.map { number in
                 let example = try dataset.example(at: number * dataset.count / count)
-                // Neighbours in the data set get timesteps far apart: multiples of the golden section.
+                // Multiples of the golden ratio: neighbours in the data set get distant timesteps.
                 let share = (Double(number) * 0.618_033_988_749_895).truncatingRemainder(dividingBy: 1)
                 let place = SIMD3(UInt32(truncatingIfNeeded: number), 0, 0)
                 return (

@@ -1,25 +1,25 @@
 import Foundation
 
-/// The folder of a run: where each thing lies.
+/// The files of a training run.
 ///
-/// | file | holds |
+/// | file | content |
 /// |---|---|
-/// | `manifest.csv` | the subjects' files, where the data are those of a manifest |
-/// | `configuration.json` | every setting, the seed among them |
+/// | `manifest.csv` | the subjects' files, for data from a manifest |
+/// | `configuration.json` | every setting, including the seed |
 /// | `data.txt` | the subjects, with checksums of their prepared volumes |
 /// | `checkpoints/step-<n>.safetensors` | the last three states |
-/// | `model.safetensors` | the moving average of the weights at the last checkpoint |
-/// | `best.safetensors` | the same where the validation loss was least |
+/// | `model.safetensors` | the averaged weights at the last checkpoint |
+/// | `best.safetensors` | the averaged weights with the lowest validation loss |
 /// | `log.jsonl` | the log |
-/// | `loss.png` | the log's losses |
+/// | `loss.png` | the loss curves |
 /// | `samples/step-<n>.png` | sampled validation slices |
-/// | `style.json` | the average style of the training subjects, where the data are those of a manifest |
-/// | `lock` | nothing: it is locked while the run is at work |
-/// | `cache` | prepared volumes, unless they lie elsewhere |
+/// | `style.json` | the average style of the training subjects, for data from a manifest |
+/// | `lock` | nothing; locked while the run is active |
+/// | `cache` | prepared volumes, unless stored elsewhere |
 struct RunFolder: Sendable {
     let url: URL
 
-    /// How many checkpoints are kept.
+    /// Number of checkpoints kept.
     static let checkpointsKept = 3
 
     var configuration: URL { url.appending(path: "configuration.json") }
@@ -38,10 +38,10 @@ struct RunFolder: Sendable {
         String(format: "step-%09d.%@", step, fileExtension)
     }
 
-    /// Whether a run has begun here.
+    /// Whether the folder contains a run.
     var holdsRun: Bool { FileManager.default.fileExists(atPath: configuration.path) }
 
-    /// Makes the folders, and removes what was being written when a run was killed.
+    /// Creates the folders, and removes partial files of a killed run.
     func prepare() throws {
         let files = FileManager.default
         for folder in [checkpointFolder, sampleFolder] {
@@ -57,7 +57,7 @@ struct RunFolder: Sendable {
         }
     }
 
-    /// The checkpoints, the newest first.
+    /// The checkpoints, newest first.
     var checkpoints: [URL] {
         get throws {
             try FileManager.default.contentsOfDirectory(atPath: checkpointFolder.path)
@@ -66,10 +66,45 @@ struct RunFolder: Sendable {
         }
     }
 
-    /// Removes all but the last checkpoints.
+    /// Removes all but the newest checkpoints.
     func removeOldCheckpoints() throws {
         for file in try checkpoints.dropFirst(Self.checkpointsKept) {
             try FileManager.default.removeItem(at: file)
         }
+    }
+}
+
+/// Exclusive use of a run's folder while the instance exists.
+///
+/// It is an advisory lock (`flock`) on the file `lock` in the folder, which is never removed. The system releases it
+/// however the process ends. On a file system without locks it has no effect.
+final class FolderLock: Sendable {
+    private let descriptor: Int32
+
+    /// Locks an existing folder.
+    ///
+    /// - Throws: `TrainingError.locked` if it is locked already; the system's error if the file cannot be created.
+    init(_ folder: URL) throws {
+        let path = folder.appending(path: "lock").path
+        // Closed in child processes, which would otherwise hold the lock after this process has ended.
+        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard file >= 0 else {
+            throw CocoaError(
+                .fileWriteUnknown,
+                userInfo: [
+                    NSFilePathErrorKey: path,
+                    NSUnderlyingErrorKey: NSError(domain: NSPOSIXErrorDomain, code: Int(errno)),
+                ])
+        }
+        if flock(file, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
+            close(file)
+            throw TrainingError.locked(folder: folder.path)
+        }
+        descriptor = file
+    }
+
+    deinit {
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
     }
 }

@@ -10,9 +10,8 @@ import Foundation
 /// }
 /// ```
 ///
-/// A step depends on the state, the configuration and the data alone, to the bit: at any number of threads, and
-/// whether the run was interrupted before or not. `TrainingRun` does the same with a folder, a log, validation and
-/// checkpoints.
+/// A step depends only on the state, the configuration and the data, to the bit: not on threads or interruptions.
+/// ``TrainingRun`` adds a folder, a log, validation and checkpoints.
 public struct Trainer<Network: TrainableNetwork>: Sendable {
     /// The network.
     public let network: Network
@@ -20,22 +19,22 @@ public struct Trainer<Network: TrainableNetwork>: Sendable {
     /// Every setting.
     public let configuration: TrainingConfiguration
 
-    /// What has been learned.
+    /// The state after the last step.
     public internal(set) var state: TrainingState
 
     private var batches: BatchMaker
     private var gradients: ParameterSet
 
-    /// A trainer at the beginning of a run, or where a state of the same run was left.
+    /// A trainer before the first step, or at a saved state of the same run.
     ///
-    /// - Throws: `StoredPathError` where the configuration names a path that it does not hold.
+    /// - Throws: `StoredPathError` if the configuration's path is unknown.
     public init(
         _ network: Network, configuration: TrainingConfiguration, dataset: any TrainingDataset,
         state: TrainingState? = nil
     ) throws {
-        precondition(dataset.count > 0, "there is nothing to train on")
+        precondition(dataset.count > 0, "the data set is empty")
         precondition(
-            dataset.radius == configuration.network.radius, "the data's windows are not of the network's size")
+            dataset.radius == configuration.network.radius, "the data set and the network differ in radius")
         self.network = network
         self.configuration = configuration
         batches = try BatchMaker(dataset: dataset, configuration: configuration)
@@ -46,20 +45,20 @@ public struct Trainer<Network: TrainableNetwork>: Sendable {
                 network.initialParameters(seed: configuration.seed), configuration: configuration)
     }
 
-    /// What a step did.
+    /// The result of a step.
     public struct StepReport: Sendable {
-        /// The mean loss of the step's batches, before the step.
+        /// The mean loss of the step's batches before the update.
         public let loss: Double
         /// The learning rate of the step.
         public let learningRate: Double
-        /// The norm of the gradient, before it was scaled down.
+        /// The norm of the gradient before clipping.
         public let gradientNorm: Double
     }
 
-    /// Makes a step.
+    /// Takes a step.
     ///
-    /// - Throws: `TrainingError.diverged` where the loss or the gradient is not finite; what the data set or the
-    ///   network throws. The state is then as it was before the step.
+    /// - Throws: `TrainingError.diverged` if the loss or the gradient is not finite; errors of the data set and the
+    ///   network. The state is then unchanged.
     @discardableResult
     public mutating func step() throws -> StepReport {
         let loss = try accumulateGradients()
@@ -80,9 +79,7 @@ public struct Trainer<Network: TrainableNetwork>: Sendable {
         return report
     }
 
-    /// The mean gradient of the step's batches, in `gradients`.
-    ///
-    /// - Returns: their mean loss.
+    /// Stores the mean gradient of the step's batches in `gradients`, and returns their mean loss.
     private mutating func accumulateGradients() throws -> Double {
         let (batch, accumulation) = (configuration.batch, configuration.accumulation)
         let parameters = state.parameters.tensors
@@ -103,42 +100,41 @@ public struct Trainer<Network: TrainableNetwork>: Sendable {
     }
 }
 
-/// Why training cannot go on.
+/// Why training cannot start or continue.
 public enum TrainingError: LocalizedError, Equatable, CustomStringConvertible {
     /// The loss or its gradient is NaN or infinite.
     case diverged(step: Int, rate: Double)
-    /// The folder holds a run already.
+    /// The folder already contains a run.
     case runExists(folder: String)
-    /// Another run is at work in the folder.
+    /// Another run is active in the folder.
     case locked(folder: String)
-    /// The run in the folder has another configuration than the one given.
+    /// The run in the folder has another configuration.
     case otherConfiguration(folder: String)
-    /// The run in the folder was made of other data.
+    /// The run in the folder has other data.
     case otherData(folder: String)
-    /// A checkpoint is not one of the run.
+    /// A checkpoint cannot be read.
     case badCheckpoint(file: String, reason: String)
 
-    /// The description.
+    /// The same as ``description``.
     public var errorDescription: String? { description }
 
-    /// What was found, and what to do.
+    /// The cause and a remedy.
     public var description: String {
         switch self {
         case .diverged(let step, let rate):
-            "the loss or its gradient is no finite number at step \(step), with a learning rate of \(rate); begin "
-                + "anew with a smaller optimizer.learning_rate, or with an optimizer.gradient_clip of 1"
+            "the loss or its gradient is not finite at step \(step), with a learning rate of \(rate); restart with "
+                + "a smaller optimizer.learning_rate, or an optimizer.gradient_clip of 1"
         case .runExists(let folder):
-            "\(folder) holds a run already; go on with it by --resume, or choose another folder"
+            "\(folder) already contains a run; continue it with --resume, or choose another folder"
         case .locked(let folder):
-            "another process is training in \(folder); wait for its end, or choose another folder"
+            "another process is training in \(folder); wait until it ends, or choose another folder"
         case .otherConfiguration(let folder):
-            "the configuration given is not that of the run in \(folder); resume without one, or choose another "
-                + "folder"
+            "the run in \(folder) has another configuration; resume without one, or choose another folder"
         case .otherData(let folder):
-            "the data are not those of the run in \(folder): subjects, volumes or the way they are prepared have "
-                + "changed; restore them, or choose another folder"
+            "the run in \(folder) has other data: subjects, volumes or their preparation have changed; restore "
+                + "them, or choose another folder"
         case .badCheckpoint(let file, let reason):
-            "\(file) is no checkpoint of this run: \(reason); remove it to go on from the one before"
+            "\(file) is not a checkpoint of this run: \(reason); remove it to continue from the previous one"
         }
     }
 }

@@ -1,19 +1,20 @@
 import Foundation
+import VolumeFigures
 import VoxelSupport
 
-/// The log of a run: a JSON object a line, one for some of the steps and one for each validation.
+/// The log of a run: one JSON object per line, for every `intervals.log`-th step and for each validation.
 struct TrainingLog {
-    /// A line.
+    /// One line.
     struct Entry: Codable, Equatable {
-        /// The step after which it was written.
+        /// The number of steps taken.
         let step: Int
-        /// The mean loss of the steps since the line before.
+        /// The mean loss of the steps since the previous entry.
         var loss: Double?
         /// The learning rate of the step.
         var learningRate: Double?
         /// The norm of the step's gradient, before clipping.
         var gradientNorm: Double?
-        /// Training windows a second.
+        /// Training windows per second.
         var windowsPerSecond: Double?
         /// The validation loss of the moving average.
         var validationLoss: Double?
@@ -30,26 +31,37 @@ struct TrainingLog {
     private(set) var entries: [Entry]
     private let file: URL
 
-    /// Opens a log, and cuts off what was written after a step that the run goes on from.
+    /// Opens a log, and removes the entries after the step from which the run is resumed.
     init(_ file: URL, upTo step: Int) throws {
         self.file = file
         let text = (try? Data(contentsOf: file)) ?? Data()
         let decoder = JSONDecoder()
-        // The last line may have been cut short when the run was killed.
+        // A killed run may leave an incomplete last line.
         entries = text.split(separator: UInt8(ascii: "\n"))
             .compactMap { try? decoder.decode(Entry.self, from: Data($0)) }.filter { $0.step <= step }
         try AtomicFile.write(entries.reduce(Data()) { try $0 + Self.line($1) }, to: file)
     }
 
-    /// Adds a line.
+    /// Appends an entry.
     mutating func append(_ entry: Entry) throws {
         entries.append(entry)
         let handle = try FileHandle(forWritingTo: file)
         defer { try? handle.close() }
         try handle.seekToEnd()
         try handle.write(contentsOf: Self.line(entry))
-        // A checkpoint that comes later must not outlive the lines before it.
+        // A later checkpoint must not survive a crash that earlier entries do not.
         try handle.synchronize()
+    }
+
+    /// The curves of both losses.
+    var plot: LinePlot {
+        func curve(_ label: String, _ loss: (Entry) -> Double?) -> LinePlot.Curve {
+            LinePlot.Curve(
+                label: label,
+                points: entries.compactMap { entry in loss(entry).map { SIMD2(Double(entry.step), $0) } })
+        }
+        let curves = [curve("training", \.loss), curve("validation", \.validationLoss)]
+        return LinePlot(title: "loss", horizontal: "step", curves: curves.filter { !$0.points.isEmpty })
     }
 
     private static func line(_ entry: Entry) throws -> Data {

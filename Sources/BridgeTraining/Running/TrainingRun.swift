@@ -2,44 +2,40 @@ public import Foundation
 public import BridgeDiffusion
 import NetworkEngine
 import TensorFiles
-import VolumeFigures
 import VoxelSupport
 
-/// A training run with a folder: it logs, validates, draws, and keeps checkpoints to go on from.
+/// A training run with a folder for its log, checkpoints, models and pictures.
 ///
 /// ```swift
 /// var run = try TrainingRun(
 ///     TrainableUNet(configuration.network), configuration: configuration, training: data.training,
-///     validation: data.validation, folder: folder, resumes: true)
+///     validation: data.validation, folder: "run", resumes: true)
 /// try await run.run { event in print(event) }
 /// ```
 ///
-/// A run that was killed at any moment and is resumed ends with the same weights, to the byte, as one that was not.
+/// A run that is killed at any moment and resumed gives bit-identical weights.
 public struct TrainingRun<Network: TrainableNetwork> {
-    /// The training as it stands.
+    /// The network, the configuration and the state.
     public private(set) var trainer: Trainer<Network>
 
     private let validation: Validation?
     private let files: RunFolder
-    /// Nobody else trains in the folder while the run lives.
     private let lock: FolderLock
     private let executor = ComputeExecutor()
     private let dataChecksum: String
     private var log: TrainingLog
 
-    /// Begins a run in a folder, or goes on with the one that is there.
+    /// Creates a run in a folder, or resumes the one it contains.
     ///
     /// - Parameters:
     ///   - network: the network.
     ///   - configuration: every setting.
-    ///   - training: what the network learns from.
-    ///   - validation: what it is judged by; nil for nothing.
-    ///   - folder: the run's own, which is made where it is not there.
-    ///   - resumes: whether to go on with the run in the folder, from its last checkpoint. Where there is none, the
-    ///     run begins.
-    /// - Throws: `TrainingError` where the folder's run is not this one, where there is one and it is not to be
-    ///   resumed, or where another run, of this process or of another, is at work in the folder; the system's error
-    ///   where files cannot be written.
+    ///   - training: the training data.
+    ///   - validation: the validation data; nil for no validation.
+    ///   - folder: the folder of this run only; it is created if necessary.
+    ///   - resumes: whether to continue from the last checkpoint in the folder, if there is one.
+    /// - Throws: `TrainingError` if the folder contains a run that differs from this one or is not to be resumed, or
+    ///   if another run is active in it; the system's error if files cannot be written.
     public init(
         _ network: Network, configuration: TrainingConfiguration, training: any TrainingDataset,
         validation: (any TrainingDataset)?, folder: URL, resumes: Bool
@@ -69,23 +65,33 @@ public struct TrainingRun<Network: TrainableNetwork> {
         log = try TrainingLog(files.log, upTo: trainer.state.step)
     }
 
-    /// Whether the folder holds no run, or one of this configuration.
+    /// Creates or resumes a run in a folder given by its path.
+    public init(
+        _ network: Network, configuration: TrainingConfiguration, training: any TrainingDataset,
+        validation: (any TrainingDataset)?, folder: String, resumes: Bool
+    ) throws {
+        try self.init(
+            network, configuration: configuration, training: training, validation: validation,
+            folder: URL(filePath: folder, directoryHint: .isDirectory), resumes: resumes)
+    }
+
+    /// Whether the folder contains no run, or one with this configuration.
     private static func holdsNoOther(_ folder: URL, than configuration: TrainingConfiguration) throws -> Bool {
         do {
             let paths = [type(of: try configuration.process.path())]
             return try self.configuration(ofRunIn: folder, paths: paths).map { $0 == configuration } ?? true
         } catch let error as TrainingConfigurationError where error.field == "process.kind" {
-            // A path of another caller's own.
+            // The run's path is of a type that this caller does not know.
             return false
         }
     }
 
-    /// The configuration of the run in a folder, or nil where there is none.
+    /// The configuration of the run in a folder, or nil if there is none.
     ///
     /// - Parameters:
     ///   - folder: the run's folder.
-    ///   - paths: types of a caller's own paths, which the field `process` may name.
-    /// - Throws: `TrainingConfigurationError` where the file is no configuration.
+    ///   - paths: path types that the field `process` may name, in addition to the package's.
+    /// - Throws: `TrainingConfigurationError` if the configuration is invalid.
     public static func configuration(
         ofRunIn folder: URL, paths: [any StorablePath.Type] = []
     ) throws -> TrainingConfiguration? {
@@ -93,26 +99,33 @@ public struct TrainingRun<Network: TrainableNetwork> {
         return files.holdsRun ? try TrainingConfiguration(contentsOf: files.configuration, paths: paths) : nil
     }
 
-    /// What happens in a run.
+    /// The configuration of the run in a folder given by its path, or nil if there is none.
+    public static func configuration(
+        ofRunIn folder: String, paths: [any StorablePath.Type] = []
+    ) throws -> TrainingConfiguration? {
+        try configuration(ofRunIn: URL(filePath: folder, directoryHint: .isDirectory), paths: paths)
+    }
+
+    /// An event of a run.
     public enum Event: Sendable {
-        /// A step was made.
+        /// A step was taken.
         case step(TrainingProgress)
         /// The moving average of the weights was validated.
         case validated(step: Int, loss: Double, isBest: Bool)
-        /// Slices were sampled and drawn.
+        /// A picture of sampled slices was written.
         case sampled(URL)
         /// A checkpoint was written.
         case saved(URL)
     }
 
-    /// Trains to the last step, or to the first one after a deadline, on threads of its own.
+    /// Trains until the last step, or the first one after a deadline, on its own threads.
     ///
     /// - Parameters:
-    ///   - deadline: when to stop, with a checkpoint; nil for never.
-    ///   - report: told what happens; where it throws, the run is given up as if it had been killed.
-    /// - Returns: whether the last step was made.
-    /// - Throws: `TrainingError.diverged`; `CancellationError` at the first step after the task's cancellation, when
-    ///   a checkpoint has been written; what `report`, the data set, the network or the system throws.
+    ///   - deadline: when to write a checkpoint and stop; nil for no deadline.
+    ///   - report: called with each event. If it throws, the run stops without a checkpoint.
+    /// - Returns: whether the last step was taken.
+    /// - Throws: `TrainingError.diverged`; `CancellationError` after the task is cancelled and a checkpoint written;
+    ///   errors of `report`, the data set, the network and the system.
     @discardableResult
     public mutating func run(
         until deadline: ContinuousClock.Instant? = nil, report: (Event) throws -> Void = { _ in }
@@ -147,7 +160,7 @@ public struct TrainingRun<Network: TrainableNetwork> {
             if isOver { break }
             pace.mark = clock.now
         }
-        // A run that was killed at its end may lack what follows its last checkpoint.
+        // A run that was killed after its last checkpoint may lack the model.
         if trainer.state.step == configuration.steps { try writeModel(to: files.model) }
         return trainer.state.step == configuration.steps
     }
@@ -161,7 +174,7 @@ public struct TrainingRun<Network: TrainableNetwork> {
         (trainer.state.lossSum, trainer.state.lossCount) = (0, 0)
     }
 
-    /// Validates and draws, where the step is one for it.
+    /// Validates and writes pictures at the configured intervals.
     private mutating func validate(isLast: Bool, _ report: (Event) throws -> Void) async throws {
         let (step, intervals) = (trainer.state.step, trainer.configuration.intervals)
         let isDue = isLast || step % intervals.validation == 0
@@ -194,30 +207,30 @@ public struct TrainingRun<Network: TrainableNetwork> {
         try report(.saved(file))
     }
 
-    /// Writes the moving average of the weights, with the network's configuration and what it was trained for.
+    /// Writes the averaged weights, with the network's configuration and the translation settings.
     private func writeModel(to file: URL) throws {
         let metadata = try trainer.network.metadata.merging(trainer.configuration.translation.metadata) { $1 }
         try Safetensors.write(trainer.state.averagedParameters.tensors, metadata: metadata, to: file)
     }
 }
 
-/// How far a run has come.
+/// The progress of a run.
 public struct TrainingProgress: Sendable {
-    /// Steps made.
+    /// Number of steps taken.
     public let step: Int
-    /// Steps of the whole run.
+    /// Number of steps of the whole run.
     public let steps: Int
     /// The loss of the step.
     public let loss: Double
     /// The learning rate of the step.
     public let learningRate: Double
-    /// Training windows a second, validation apart.
+    /// Training windows per second, without validation.
     public let windowsPerSecond: Double
-    /// How long the rest takes at this pace, validation apart.
+    /// The time to the end at this speed, without validation.
     public let remaining: Duration
 }
 
-/// How fast a run goes.
+/// The speed of a run.
 private struct Pace {
     var mark: ContinuousClock.Instant
     var training = Duration.zero
@@ -228,20 +241,4 @@ private struct Pace {
 
     var perStep: Duration { training / Double(steps) }
     var windowsPerSecond: Double { Double(windows) / max(1e-9, training / .seconds(1)) }
-}
-
-extension TrainingLog {
-    /// The curves of both losses.
-    fileprivate var plot: LinePlot {
-        func curve(_ label: String, _ loss: (Entry) -> Double?) -> LinePlot.Curve {
-            LinePlot.Curve(
-                label: label,
-                points: entries.compactMap { entry in
-                    loss(entry).map { SIMD2(Double(entry.step), $0) }
-                })
-        }
-        let curves = [curve("training", \.loss), curve("validation", \.validationLoss)]
-        return LinePlot(
-            title: "loss", horizontal: "step", curves: curves.filter { !$0.points.isEmpty })
-    }
 }

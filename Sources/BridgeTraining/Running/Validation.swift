@@ -4,7 +4,7 @@ import StyleKeys
 import TensorFiles
 import VolumeFigures
 
-/// Judges a network on data that it does not learn from.
+/// The evaluation of a network on the validation data.
 struct Validation: Sendable {
     let dataset: any TrainingDataset
     let configuration: TrainingConfiguration
@@ -15,7 +15,7 @@ struct Validation: Sendable {
         batches = try BatchMaker(dataset: dataset, configuration: configuration)
     }
 
-    /// The mean loss, always on the same windows with the same noise at the same timesteps.
+    /// The mean loss, always with the same windows, noise and timesteps.
     func loss(of network: (WindowBatch) throws -> Tensor) throws -> Double {
         let count = min(configuration.validation.windows, dataset.count)
         var sum = 0.0
@@ -27,10 +27,10 @@ struct Validation: Sendable {
         return sum / Double(count)
     }
 
-    /// A picture of sampled slices: a row for each, with source, sampled slice and target.
+    /// A picture with a row for each sampled slice: source, sampled slice and target.
     func picture(by network: @escaping @Sendable (WindowBatch) throws -> Tensor) async throws -> GreyImage {
         let count = min(configuration.validation.samples, dataset.count)
-        // The middles of equal parts of the data: not the first slices of a head.
+        // The middles of equal parts of the data, which are not end slices of a head.
         let examples = try (0..<count).map {
             try dataset.example(at: (2 * $0 + 1) * dataset.count / (2 * count))
         }
@@ -42,8 +42,7 @@ struct Validation: Sendable {
         return ImageTable(columns: ["source", "sampled", "target"], rows: rows).image()
     }
 
-    /// The middle slice of a window that is sampled by itself, without the windows that it would share slices with in a
-    /// volume.
+    /// The middle slice of a window that is sampled alone, without the overlapping windows of a volume.
     func sample(
         _ example: TrainingExample, with network: @escaping @Sendable (WindowBatch) throws -> Tensor
     ) async throws -> [Float] {
@@ -66,7 +65,7 @@ struct Validation: Sendable {
         return window[dataset.radius * length..<(dataset.radius + 1) * length]
     }
 
-    /// A slice, the patient's right on the left and what is in front or above on top.
+    /// A slice with the patient's right on the left, and anterior or superior at the top.
     private func picture(_ slice: ArraySlice<Float>) -> GreyImage {
         let (rows, columns) = (dataset.rows, dataset.columns)
         var image = GreyImage(width: columns, height: rows)
@@ -79,7 +78,7 @@ struct Validation: Sendable {
     }
 }
 
-/// A network in training as a denoiser.
+/// The network as a denoiser.
 private struct WindowDenoiser: SliceDenoiser {
     let radius: Int
     let predictionType: PredictionType

@@ -1,12 +1,12 @@
 import ArgumentParser
 import Foundation
 
-/// Times everything, each measurement in a process of its own, and PyTorch in turn with it.
+/// Runs all measurements, each in its own process, in turn with PyTorch's.
 struct AllCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "all", abstract: "Times everything, beside PyTorch where it is given.")
+        commandName: "all", abstract: "Runs all measurements, optionally compared with PyTorch.")
 
-    @Option(help: "Threads that are kept busy.") var threads = 2
+    @Option(help: "Number of threads.") var threads = 2
     @OptionGroup var comparison: PeerComparison
 
     func run() throws {
@@ -18,13 +18,13 @@ struct AllCommand: ParsableCommand {
         show(try training().table(comparesMemory: true))
     }
 
-    /// Prints a table at once, for the next one may be long in coming.
+    /// Prints a table immediately: the next one may take long.
     private func show(_ table: String) {
         print(table + "\n")
         fflush(nil)
     }
 
-    /// A network with Winograd's form and without; the peer with the batch that suits it better.
+    /// A network with and without Winograd convolutions; the peer with the faster batch size.
     private func networks(_ config: String, size: Int, repeats: Int) throws -> [Measurement] {
         let own = ["network", "--config", config, "--size", "\(size)"]
         let peers = Set([1, threads]).sorted().map {
@@ -34,7 +34,7 @@ struct AllCommand: ParsableCommand {
     }
 
     private func translation() throws -> [Measurement] {
-        // The same job as the peer's. One run after the one to warm up: it takes minutes there.
+        // The same job as the peer's, which takes minutes: one run after the warm-up.
         let job = ["translate", "--config", "small", "--size", "96", "--slices", "24", "--steps", "10"]
         return try inTurn(own: [job], peers: [job], repeats: 1)
     }

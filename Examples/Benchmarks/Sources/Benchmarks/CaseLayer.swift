@@ -1,7 +1,7 @@
 import NetworkEngine
 import Networks
 
-/// The layer that a case stands for, joined as the network joins it.
+/// The layer of a case, connected as in the network.
 enum CaseLayer: Layer {
     case convolution(Convolution)
     case normalized(GroupNorm, Convolution)
@@ -38,7 +38,7 @@ enum CaseLayer: Layer {
         }
     }
 
-    /// `[1, inputs, size, size]` to `[1, outputs, size, size]`, with the time or the style key where it takes one.
+    /// `[1, inputs, size, size]` to `[1, outputs, size, size]`, with the time embedding or the style key if it takes one.
     func callAsFunction(_ x: GraphValue, shared: GraphValue?) -> GraphValue {
         switch self {
         case .convolution(let layer): return layer(x)
@@ -54,7 +54,7 @@ enum CaseLayer: Layer {
     }
 }
 
-/// Two convolutions beside a shortcut, modulated by the time embedding.
+/// Two convolutions with a shortcut, modulated by the time embedding.
 struct ResidualLayer: Layer {
     enum Resampling { case down, up }
 
@@ -105,7 +105,7 @@ struct ResidualLayer: Layer {
     }
 }
 
-/// Attention among pixels, attention to a style key, and a gated network, each added to what it is given.
+/// Self-attention of pixels, cross-attention to a style key, and a gated feed-forward network, with residuals.
 struct TransformerLayer: Layer {
     static let (keyTokens, keyWidth, headChannels) = (3, 128, 64)
 
@@ -113,7 +113,7 @@ struct TransformerLayer: Layer {
     private let norm: GroupNorm
     private let input, output: Convolution
     private let norms: [LayerNorm]
-    /// Queries, keys, values and output, of attention among pixels and of attention to the key.
+    /// Queries, keys, values and output of self-attention and of cross-attention.
     private let own, styled: [Linear]
     private let gate, forward: Linear
 

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Programs run to their end for what they print.
+/// Runs programs and returns their output.
 enum ChildProcess {
     /// Runs this program.
     static func ourselves(_ arguments: [String]) throws -> Data {
@@ -10,9 +10,9 @@ enum ChildProcess {
         return try run(program.path, arguments)
     }
 
-    /// Runs a program that is found as the shell finds it.
+    /// Runs a program found on the search path.
     ///
-    /// - Throws: `ChildError` where it fails; what it says about that goes to standard error.
+    /// - Throws: `ChildError` if it fails; its messages go to standard error.
     static func run(_ program: String, _ arguments: [String]) throws -> Data {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
@@ -31,12 +31,13 @@ enum ChildProcess {
 }
 
 /// A program that failed.
-struct ChildError: Error, CustomStringConvertible {
+struct ChildError: LocalizedError, CustomStringConvertible {
     let command: String
     let status: Int32?
 
     var description: String {
-        status.map { "\(command) ended with status \($0); see what it said above" }
-            ?? "\(command) was not found"
+        status.map { "\(command) ended with status \($0); see its messages" } ?? "\(command) was not found"
     }
+
+    var errorDescription: String? { description }
 }

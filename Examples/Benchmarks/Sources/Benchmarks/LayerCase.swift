@@ -1,4 +1,4 @@
-/// A layer by itself, at a size that the published network has it at.
+/// A layer with a size from the published network.
 struct LayerCase: Codable {
     /// Kinds of layers.
     enum Kind: String, Codable {
@@ -10,9 +10,9 @@ struct LayerCase: Codable {
         case normalized
         /// A residual block, modulated by the time embedding.
         case residual
-        /// Two residual blocks: one that halves the resolution, and one that doubles it.
+        /// A residual block that halves the resolution, and one that doubles it.
         case resampling
-        /// A transformer over pixels that attends to the style key.
+        /// A transformer over pixels with cross-attention to the style key.
         case transformer
     }
 
@@ -20,7 +20,7 @@ struct LayerCase: Codable {
     let inputs, outputs, size: Int
     var usesWinograd = true
 
-    /// Those that are measured: from where images are largest to where channels are most.
+    /// The measured layers, for each kind from the largest images to the most channels.
     static let all = [
         LayerCase(kind: .convolution, inputs: 128, outputs: 128, size: 160),
         LayerCase(kind: .convolution, inputs: 512, outputs: 512, size: 80),
@@ -41,13 +41,13 @@ struct LayerCase: Codable {
         LayerCase(kind: .transformer, inputs: 1024, outputs: 1024, size: 40),
     ]
 
-    /// The layer whose speed the others' is compared with: a product and little else.
+    /// The layer with which speeds are compared: hardly more than a matrix product.
     static let product = LayerCase(kind: .pointwise, inputs: 1024, outputs: 1024, size: 80)
 
-    /// What the peer's script knows the layer by.
+    /// The layer's name in the peer's script.
     var specification: String { "\(kind.rawValue):\(inputs):\(outputs):\(size)" }
 
-    /// What a table calls it.
+    /// The layer's name in tables.
     var title: String {
         let name =
             switch kind {

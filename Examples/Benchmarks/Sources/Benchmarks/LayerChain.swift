@@ -1,9 +1,9 @@
 import Networks
 
-/// A layer applied several times, one after the other, each time to what it gave before.
+/// A layer applied several times in sequence.
 ///
-/// Two such networks that differ in the number of layers give the time of the layer alone, on an input as other layers
-/// leave it: without the time of loading an image and storing the result.
+/// The difference between chains of different length is the time of the layer inside a network, without loading an
+/// image and storing the result.
 struct LayerChain: Network {
     private let layer: LayerCase
     private let count: Int
@@ -15,8 +15,8 @@ struct LayerChain: Network {
 
     var parameters: [Parameter] { applied.parameters }
 
-    /// The image of the first layer; the channels that are put after it where a layer takes more than it gives; and
-    /// the time embedding or the style key where it takes one.
+    /// The inputs are the first layer's image, the channels concatenated to it if the layer has more inputs than outputs,
+    /// and the time embedding or the style key if it takes one.
     func graph(batch: Int, size: [Int]) -> Graph {
         let builder = GraphBuilder()
         var x = builder.image([batch, layer.outputs] + size)

@@ -1,40 +1,40 @@
 import ReferenceUNet
 
-/// How long layers take, and what the machine could do at most.
+/// The times of layers, and the limits of the machine.
 struct LayerTimes: Codable {
     /// One layer.
     struct Layer: Codable {
         let layer: LayerCase
-        /// Of one.
+        /// The work of one layer.
         let work: Work
-        /// Seconds of the shortest runs of chains of three and of one.
+        /// The seconds of the shortest runs of chains of three layers and of one.
         let three, one: Double
 
         var seconds: Double { (three - one) / 2 }
 
-        /// With the shorter of two measurements' runs.
+        /// The shorter runs of two measurements.
         func merged(with other: Layer) -> Layer {
             Layer(layer: layer, work: work, three: min(three, other.three), one: min(one, other.one))
         }
     }
 
     let layers: [Layer]
-    /// A product and little else.
+    /// The reference, hardly more than a matrix product.
     let product: Layer
-    /// Bytes that are read in a second.
+    /// Bytes read per second.
     let bandwidth: Double
 
-    /// Operations a second of a product.
+    /// Operations per second of the reference.
     var peak: Double { product.work.operations / product.seconds }
 
-    /// The better of two measurements of the same layers.
+    /// The shorter times of two measurements of the same layers.
     func merged(with other: LayerTimes) -> LayerTimes {
         LayerTimes(
             layers: zip(layers, other.layers).map { $0.merged(with: $1) },
             product: product.merged(with: other.product), bandwidth: max(bandwidth, other.bandwidth))
     }
 
-    /// The layers as a table, with the peer's seconds by specification where they are known.
+    /// The layers as a table, with the peer's seconds by specification if known.
     func table(peer: [String: Double]) -> String {
         let rows = layers.map { layer in
             let (products, memory) = (layer.work.products / peak, layer.work.bytes / bandwidth)

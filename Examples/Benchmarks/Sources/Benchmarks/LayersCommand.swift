@@ -4,10 +4,10 @@ import NetworkEngine
 import Networks
 import TensorFiles
 
-/// Times each kind of layer by itself.
+/// Times layers individually.
 struct LayersCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "layers", abstract: "Times layers of the published network, one by one.")
+        commandName: "layers", abstract: "Times layers of the published network individually.")
 
     @OptionGroup var options: MeasuringOptions
 
@@ -18,7 +18,7 @@ struct LayersCommand: AsyncParsableCommand {
         for layer in LayerCase.all {
             let timer = try LayerTimer(layer, threads: options.threads)
             layers.append(try await timer.measured(options.repeats))
-            // Again and again, so that a moment in which something else ran does not lower the bar for all.
+            // Repeated, so that one disturbance does not lower the reference.
             fastest = fastest.merged(with: try await product.measured(1))
         }
         bandwidth = max(
@@ -29,7 +29,7 @@ struct LayersCommand: AsyncParsableCommand {
     }
 }
 
-/// Times a layer as it is inside a network: what three in a chain take longer than one.
+/// Times a layer inside a network by the difference between chains of three and of one.
 private struct LayerTimer {
     private let layer: LayerCase
     private let longer, shorter: CompiledChain
@@ -42,7 +42,7 @@ private struct LayerTimer {
     }
 
     func measured(_ repeats: Int) async throws -> LayerTimes.Layer {
-        // In turn, so that both see the same minutes.
+        // Alternating, so that both run under the same conditions.
         var (three, one) = (Double.infinity, Double.infinity)
         for _ in 0..<repeats {
             three = min(three, try await shortest(of: 1) { try longer.run() })
@@ -71,9 +71,9 @@ private struct CompiledChain {
     func run() throws { _ = try network(images: images, shared: shared) }
 }
 
-/// How fast memory is read.
+/// The read bandwidth of memory.
 enum MemoryBandwidth {
-    /// The bytes a second that so many threads together read of an array larger than any cache.
+    /// The bytes per second that threads read together from an array larger than any cache.
     static func measured(threads: Int, repeats: Int) async -> Double {
         let numbers = [SIMD16<Float>](repeating: .one, count: 1 << 23)
         let part = numbers.count / threads
@@ -91,7 +91,7 @@ enum MemoryBandwidth {
 }
 
 extension ArraySlice<SIMD16<Float>> {
-    /// Several sums at a time, so that memory is waited for and not additions.
+    /// Independent sums, so that memory is the bottleneck and not the latency of additions.
     fileprivate func sum() -> Float {
         withUnsafeBufferPointer { numbers in
             var (a, b, c, d) = (SIMD16<Float>(), SIMD16<Float>(), SIMD16<Float>(), SIMD16<Float>())

@@ -1,16 +1,16 @@
 import Foundation
 
-/// How long something took.
+/// A measured time, with its work and memory.
 struct Measurement: Codable {
     let what: String
     let threads: Int
-    /// Of the shortest run, for one of what is counted.
+    /// The time per unit in the shortest run.
     var seconds: Double
-    /// As they are defined, whatever was done in their place.
+    /// Operations by their definition, even if fewer were executed.
     let operations: Double
-    /// Bytes that the process held in memory, at most, until then.
+    /// The process's peak memory so far, in bytes.
     var peakMemory: Int
-    /// The peer's of the same, where it was made.
+    /// The peer's measurement, if there is one.
     var peer: PeerMeasurement?
 
     /// The shorter time, and the larger memory.
@@ -22,7 +22,7 @@ struct Measurement: Codable {
     }
 }
 
-/// The seconds of the shortest of several runs, after one to warm up.
+/// The seconds of the shortest of several runs after a warm-up.
 func shortest(of repeats: Int, _ run: () async throws -> Void) async rethrows -> Double {
     try await run()
     var shortest = Double.infinity
@@ -30,7 +30,7 @@ func shortest(of repeats: Int, _ run: () async throws -> Void) async rethrows ->
     return shortest
 }
 
-/// The seconds that something takes.
+/// The seconds of one run.
 func seconds(_ run: () async throws -> Void) async rethrows -> Double {
     let clock = ContinuousClock()
     let start = clock.now
@@ -38,15 +38,15 @@ func seconds(_ run: () async throws -> Void) async rethrows -> Double {
     return (clock.now - start) / .seconds(1)
 }
 
-/// Whose memory is asked for.
+/// The processes whose memory is measured.
 enum ProcessGroup {
     /// This process.
     case ourselves
-    /// The one that held most of those that this process has run to their end.
+    /// The finished child process with the largest peak memory.
     case children
 }
 
-/// The bytes that a process held in memory at most, files that are mapped included.
+/// The peak memory of a process in bytes, including mapped files.
 func peakMemory(of group: ProcessGroup = .ourselves) -> Int {
     let who = group == .ourselves ? RUSAGE_SELF : RUSAGE_CHILDREN
     var usage = rusage()
@@ -55,25 +55,25 @@ func peakMemory(of group: ProcessGroup = .ourselves) -> Int {
         return usage.ru_maxrss
     #else
         getrusage(__rusage_who_t(who.rawValue), &usage)
-        return usage.ru_maxrss << 10  // It counts in KiB here.
+        return usage.ru_maxrss << 10  // In KiB on Linux.
     #endif
 }
 
-/// A table in Markdown; all columns but the first are numbers.
+/// A Markdown table, in which all columns but the first are numbers.
 func markdown(_ header: [String], _ rows: [[String]]) -> String {
     let line = { (cells: [String]) in "| " + cells.joined(separator: " | ") + " |" }
     let rule = "|---|" + String(repeating: "---:|", count: header.count - 1)
     return ([line(header), rule] + rows.map(line)).joined(separator: "\n")
 }
 
-/// A number with three significant digits, or more before the point.
+/// A number with at least three significant digits.
 func text(_ number: Double) -> String {
     let digits = number >= 100 ? 0 : number >= 10 ? 1 : number >= 1 ? 2 : 3
     return String(format: "%.\(digits)f", number)
 }
 
 extension [Measurement] {
-    /// The measurements as a table, with the peer's beside each where they are known.
+    /// The measurements as a table, with the peer's if known.
     func table(comparesMemory: Bool = false) -> String {
         let memory = { (bytes: Int) in text(Double(bytes) / 1e9) + " GB" }
         return markdown(

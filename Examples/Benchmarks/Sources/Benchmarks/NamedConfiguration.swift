@@ -5,14 +5,14 @@ import Networks
 import ReferenceUNet
 import TensorFiles
 
-/// The networks that are measured.
+/// The measured networks.
 enum NamedConfiguration: String, CaseIterable, ExpressibleByArgument {
-    /// That of CT to MRI.
+    /// The published network for CT to MRI.
     case published
-    /// One of 6 million parameters, for tests and trials.
+    /// A network with 6 million parameters.
     case small
 
-    /// The network's sizes.
+    /// The network's dimensions.
     var configuration: UNetConfiguration {
         var configuration = UNetConfiguration.ct2mri
         if self == .small {
@@ -23,9 +23,9 @@ enum NamedConfiguration: String, CaseIterable, ExpressibleByArgument {
         return configuration
     }
 
-    /// A network of random weights, read from a file as a user's are.
+    /// A network with random weights from a file.
     ///
-    /// Another process writes the file, so that this one's peak of memory is that of reading and evaluating.
+    /// Another process writes the file, so that it does not affect the peak memory of this one.
     func network(options: ComputeOptions) throws -> UNet {
         let weights = FileManager.default.temporaryDirectory
             .appending(path: "benchmarks-\(UUID().uuidString).safetensors")
@@ -35,7 +35,7 @@ enum NamedConfiguration: String, CaseIterable, ExpressibleByArgument {
     }
 }
 
-/// Writes random weights: run by measurements, as a process of its own.
+/// Writes random weights; measurements run it as a child process.
 struct WriteWeightsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "write-weights", abstract: "Writes random weights.", shouldDisplay: false)

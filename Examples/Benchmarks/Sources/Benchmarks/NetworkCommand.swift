@@ -5,15 +5,15 @@ import Networks
 import ReferenceUNet
 import TensorFiles
 
-/// Times evaluations of the network, alone and side by side.
+/// Times evaluations of the network, one at a time and in parallel.
 struct NetworkCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "network",
-        abstract: "Times one window at a time, spread over all threads, and one window a thread.")
+        abstract: "Times one window at a time on all threads, and one window per thread.")
 
     @Option(help: "The network: published or small.") var config = NamedConfiguration.small
     @Option(help: "Rows and columns of a window, a multiple of 4.") var size = 160
-    @Option(help: "Bytes that Winograd's form of weights may take; as many as needed, unless given.")
+    @Option(help: "Maximum memory of Winograd-transformed weights in bytes. (default: as much as needed)")
     var winogradMemory: Int?
     @OptionGroup var options: MeasuringOptions
 
@@ -26,7 +26,7 @@ struct NetworkCommand: AsyncParsableCommand {
         let compute = ComputeOptions(threads: options.threads, winogradMemory: winogradMemory)
         let network = try config.network(options: compute)
         let window = Window(size: size)
-        // Alone first: side by side takes more memory.
+        // One at a time first: parallel evaluations use more memory.
         return [
             try await measurement("one window at a time") {
                 try await shortest(of: options.repeats) { _ = try window.evaluated(by: network) }
@@ -54,7 +54,7 @@ struct NetworkCommand: AsyncParsableCommand {
     }
 }
 
-/// What the network is evaluated on.
+/// The inputs of the network.
 private struct Window {
     let x, y, key: Tensor
 

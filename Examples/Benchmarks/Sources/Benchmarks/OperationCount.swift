@@ -1,13 +1,13 @@
 import Networks
 
-/// What a network asks of a machine.
+/// The work of a network.
 struct Work: Codable {
-    /// Multiplications and additions of convolutions, linear maps and attention, where each is done as it is
-    /// defined: two for each weight and pixel.
+    /// Multiplications and additions of convolutions, linear maps and attention by their definition: two for each
+    /// weight and pixel.
     var operations = 0.0
-    /// Those that are left where 3 x 3 convolutions of stride 1 take Winograd's form: a quarter of theirs.
+    /// The operations left if 3 x 3 convolutions of stride 1 use Winograd's form, which has a quarter.
     var products = 0.0
-    /// The bytes of weights, packed, and of what each layer reads and writes, each once.
+    /// The bytes of packed weights and of each layer's inputs and outputs, each counted once.
     var bytes = 0.0
 
     static func - (a: Work, b: Work) -> Work {
@@ -47,11 +47,10 @@ enum OperationCount {
         }
     }
 
-    /// The operations of learning from one window, as they are defined: evaluation, and in the backward pass each
-    /// product twice more, once for the gradient of either factor.
+    /// The operations of training on one window by their definition: the forward pass, and twice as many in the backward
+    /// pass, for the gradients of both factors of each product.
     ///
-    /// The gradients of the network's own inputs, which are not computed, are counted with the rest: about a
-    /// thousandth.
+    /// They include the gradients of the network's inputs, which are not computed: about a thousandth.
     static func trainingOperations(of network: any Network, size: Int) -> Double {
         3 * work(of: network, size: size).operations
     }

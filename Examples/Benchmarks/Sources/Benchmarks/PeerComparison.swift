@@ -1,20 +1,19 @@
 import ArgumentParser
 import Foundation
 
-/// How measurements are made beside PyTorch's of the same.
+/// The comparison of measurements with PyTorch's.
 struct PeerComparison: ParsableArguments {
-    @Option(help: "How often each measurement and its peer's are made in turn; the shortest counts.")
+    @Option(help: "Number of rounds of alternating measurements; the shortest counts.")
     var rounds = 2
-    @Option(help: "PyTorch's benchmark of the same networks, bench.py.") var peer: String?
+    @Option(help: "The PyTorch benchmark of the same networks, bench.py.") var peer: String?
     @Option(help: "A Python with PyTorch.") var python = "python3"
 
-    /// Makes our measurements and the peer's one after the other, each in a process of its own, and keeps each one's
-    /// shortest.
+    /// Alternates our measurements and the peer's, each in its own process, and keeps the shortest times.
     ///
     /// - Parameters:
-    ///   - own: arguments of this program's measurements.
-    ///   - peers: arguments of the peer's; the best of them stands beside each of ours.
-    ///   - options: arguments of both.
+    ///   - own: the arguments of this program's measurements.
+    ///   - peers: the arguments of the peer's measurements, the fastest of which is compared with each of ours.
+    ///   - options: the arguments of both.
     func inTurn(own: [[String]], peers: [[String]], options: [String]) throws -> [Measurement] {
         var (best, bestPeer): ([Measurement], PeerMeasurement?) = ([], nil)
         for _ in 0..<rounds {
@@ -39,7 +38,7 @@ struct PeerComparison: ParsableArguments {
         return best
     }
 
-    /// Says on standard error what is being measured, and how busy the machine is.
+    /// Reports a measurement and the machine's load on standard error.
     func announce(_ program: String, _ arguments: [String]) {
         var load = [0.0]
         getloadavg(&load, 1)
@@ -48,11 +47,11 @@ struct PeerComparison: ParsableArguments {
     }
 }
 
-/// How long the peer took for the same.
+/// The peer's measurement.
 struct PeerMeasurement: Codable {
-    /// Of the shortest run, for one of what is counted.
+    /// The time per unit in the shortest run.
     let seconds: Double
-    /// Bytes that its process held in memory, at most.
+    /// The peak memory of its process, in bytes.
     let peakMemory: Int
 
     /// The shorter time, and the larger memory.
@@ -62,8 +61,8 @@ struct PeerMeasurement: Codable {
     }
 }
 
-/// Runs the peer for its time and memory: as the only child of a process of its own, for what a process can learn
-/// about its children's memory is the most that any of them held.
+/// Runs the peer for its time and memory, as the only child of a separate process: a process only knows the largest
+/// peak memory of all its children.
 struct RunPeerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run-peer", abstract: "Runs the peer's benchmark.", shouldDisplay: false)
@@ -78,7 +77,7 @@ struct RunPeerCommand: ParsableCommand {
     }
 }
 
-/// What PyTorch's benchmark prints: a time, of one window, of a step, or of a translation.
+/// The output of the PyTorch benchmark: the time of one window, step or translation.
 private struct PeerTime: Decodable {
     let seconds: Double
 

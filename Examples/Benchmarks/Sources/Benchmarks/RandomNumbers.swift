@@ -2,15 +2,15 @@ import Networks
 import TensorFiles
 
 extension Tensor {
-    /// Numbers for a parameter that follow from its name: of standard deviation 0.05, and around 1 for the scales of
-    /// normalisations, so that no network's output overflows or vanishes.
+    /// Values seeded by a parameter's name, with a standard deviation of 0.05, and around 1 for scales of normalisations,
+    /// so that outputs neither overflow nor vanish.
     init(random parameter: Parameter) {
         let isScale = parameter.shape.count == 1 && parameter.name.hasSuffix(".weight")
         self.init(
             shape: parameter.shape, randomFrom: parameter.name, around: isScale ? 1 : 0, deviation: 0.05)
     }
 
-    /// Evenly distributed numbers that follow from a name.
+    /// Uniformly distributed values seeded by a name.
     init(shape: [Int], randomFrom name: String, around mean: Float = 0, deviation: Float = 0.5) {
         var state = name.utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
         let halfWidth = deviation * Float(3).squareRoot()

@@ -5,35 +5,34 @@ import NetworkEngine
 import Networks
 import TensorFiles
 
-/// Times a step of training, all that a `Trainer` does in it.
+/// Times a complete training step of a `Trainer`.
 struct TrainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "train", abstract: "Times a step of training.",
+        commandName: "train", abstract: "Times a training step.",
         discussion: """
-            A step is the trainer's own, with the published settings: noise for a batch, which makes the network's \
-            inputs and its target; the loss, L1; its gradients; their norm; Adam; the moving average. Windows are \
-            random and made beforehand, as a run has prepared its own. Weights are those that training begins \
-            with. The peer's step is less: its inputs are made beforehand too, and it takes no norm and keeps no \
-            average.
+            A step of the trainer with the published settings: noise, inputs and targets of a batch, the L1 loss, \
+            gradients and their norm, Adam, and the moving average. Windows are random and prepared in advance; \
+            weights are initial ones. The peer's step also has its inputs prepared in advance, and neither norm \
+            nor average.
             """)
 
     @Option(help: "The network: published or small.") var config = NamedConfiguration.small
     @Option(help: "Rows and columns of a window, a multiple of 4.") var size = 64
-    @Option(help: "Windows of a step.") var batch = 8
-    @Flag(help: "Evaluate layers twice rather than remember what they computed.") var saveMemory = false
+    @Option(help: "Number of windows per step.") var batch = 8
+    @Flag(help: "Evaluate layers twice instead of storing their results.") var saveMemory = false
     @OptionGroup var options: MeasuringOptions
     @OptionGroup var comparison: PeerComparison
 
     func validate() throws {
         guard size > 0, size % config.configuration.sizeMultiple == 0, batch > 0 else {
             throw ValidationError(
-                "A batch of \(batch) windows of \(size) x \(size): expected at least one window, and a multiple of "
-                    + "\(config.configuration.sizeMultiple).")
+                "--batch must be at least 1, and is \(batch); --size must be a multiple of "
+                    + "\(config.configuration.sizeMultiple), and is \(size)")
         }
     }
 
     func run() async throws {
-        let measurements = comparison.peer == nil ? [try await measure()] : try besidePeer()
+        let measurements = comparison.peer == nil ? [try await measure()] : try comparedWithPeer()
         try options.print(measurements) { $0.table(comparesMemory: true) }
     }
 
@@ -58,7 +57,7 @@ struct TrainCommand: AsyncParsableCommand {
             peakMemory: peakMemory())
     }
 
-    private func besidePeer() throws -> [Measurement] {
+    private func comparedWithPeer() throws -> [Measurement] {
         let job = ["train", "--config", config.rawValue, "--size", "\(size)", "--batch", "\(batch)"]
         return try comparison.inTurn(
             own: [job + (saveMemory ? ["--save-memory"] : [])], peers: [job],
@@ -66,7 +65,7 @@ struct TrainCommand: AsyncParsableCommand {
     }
 }
 
-/// Pairs of windows of random intensities.
+/// Pairs of windows with random intensities.
 private struct RandomWindows: TrainingDataset {
     let radius, rows, columns: Int
     private let examples: [TrainingExample]

@@ -7,15 +7,15 @@ import SliceSampling
 import StyleKeys
 import TensorFiles
 
-/// Times a whole translation, with alignment of the slices: S + (S - 1) evaluations of each window.
+/// Times a whole translation with ISTA: S + (S - 1) evaluations of each window.
 struct TranslateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "translate", abstract: "Times the translation of a volume, one correction a step.")
+        commandName: "translate", abstract: "Times the translation of a volume with one correction per step.")
 
     @Option(help: "The network: published or small.") var config = NamedConfiguration.small
     @Option(help: "Rows and columns of a slice, a multiple of 4.") var size = 96
-    @Option(help: "Slices of the volume.") var slices = 24
-    @Option(help: "Steps of the sampler.") var steps = 10
+    @Option(help: "Number of slices.") var slices = 24
+    @Option(help: "Number of steps.") var steps = 10
     @OptionGroup var options: MeasuringOptions
 
     func run() async throws {

@@ -3,21 +3,21 @@ import Foundation
 import VolumeFigures
 import VoxelBridge
 
-/// Translates the test subjects of a cohort by every method, and measures what each part of it adds.
+/// Translates the test subjects of a cohort by every method, and measures the effect of each part.
 struct Ablation: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Translate a cohort's test subjects with one part of the method after another.",
+        abstract: "Translate a cohort's test subjects, adding the parts of the method one by one.",
         discussion: """
-            Writes ablation.md, the means over subjects; ablation.csv, each subject's scores; and a picture of \
-            each subject.
+            Writes ablation.md (means over subjects), ablation.csv (each subject's scores) and a picture of each \
+            subject.
             """)
 
     @OptionGroup var cohort: CohortOptions
 
-    @Option(help: "The network that takes a key.")
+    @Option(help: "The network with style keys.")
     var keyed: String
 
-    @Option(help: "The network without one, trained alike.")
+    @Option(help: "The network without style keys, trained with the same settings.")
     var pure: String
 
     @Option(help: "The average key of the training targets (.json).")
@@ -26,13 +26,13 @@ struct Ablation: AsyncParsableCommand {
     @Option(help: "The folder for the results.")
     var output = "build/ablation"
 
-    @Option(help: "How often the network is evaluated on each window.")
+    @Option(help: "Number of network evaluations per window.")
     var evaluations = 49
 
-    @Option(help: "The size of a correction, lambda.")
+    @Option(help: "The step size of corrections, lambda.")
     var stepSize = 0.5
 
-    @Option(help: "The share of the posterior deviation that each step brings back as noise, 0 to 1.")
+    @Option(help: "The fraction of the posterior deviation added as noise in each step, from 0 to 1.")
     var eta = 0.0
 
     func validate() throws {

@@ -1,11 +1,11 @@
 import ArgumentParser
 
-/// What the demonstration network can do, and what each part of the method adds.
+/// Demonstrates the network, and measures the effect of each part of the method.
 @main
 struct CTToMRI: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "CTToMRI",
-        abstract: "Translate synthetic CT into T1 with the demonstration network, and compare with the truth.",
+        abstract: "Translate synthetic CT to T1 with the demonstration network, and compare with the truth.",
         subcommands: [Demonstration.self, Ablation.self, Corrections.self],
         defaultSubcommand: Demonstration.self)
 }

@@ -3,15 +3,15 @@ import BridgeTraining
 import Foundation
 import VoxelBridge
 
-/// Which subjects are translated.
+/// The subjects to translate.
 struct CohortOptions: ParsableArguments {
-    @Argument(help: "The table of subjects (.csv), as 'voxelbridge phantom' writes it.")
+    @Argument(help: "The table of subjects (.csv) written by 'voxelbridge phantom'.")
     var manifest: String
 
-    @Option(help: "Which subjects.")
+    @Option(help: "The split of the subjects.")
     var split = Manifest.Split.test
 
-    @Option(help: "At most so many subjects.")
+    @Option(help: "The maximum number of subjects.")
     var subjects = 100
 
     func validate() throws {
@@ -23,7 +23,7 @@ struct CohortOptions: ParsableArguments {
         let chosen = try Manifest(contentsOf: URL(filePath: manifest)).subjects
             .filter { $0.split == split }.prefix(subjects)
         guard !chosen.isEmpty else {
-            throw ValidationError("\(manifest): there is no subject of the split \(split.rawValue)")
+            throw ValidationError("\(manifest): no subject has the split \(split.rawValue)")
         }
         return Array(chosen)
     }

@@ -7,14 +7,14 @@ struct Corrections: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Translate a cohort's test subjects with every form of ISTA's correction.",
         discussion: """
-            Writes corrections.csv, the scores of each subject and setting, and corrections.md, the means over \
-            subjects. Every setting evaluates the network equally often. What corrections.csv holds already is not \
-            measured again: choose another folder for another network, key or cohort.
+            Writes corrections.csv (the scores of each subject and setting) and corrections.md (means over \
+            subjects). All settings use the same number of network evaluations. Results that corrections.csv \
+            already contains are not measured again: choose another folder for another network, key or cohort.
             """)
 
     @OptionGroup var cohort: CohortOptions
 
-    @Option(help: "The network that takes a key.")
+    @Option(help: "The network with style keys.")
     var keyed = "Examples/CTToMRI/Model/ct-to-t1.safetensors"
 
     @Option(help: "The average key of the training targets (.json).")
@@ -25,10 +25,10 @@ struct Corrections: AsyncParsableCommand {
 
     @Option(
         help:
-            "Steps with a correction after each but the last; without corrections one less than twice as many.")
+            "Number of steps, with a correction after each but the last; 2 n - 1 steps without corrections.")
     var steps = 13
 
-    @Option(parsing: .upToNextOption, help: "The sizes of a correction, lambda.")
+    @Option(parsing: .upToNextOption, help: "The step sizes of corrections, lambda.")
     var lambdas = [0.05, 0.2, 0.5, 1, 2]
 
     func validate() throws {
@@ -82,12 +82,12 @@ struct Corrections: AsyncParsableCommand {
     }
 }
 
-/// A form of the correction, or none: a row of the table.
+/// A row of the table: a form of the correction, or none.
 private struct Setting {
     let method: Method
     private let numerator, isBounded, stepSize: String
 
-    /// Co-prediction alone.
+    /// Co-prediction without corrections.
     private init(clips: Bool) {
         method = Method(name: "co-prediction", clips: clips)
         (numerator, isBounded, stepSize) = ("", "", "")
@@ -102,7 +102,7 @@ private struct Setting {
         self.stepSize = "\(stepSize)"
     }
 
-    /// Every combination.
+    /// All combinations.
     static func grid(lambdas: [Double]) -> [Setting] {
         let clips = [true, false]
         return clips.map { Setting(clips: $0) }

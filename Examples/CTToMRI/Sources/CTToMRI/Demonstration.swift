@@ -4,12 +4,12 @@ import VolumeFigures
 import VolumePhantoms
 import VoxelBridge
 
-/// Translates a CT that the network has never seen, twice: to the average style of the T1 images it was trained
-/// on, and to the style of the true one.
+/// Translates a CT that was not used in training to the average style of the training targets, and to the style of the
+/// true T1 image.
 struct Demonstration: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
-        abstract: "Synthesise the CT and T1 of one more subject, translate the CT, and compare with the T1.")
+        abstract: "Synthesise the CT and T1 of a new subject, translate the CT, and compare with the T1.")
 
     @Option(help: "The folder for the results.")
     var output = "build/demo"
@@ -17,11 +17,11 @@ struct Demonstration: AsyncParsableCommand {
     @Option(help: "The folder with the network and the average key.")
     var model = "Examples/CTToMRI/Model"
 
-    @Option(help: "The brain that subjects are deformed from (.nii or .nii.gz).")
+    @Option(help: "The brain from which subjects are deformed (.nii or .nii.gz).")
     var anatomy = "/usr/share/mricron/templates/ch2bet.nii.gz"
 
     @Option(
-        help: "Which subject of the cohort: the network was trained on 1 to 48, and validated on 49 to 51.")
+        help: "The subject of the cohort; the network was trained on 1 to 48 and validated on 49 to 51.")
     var subject = 60
 
     func validate() throws {
@@ -64,7 +64,7 @@ struct Demonstration: AsyncParsableCommand {
 
     /// The CT and the T1 image of a subject, the latter in [0, 1].
     private func makeSubject() throws -> (source: Volume, truth: Volume) {
-        // As `voxelbridge phantom --shape 88x104x88 --spacing 2 --seed 27 --source brain` makes them.
+        // As created by `voxelbridge phantom --shape 88x104x88 --spacing 2 --seed 27 --source brain`.
         let cohort = PhantomCohort(
             seed: 27, shape: [88, 104, 88], spacing: 2,
             anatomy: try PhantomAnatomy(t1: Volume(contentsOf: anatomy)), source: .brain)
@@ -73,7 +73,7 @@ struct Demonstration: AsyncParsableCommand {
     }
 
     private func montage(_ source: Volume, _ translations: [Montage.Row], _ truth: Volume) -> Montage {
-        // Between the hemispheres there is little brain to see: a sagittal slice goes through one of them.
+        // The sagittal slice goes through one hemisphere: the midline shows little brain.
         Montage(
             rows: [.init(source, label: "CT")] + translations
                 + [.init(truth, label: "T1, truth", window: 0...1)],
@@ -95,8 +95,9 @@ struct Demonstration: AsyncParsableCommand {
     }
 }
 
-/// The demonstration failed to demonstrate anything.
-struct NotTranslated: Error, CustomStringConvertible {
+/// The translation is hardly better than the source.
+struct NotTranslated: LocalizedError, CustomStringConvertible {
     let description =
-        "the translation is hardly nearer to the T1 image than the CT: its PSNR must be 6 dB higher"
+        "the translation is hardly closer to the T1 image than the CT: its PSNR must be 6 dB higher"
+    var errorDescription: String? { description }
 }

@@ -1,27 +1,27 @@
 import VoxelBridge
 
-/// One way to translate with a network.
+/// A method of translation.
 struct Method {
-    /// What the network is conditioned on.
+    /// The style key that conditions the network.
     enum Key {
-        /// Nothing: it is the network that takes no key.
+        /// None, for the network without keys.
         case none
         /// The average key of the training targets.
         case average
-        /// The key of the very target, which is not known in practice.
+        /// The key of the true target, which is unknown in practice.
         case exact
     }
 
     let name: String
     var key = Key.average
-    /// How overlapping windows become one; `nil` for each by itself.
+    /// The aggregation of overlapping windows; `nil` for independent windows.
     var aggregation: (any SliceAggregation)? = .mean
     var corrector: (any Corrector)?
-    /// Whether estimates are clamped to the range of intensities.
+    /// Whether estimates are clamped to the intensity range.
     var clips = true
 
-    /// What the ablation compares: each adds one thing to the one before. ISTA is also measured as in the paper, whose
-    /// step is larger, without a bound, and whose estimates are not clamped.
+    /// The methods of the ablation, each with one more part. ISTA is also measured as in the paper: with a larger,
+    /// unbounded step and without clamping.
     static func ablation(stepSize: Double) -> [Method] {
         [
             Method(name: "Bridge alone", key: .none, aggregation: nil),
@@ -36,10 +36,10 @@ struct Method {
         ]
     }
 
-    /// S, where each window is evaluated so often: once a step, and once a correction after each but the last.
+    /// S for a number of evaluations per window: one per step, and one per correction after each step but the last.
     func steps(evaluations: Int) -> Int { corrector == nil ? evaluations : (evaluations + 1) / 2 }
 
-    /// A translator by what a network's file says.
+    /// A translator with the settings in the network's file.
     func translator(
         _ network: UNet, evaluations: Int, eta: Double = 0
     ) throws -> VolumeTranslator<UNetDenoiser> {

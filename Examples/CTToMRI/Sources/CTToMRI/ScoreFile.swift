@@ -1,16 +1,16 @@
 import Foundation
 
-/// Scores in a file (.csv), a line each, to which an interrupted run adds what is missing.
+/// A file (.csv) with one line of scores per measurement, which an interrupted run continues.
 struct ScoreFile {
     private let url: URL
     /// The scores by their labels.
     private var scores: [[String]: Scores] = [:]
 
-    /// Opens a file, or begins it.
+    /// Opens or creates a file.
     ///
     /// - Parameters:
     ///   - url: the file.
-    ///   - names: of the columns that say what a line is about.
+    ///   - names: the names of the columns of labels.
     init(_ url: URL, labelled names: [String]) throws {
         self.url = url
         let header = (names + Scores.Column.allCases.map { "\"\($0.rawValue)\"" }).joined(separator: ",") + "\n"
@@ -18,7 +18,7 @@ struct ScoreFile {
             FileManager.default.fileExists(atPath: url.path)
             ? try String(contentsOf: url, encoding: .utf8) : header
         guard text.hasPrefix(header) else { throw OtherTable(file: url.path) }
-        // A last line without an end was cut short when a run was killed: it is measured again.
+        // A killed run may leave an incomplete last line, which is measured again.
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropFirst().dropLast()
         for line in lines {
             let cells = line.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
@@ -30,10 +30,10 @@ struct ScoreFile {
         try Data((header + lines.map { $0 + "\n" }.joined()).utf8).write(to: url, options: .atomic)
     }
 
-    /// The scores with these labels, where they have been measured.
+    /// The scores with these labels, if they have been measured.
     subscript(labels: [String]) -> Scores? { scores[labels] }
 
-    /// Adds a line.
+    /// Appends a line.
     mutating func add(_ new: Scores, labelled labels: [String]) throws {
         let line = (labels + Scores.Column.allCases.map { "\(new[$0])" }).joined(separator: ",") + "\n"
         let handle = try FileHandle(forWritingTo: url)
@@ -44,8 +44,9 @@ struct ScoreFile {
     }
 }
 
-/// A file holds other columns than it should.
-struct OtherTable: Error, CustomStringConvertible {
+/// A file has unexpected columns.
+struct OtherTable: LocalizedError, CustomStringConvertible {
     let file: String
-    var description: String { "\(file) is a table of something else: remove it, or choose another folder" }
+    var description: String { "\(file) has unexpected columns: remove it, or choose another folder" }
+    var errorDescription: String? { description }
 }

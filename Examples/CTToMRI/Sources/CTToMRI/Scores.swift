@@ -1,27 +1,27 @@
 import Foundation
 import VoxelBridge
 
-/// How near a translation comes to the truth.
+/// The similarity of a translation to the truth.
 struct Scores {
-    /// What is measured.
+    /// The metrics.
     enum Column: String, CaseIterable {
-        /// Over the whole volume, background and all, as papers report them.
+        /// Over the whole volume including background, as in papers.
         case nrmse = "NRMSE"
         case psnr = "PSNR"
         case ssim = "SSIM"
         /// PSNR inside the brain.
         case brainPSNR = "PSNR, brain"
-        /// The mean difference between neighbouring axial slices inside the brain, and what it is in the truth.
+        /// The mean difference between neighbouring axial slices inside the brain, and that of the truth.
         case slices
         case trueSlices = "slices, truth"
     }
 
     private let values: [Column: Double]
 
-    /// Scores by their columns, all of them.
+    /// Scores with a value for every column.
     init(_ values: [Column: Double]) { self.values = values }
 
-    /// Compares volumes in [0, 1]; where the truth is 0 is background.
+    /// Compares volumes in [0, 1]; the background is 0 in the truth.
     init(of prediction: Volume, against truth: Volume) throws {
         let mask = ForegroundMask(of: truth).clearingBackground(of: truth.map { _ in 1 })
         let psnr = PSNR(dataRange: .fixed(1))
@@ -36,7 +36,7 @@ struct Scores {
         ])
     }
 
-    /// The mean of each score over some translations, at least one.
+    /// The mean of each score over at least one translation.
     init(meanOf all: [Scores]) {
         let means = Column.allCases.map { column in
             (column, all.reduce(0) { $0 + $1[column] } / Double(all.count))
@@ -48,12 +48,12 @@ struct Scores {
 }
 
 extension Scores {
-    /// A table in Markdown, which reads as well in a terminal.
+    /// A Markdown table, aligned for terminals.
     ///
     /// - Parameters:
-    ///   - rows: each with what it is about.
-    ///   - names: of the columns that say so.
-    ///   - columns: the scores shown.
+    ///   - rows: the labels and scores of each row.
+    ///   - names: the names of the columns of labels.
+    ///   - columns: the scores to show.
     static func table(
         _ rows: [(labels: [String], scores: Scores)], labelled names: [String] = [""],
         columns: [Column] = Column.allCases

@@ -2,7 +2,7 @@ import Foundation
 import VoxelBridge
 
 extension VolumeTranslator {
-    /// Translates a volume, and reports on standard error how far it is and how long it took.
+    /// Translates a volume, and reports progress and duration on standard error.
     func translate(_ source: Volume, style: StyleKey, name: String) async throws -> Volume {
         let start = ContinuousClock.now
         let isTerminal = isatty(STDERR_FILENO) == 1

@@ -1,7 +1,7 @@
 import Foundation
 import SliceSampling
 
-/// A mixture of normal distributions: what every voxel of the target is drawn from, whatever the source is.
+/// A mixture of normal distributions, from which every voxel of the target is drawn independently of the source.
 struct Mixture {
     struct Component {
         let weight, mean, deviation: Double
@@ -28,14 +28,14 @@ struct Mixture {
                 component.mean + path.target * variance / spread * offset
             )
         }
-        // Relative to the likeliest component, so that not all of them vanish far out.
+        // Relative to the likeliest component, so that the terms do not all underflow.
         let highest = terms.map(\.logDensity).max()!
         let shares = terms.map { exp($0.logDensity - highest) }
         return zip(shares, terms).reduce(0) { $0 + $1.0 * $1.1.mean } / shares.reduce(0, +)
     }
 }
 
-/// The best denoiser that there is for a mixture: it knows the distribution, and the path.
+/// The optimal denoiser for a mixture, from the distribution and the path.
 struct MixtureDenoiser: SliceDenoiser {
     let mixture: Mixture
     let path: any GaussianPath

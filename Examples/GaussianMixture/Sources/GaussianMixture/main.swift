@@ -1,9 +1,9 @@
-// Samples a mixture of two normal distributions on every path, with every solver that keeps its marginals, and checks
-// what comes out.
+// Samples a mixture of two normal distributions on every path, with every solver that preserves its marginals, and
+// checks the results.
 //
-// A denoiser that predicts the exact posterior mean takes the place of a network, so that any error left is that
-// of the sampling: a deterministic run is compared with one through all timesteps, a stochastic run by the mean and
-// the standard deviation of its voxels, each of which is one sample.
+// The denoiser predicts the exact posterior mean, so that the only error is that of sampling. A deterministic run is
+// compared with one through all timesteps, a stochastic run by the mean and the standard deviation of its voxels, each
+// of which is one sample.
 import BridgeDiffusion
 import Foundation
 import SliceSampling
@@ -14,7 +14,7 @@ let mixture = Mixture(components: [
 let grid = VoxelGrid(shape: [16, 16, 16])
 let source = Volume(grid: grid, voxels: NoiseField(seed: 7).slice(0, rows: 256, columns: 16, timestep: 0))
 
-/// A process, and the timesteps that suit it.
+/// A process and a suitable spacing of timesteps.
 struct Process {
     let name: String
     let path: any GaussianPath
@@ -22,7 +22,7 @@ struct Process {
 }
 
 let processes = [
-    // This bridge gains the most of its target close to the end, so its steps grow shorter towards it.
+    // The target's weight grows fastest near the end of this bridge, which needs shorter steps there.
     Process(name: "Brownian bridge", path: BrownianBridge(), spacing: .karras()),
     Process(name: "symmetric bridge", path: SymmetricBridge(betaMax: 1)),
     Process(name: "diffusion", path: GaussianDiffusion()),
@@ -56,7 +56,7 @@ func column(_ text: String, _ width: Int) -> String {
 
 var failures: [String] = []
 
-/// Prints one line, and remembers what is wrong with it.
+/// Prints one line, and records a failure.
 @MainActor
 func report(_ process: Process, _ way: String, steps: Int, _ result: String, holds: Bool) {
     let line = column(process.name, 18) + column(way, 22) + column("\(steps)", 13) + result

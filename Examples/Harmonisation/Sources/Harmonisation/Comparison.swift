@@ -1,12 +1,12 @@
 import Foundation
 import VoxelBridge
 
-/// How near volumes are to a reference, as a table.
+/// A table of the similarity of volumes to a reference.
 struct Comparison {
-    /// One volume's figures.
+    /// The metrics of one volume.
     struct Row {
         let name: String
-        /// Inside the brain, and over the whole volume with its background.
+        /// Inside the brain, and over the whole volume including background.
         let brain, whole: MetricReport
 
         /// Whether PSNR, SSIM and the difference between slices have all improved.
@@ -42,7 +42,7 @@ struct Comparison {
         return row
     }
 
-    /// The table in Markdown, which reads as well in a terminal.
+    /// A Markdown table, aligned for terminals.
     func table() throws -> String {
         let own = try SliceConsistency(.difference, plane: .axial)(reference, against: reference, mask: mask)
         let lines =

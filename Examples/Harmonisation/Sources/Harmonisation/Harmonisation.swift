@@ -2,12 +2,12 @@ import Foundation
 import VolumeFigures
 import VoxelBridge
 
-/// Spoils a real brain as a method that works slice by slice would, translates it back to the style of the
-/// original, and measures how near it comes.
+/// Degrades a real brain as a slice-wise method would, translates it to the style of the original, and measures how
+/// close the result is.
 ///
 ///     Harmonisation [folder for the results] [a skull-stripped brain, .nii or .nii.gz]
 ///
-/// It exits with an error unless the translated brain is nearer to the original in every respect.
+/// It exits with an error unless the result is closer to the original by every metric.
 @main
 struct Harmonisation {
     static func main() async {
@@ -29,7 +29,7 @@ struct Harmonisation {
         let source = SliceWiseMethod()(reference)
         let style = try StyleKey(of: reference)
 
-        // One step: this denoiser estimates the same from any noisy slices, at any timestep.
+        // One step: this denoiser's estimate depends on neither the noisy slices nor the timestep.
         let scheduler = Scheduler(BrownianBridge(), timesteps: [0])
         let denoiser = HistogramMatchingDenoiser()
         let samplers: KeyValuePairs = [
@@ -57,7 +57,7 @@ struct Harmonisation {
         print(whatToDoNext(folder.relativePath))
     }
 
-    /// Translates a volume, and says how far it is.
+    /// Translates a volume, and reports progress and duration.
     static func translate(
         _ source: Volume, style: StyleKey, sampler: SliceSampler<HistogramMatchingDenoiser>, name: String
     ) async throws -> Volume {
@@ -73,9 +73,9 @@ struct Harmonisation {
         return result
     }
 
-    /// All rows in one window of grey values, so that their contrast can be compared.
+    /// All rows with the same intensity window, so that their contrast can be compared.
     static func montage(source: Volume, result: Volume, reference: Volume) -> Montage {
-        // Between the hemispheres there is little brain to see: a sagittal slice goes through one of them.
+        // The sagittal slice goes through one hemisphere: the midline shows little brain.
         let centre = reference.grid.world(atVoxel: SIMD3<Double>(reference.shape &- 1) / 2)
         return Montage(
             rows: [
@@ -93,7 +93,7 @@ struct Harmonisation {
           metrics.md                           the table above
           spoiled, restored, reference.nii.gz  the volumes, for any viewer
 
-        To do the same with the command line tool, and measure it:
+        The same with the command line tool:
           swift run -c release voxelbridge translate \(folder)/spoiled.nii.gz \(folder)/translated.nii.gz \\
               --model histogram --style \(folder)/reference.nii.gz
           swift run -c release voxelbridge evaluate \(folder)/translated.nii.gz \(folder)/reference.nii.gz
@@ -103,10 +103,11 @@ struct Harmonisation {
     static func log(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 }
 
-/// The demonstration failed to demonstrate anything.
-struct NotBetter: Error, CustomStringConvertible {
+/// The result is not better than the source.
+struct NotBetter: LocalizedError, CustomStringConvertible {
     let description = """
-        the result is no better than the source: PSNR and SSIM must rise, and the difference between slices must \
-        come nearer to the reference's
+        the result is not better than the source: PSNR and SSIM must be higher, and the difference between slices \
+        closer to the reference's
         """
+    var errorDescription: String? { description }
 }

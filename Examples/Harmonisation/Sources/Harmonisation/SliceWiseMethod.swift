@@ -1,21 +1,21 @@
 import Foundation
 import VoxelBridge
 
-/// What a method that treats each axial slice by itself does to a brain: the contrast of another scanner, and a
-/// level of its own for every slice.
+/// The artefacts of a method that processes axial slices independently: the contrast of another scanner, and a
+/// different level in every slice.
 struct SliceWiseMethod {
-    /// The exponent of the contrast curve: below 1, what is dark becomes brighter.
+    /// The exponent of the contrast curve; below 1 it brightens dark voxels.
     var gamma: Float = 0.6
 
-    /// How far a slice's level may be from 1.
+    /// The maximum deviation of a slice's level from 1.
     var flicker: Float = 0.08
 
     var seed: UInt64 = 27
 
-    /// A volume in [0, 1], spoiled.
+    /// Degrades a volume in [0, 1].
     func callAsFunction(_ volume: Volume) -> Volume {
         var generator = SplitMix64(state: seed)
-        // Slices last, whichever of the file's axes they are stacked along.
+        // Make the axial slices' axis the last one.
         let axial = SlicePlane.axial.permutation(for: volume.grid)
         var stack = volume.permuted(axial)
         let length = stack.shape.x * stack.shape.y

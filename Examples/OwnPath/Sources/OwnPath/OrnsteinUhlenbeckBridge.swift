@@ -1,16 +1,16 @@
 import Foundation
 import VoxelBridge
 
-/// An Ornstein-Uhlenbeck process that begins at the target x_0, is drawn towards the source y, and is tied to it at the
-/// end (GOUB, arXiv 2312.10299). With u for the time, from 0 to 1:
+/// An Ornstein-Uhlenbeck process from the target x_0 with the mean y, conditioned to end at the source y (GOUB, arXiv
+/// 2312.10299). With the time u from 0 to 1:
 ///
 ///     dx = theta (y - x) du + sigma dw
 ///     x_u = a x_0 + (1 - a) y + s eps
 ///     a = sinh(theta (1 - u)) / sinh(theta)
 ///     s² = sigma² / theta · sinh(theta u) sinh(theta (1 - u)) / sinh(theta)
 ///
-/// As theta goes to 0 it becomes a Brownian bridge. The larger theta is, the sooner x_u leaves x_0 for y, and the
-/// longer the noise stays at its greatest in between.
+/// In the limit theta -> 0 it is a Brownian bridge. A larger theta moves x_u from x_0 to y earlier, and keeps the noise
+/// near its maximum for longer.
 struct OrnsteinUhlenbeckBridge: StorablePath, Equatable {
     /// The name in files.
     static let kind = "ornstein_uhlenbeck_bridge"
@@ -18,14 +18,14 @@ struct OrnsteinUhlenbeckBridge: StorablePath, Equatable {
     /// T.
     let trainingTimesteps: Int
 
-    /// theta: how strongly x_u is drawn towards y, above zero.
+    /// theta, the rate of reversion to y, above zero.
     let attraction: Double
 
-    /// sigma: the deviation of the noise added in a unit of time, above zero.
+    /// sigma, the deviation of the noise added per unit of time, above zero.
     let volatility: Double
 
     init(trainingTimesteps: Int = 1000, attraction: Double = 2, volatility: Double = 1) {
-        precondition(trainingTimesteps > 1 && attraction > 0 && volatility > 0, "there is no such bridge")
+        precondition(trainingTimesteps > 1 && attraction > 0 && volatility > 0, "parameters out of range")
         self.trainingTimesteps = trainingTimesteps
         (self.attraction, self.volatility) = (attraction, volatility)
     }
@@ -51,7 +51,7 @@ struct OrnsteinUhlenbeckBridge: StorablePath, Equatable {
             noise: varianceSlope / (2 * coefficients(at: t).variance.squareRoot()))
     }
 
-    /// u, which never reaches the ends, where there is no noise.
+    /// u, which excludes the ends 0 and 1, where there is no noise.
     func time(_ t: Int) -> Double { Double(t + 1) / Double(trainingTimesteps + 1) }
 }
 
@@ -61,7 +61,7 @@ extension OrnsteinUhlenbeckBridge {
         case attraction, volatility
     }
 
-    /// Decodes a bridge. What a file says is checked here: an error is the file's, not the program's.
+    /// Decodes a bridge, and throws an error for invalid values in a file.
     init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         func number<Value: Decodable & Comparable>(

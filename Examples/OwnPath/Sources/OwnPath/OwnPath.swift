@@ -3,9 +3,9 @@ import Foundation
 import VolumePhantoms
 import VoxelBridge
 
-/// Trains a tiny network on a path that the package does not know, and translates with the file that it leaves.
+/// Trains a tiny network on a custom path, and translates with the resulting file.
 ///
-/// It takes a minute or two, and exits with 1 unless all checks hold.
+/// It takes a minute or two, and exits with 1 unless all checks pass.
 @main
 struct OwnPath {
     static func main() async throws {
@@ -93,8 +93,7 @@ struct OwnPath {
         return losses
     }
 
-    /// Whether noise is only ever added on the way from x_0 to y, and the velocity is the derivative of the
-    /// coefficients, by differences.
+    /// Whether the noise increases from x_0 to y, and the velocity is the numerical derivative of the coefficients.
     static func isLawful(_ path: OrnsteinUhlenbeckBridge) -> Bool {
         let last = path.trainingTimesteps - 1
         return (1..<last).allSatisfy { t in
@@ -116,7 +115,7 @@ struct OwnPath {
     static func mean(_ values: some Collection<Double>) -> Double { values.reduce(0, +) / Double(values.count) }
 }
 
-/// Prints what is checked, and counts what does not hold.
+/// Prints the checks, and counts the failures.
 struct Checks {
     private(set) var failures = 0
 

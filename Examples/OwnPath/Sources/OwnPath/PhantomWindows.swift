@@ -2,7 +2,7 @@ import BridgeTraining
 import VolumePhantoms
 import VoxelBridge
 
-/// The slices of some synthetic subjects, each with its neighbours, in memory.
+/// The windows of synthetic subjects, in memory.
 struct PhantomWindows: TrainingDataset {
     let radius: Int
     let rows: Int
@@ -14,12 +14,12 @@ struct PhantomWindows: TrainingDataset {
 
     private var examples: [TrainingExample] = []
 
-    /// All slices that show anything of the brain.
+    /// All windows that contain brain.
     ///
     /// - Parameters:
-    ///   - cohort: slices must have rows and columns that the network takes.
-    ///   - subjects: their numbers in the cohort.
-    ///   - network: whose windows and keys these are.
+    ///   - cohort: a cohort with slices of a size that the network supports.
+    ///   - subjects: the subjects' numbers in the cohort.
+    ///   - network: the network, which determines the sizes of windows and keys.
     init(_ cohort: PhantomCohort, subjects: Range<Int>, network: UNetConfiguration) throws {
         (rows, columns, radius) = (cohort.grid.shape.y, cohort.grid.shape.x, network.radius)
         fingerprint = "subjects \(subjects) of cohort \(cohort.seed), \(cohort.grid.shape)"

@@ -1,9 +1,9 @@
 import Foundation
 import SliceSampling
 
-/// Samples a synthetic volume with a denoiser of its own, and checks the result against theory.
+/// Samples a synthetic volume with a custom denoiser, and checks the result against theory.
 ///
-/// The sampler is all that is imported: no file format, no network, no system library.
+/// It imports the sampler only: no file format, no network, no system library.
 @main
 struct StandaloneSampler {
     static func main() async throws {
@@ -11,9 +11,9 @@ struct StandaloneSampler {
         let (clean, noisy) = volumes(signal: denoiser.signal, noise: denoiser.noise)
 
         let scheduler = Scheduler(BrownianBridge(), steps: 20)
-        // Every window on its own: the mean of three slices.
+        // Independent windows: the mean of three slices.
         let independent = SliceSampler(scheduler: scheduler, denoiser: denoiser, aggregation: nil)
-        // Each slice the mean over the three windows that hold it: five slices with weights 1, 2, 3, 2, 1.
+        // Each slice is the mean over the three windows that contain it: five slices with weights 1, 2, 3, 2, 1.
         let aligned = SliceSampler(scheduler: scheduler, denoiser: denoiser, corrector: ScoreCorrector())
 
         let checks = [
@@ -39,12 +39,12 @@ struct StandaloneSampler {
                     holds ? "as expected" : "NOT AS EXPECTED"))
         }
         guard allHold else {
-            FileHandle.standardError.write(Data("Error: the sampler does not give what theory says.\n".utf8))
+            FileHandle.standardError.write(Data("Error: the result differs from theory.\n".utf8))
             exit(1)
         }
     }
 
-    /// Columns of one value each along the slices, and the same with noise on every voxel.
+    /// A volume that is constant along its columns, and the same volume with noise in every voxel.
     static func volumes(signal: Float, noise: Float) -> (clean: Volume, noisy: Volume) {
         var generator = SplitMix64(state: 1)
         let grid = VoxelGrid(shape: [64, 64, 40])
@@ -62,7 +62,7 @@ struct StandaloneSampler {
         return (clean, noisy)
     }
 
-    /// The error over all slices that no background beyond the ends of the volume has reached.
+    /// The error over the slices that are not affected by the background beyond the ends of the volume.
     static func meanSquaredError(_ volume: Volume, _ reference: Volume) -> Float {
         let inside = 2..<volume.shape.z - 2
         let squares = zip(volume.slices(inside), reference.slices(inside)).map { ($0 - $1) * ($0 - $1) }
@@ -70,14 +70,13 @@ struct StandaloneSampler {
     }
 }
 
-/// A volume, and the error that it should have.
+/// A volume and its expected error.
 struct Check {
     let name: String
     let volume: Volume
     let expected: Float
 
-    /// The error of a weighted mean of slices that is shrunk: what shrinking takes from the signal, and what is
-    /// left of the noise.
+    /// The error of a shrunk weighted mean of slices: the lost signal and the remaining noise.
     init(
         _ name: String, _ volume: Volume, weights: [Float], shrinkage: Float, _ denoiser: WindowMeanDenoiser
     ) {
@@ -88,7 +87,7 @@ struct Check {
     }
 }
 
-/// Random numbers that are the same on every run and machine.
+/// A reproducible random number generator.
 struct SplitMix64: RandomNumberGenerator {
     var state: UInt64
 
@@ -100,7 +99,7 @@ struct SplitMix64: RandomNumberGenerator {
         return z ^ (z >> 31)
     }
 
-    /// A value drawn evenly about zero.
+    /// A uniformly distributed value with mean zero.
     mutating func value(variance: Float) -> Float {
         let limit = (3 * variance).squareRoot()
         return Float.random(in: -limit...limit, using: &self)

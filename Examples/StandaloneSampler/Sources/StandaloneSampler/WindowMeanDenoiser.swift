@@ -1,20 +1,20 @@
 import SliceSampling
 
-/// A denoiser of one's own: for columns of voxels that hold one value along all slices, and noise.
+/// A custom denoiser for volumes that are constant along their columns, except for noise.
 ///
-/// The values are spread with variance `signal` about zero, the noise with variance `noise`. The best linear
-/// estimate of a column's value from the 2N+1 slices of a window is their mean, shrunk towards zero.
+/// The constants have variance `signal` and mean zero, the noise has variance `noise`. The best linear estimate of a
+/// column's constant from the 2N+1 slices of a window is their mean, shrunk towards zero.
 ///
-/// A network would go in its place: `predict` is where Core ML, libtorch or a server is called.
+/// A real denoiser would call Core ML, libtorch or a server in `predict`.
 struct WindowMeanDenoiser: SliceDenoiser {
     let signal: Float
     let noise: Float
     let radius = 1
 
-    /// As the published networks do, it predicts x_t - x_0.
+    /// x_t - x_0, as predicted by the published networks.
     let predictionType = PredictionType.gradient
 
-    /// How much of a window's mean the estimate keeps.
+    /// The factor of a window's mean in the estimate.
     var shrinkage: Float { signal / (signal + noise / Float(2 * radius + 1)) }
 
     func predict(_ windows: SliceWindows, at timestep: Int, conditioning: Void) async throws -> [Float] {
