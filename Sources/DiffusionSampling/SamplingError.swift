@@ -30,10 +30,10 @@ public enum SamplingStateError: LocalizedError, Equatable, CustomStringConvertib
     public var description: String {
         switch self {
         case .damaged(let file, let reason):
-            "\(file) cannot be read as the state of a run: \(reason); start the run anew"
+            "\(file) cannot be read as the state of a run: \(reason); start a new run"
         case .belongsToAnotherRun(let setting, let found, let expected):
             "the state belongs to another run: its \(setting) is \(found), and that of this run is \(expected); "
-                + "resume it with the settings that it was saved with, or start anew"
+                + "resume it with the settings that it was saved with, or start a new run"
         }
     }
 
