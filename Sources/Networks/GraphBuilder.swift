@@ -100,42 +100,10 @@ package struct GraphValue {
     /// `body` of this value as a segment, which may be evaluated again in the backward pass.
     package func segment(_ body: (GraphValue) -> GraphValue) -> GraphValue { builder.segment { body(self) } }
 
-    private func record(
+    func record(
         _ operation: Graph.Operation, with others: [GraphValue] = [], shape: [Int]? = nil, isTokens: Bool? = nil
     ) -> GraphValue {
         builder.record(operation, [self] + others, shape ?? self.shape, isTokens: isTokens ?? self.isTokens)
-    }
-}
-
-/// Layers.
-extension GraphValue {
-    func applying(_ layer: Linear) -> GraphValue {
-        precondition(shape.last == layer.weight.shape[1], "\(layer) does not fit \(shape)")
-        return record(.linear(layer), shape: shape.dropLast() + [layer.weight.shape[0]])
-    }
-
-    func applying(_ layer: Convolution) -> GraphValue {
-        precondition(
-            layer.weight.shape.count == shape.count && layer.weight.shape[1] == shape[1],
-            "\(layer) does not fit \(shape)")
-        let extents = layer.extents(of: shape[2...])
-        precondition(extents.allSatisfy { $0 > 0 }, "\(layer) is larger than \(shape)")
-        return record(.convolution(layer), shape: [shape[0], layer.weight.shape[0]] + extents)
-    }
-
-    func applying(_ layer: GroupNorm) -> GraphValue {
-        precondition(layer.channels == shape[1], "\(layer) does not fit \(shape)")
-        return record(.groupNorm(layer))
-    }
-
-    func applying(_ layer: LayerNorm) -> GraphValue {
-        precondition(layer.weight.shape == [shape[shape.count - 1]], "\(layer) does not fit \(shape)")
-        return record(.layerNorm(layer))
-    }
-
-    func applying(_ layer: Codebook) -> GraphValue {
-        precondition(layer.weight.shape[1] == shape[1], "\(layer) does not fit \(shape)")
-        return record(.codebook(layer))
     }
 }
 
