@@ -1,3 +1,4 @@
+import CVoxelKernels
 import Synchronization
 
 /// Sixteen neighbouring channels of an image, `[pixels][16]`: one vector register a pixel, and what kernels work on.
@@ -5,7 +6,11 @@ enum Block {
     /// The channels of a block.
     static let lanes = 16
 
-    /// The blocks that hold so many channels.
+    /// The kernels for this machine. Unsafe only in that C function pointers are not Sendable: the table is constant, and
+    /// the functions have no state.
+    nonisolated(unsafe) static let kernels: voxel_kernels = voxel_kernels_here().pointee
+
+    /// Number of blocks for a number of channels.
     static func count(_ channels: Int) -> Int { (channels + lanes - 1) / lanes }
 }
 
@@ -48,7 +53,7 @@ struct BufferPlace: Sendable {
 
     var start: UnsafeMutablePointer<Float> { buffer.start + offset }
 
-    /// The place so many numbers on.
+    /// The place `distance` numbers further on.
     static func + (place: BufferPlace, distance: Int) -> BufferPlace {
         BufferPlace(buffer: place.buffer, offset: place.offset + distance)
     }

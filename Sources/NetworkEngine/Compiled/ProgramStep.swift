@@ -63,9 +63,6 @@ struct Evaluation: Sendable {
     }
 }
 
-/// The kernels for this machine: a table that never changes.
-nonisolated(unsafe) let kernels: voxel_kernels = voxel_kernels_here().pointee
-
 /// The memory of one evaluation.
 final class Workspace: @unchecked Sendable {
     let numbers: FloatBuffer

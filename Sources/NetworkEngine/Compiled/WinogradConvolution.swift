@@ -103,7 +103,7 @@ struct WinogradConvolution {
             }
             for frequency in 0..<36 {
                 let place = frequency * outputBlocks + blocks.lowerBound
-                kernels.multiply(
+                Block.kernels.multiply(
                     tiles, blocks.count, tiling.blocks, places, frequency * tiling.stride, Block.lanes,
                     weights.numbers.start + place * inner * Block.lanes, inner * Block.lanes,
                     output.start + frequency * outputStride + blocks.lowerBound * tiles * Block.lanes,
@@ -116,7 +116,7 @@ struct WinogradConvolution {
                     let pixel = row * 4 * columns
                     var finish = finish(block, pixel)
                     let tile = block * tiles + (row - tileRows.lowerBound) * tiling.columns
-                    kernels.winograd_output(
+                    Block.kernels.winograd_output(
                         output.start + tile * Block.lanes, outputStride, min(4, rows - row * 4), columns,
                         &finish, results[block].start + pixel * Block.lanes, columns * Block.lanes)
                 }

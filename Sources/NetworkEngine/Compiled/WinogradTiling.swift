@@ -60,7 +60,7 @@ struct WinogradTiling {
             for block in blocks {
                 fill(strip, tileRows: tileRows) { read($0, block, $1) }
                 for row in 0..<tileRows.count {
-                    kernels.winograd_input(
+                    Block.kernels.winograd_input(
                         strip + row * 4 * stripColumns * Block.lanes, stripColumns * Block.lanes, columns,
                         result.start + (block * tiles + row * columns) * Block.lanes, stride)
                 }
@@ -88,7 +88,7 @@ struct WinogradTiling {
                     (target + end).update(repeating: 0, count: width - end)
                 }
                 for row in 0..<tileRows.count {
-                    kernels.winograd_output_adjoint(
+                    Block.kernels.winograd_output_adjoint(
                         strip + row * 4 * width, width, columns,
                         result.start + (block * tiles + row * columns) * Block.lanes, stride)
                 }

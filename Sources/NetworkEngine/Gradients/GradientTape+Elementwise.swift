@@ -2,14 +2,14 @@ import CVoxelKernels
 
 extension GradientTape {
     func silu(_ x: Value) -> Value {
-        curve(x, { kernels.silu_gradient($0, $1, $2, $3) }) { source, pixels, result in
-            kernels.activate(source, nil, pixels, nil, nil, true, VOXEL_SAME_SIZE, result)
+        curve(x, { Block.kernels.silu_gradient($0, $1, $2, $3) }) { source, pixels, result in
+            Block.kernels.activate(source, nil, pixels, nil, nil, true, VOXEL_SAME_SIZE, result)
         }
     }
 
     func gelu(_ x: Value) -> Value {
-        curve(x, { kernels.gelu_gradient($0, $1, $2, $3) }) { source, pixels, result in
-            kernels.gelu(nil, source, pixels, result)
+        curve(x, { Block.kernels.gelu_gradient($0, $1, $2, $3) }) { source, pixels, result in
+            Block.kernels.gelu(nil, source, pixels, result)
         }
     }
 
@@ -56,7 +56,7 @@ extension GradientTape {
         let result = a.zeros(from: memory)
         forEachRun(of: a) { block, pixels in
             let offset = pixels.lowerBound * Block.lanes
-            kernels.add(
+            Block.kernels.add(
                 result.block(block) + offset, a.block(block) + offset, b.block(block) + offset, pixels.count)
         }
         return result
@@ -93,7 +93,8 @@ extension GradientTape {
                     coefficients[Block.lanes + lane] = 0
                     coefficients[2 * Block.lanes + lane] = shift.map { $0.block(block, of: item)[lane] } ?? 0
                 }
-                kernels.blend(source, source, x.pixels, coefficients.baseAddress, result.block(block, of: item))
+                Block.kernels.blend(
+                    source, source, x.pixels, coefficients.baseAddress, result.block(block, of: item))
             }
         }
         return result
@@ -124,7 +125,7 @@ extension BlockedTensor {
     ) -> (sums: [Double], products: [Double]) {
         var sums = [Double](repeating: 0, count: Block.lanes)
         var products = sums
-        kernels.correlate(
+        Block.kernels.correlate(
             self.block(block, of: item), y.block(block, of: item), center.start, pixels, &sums, &products)
         return (sums, products)
     }

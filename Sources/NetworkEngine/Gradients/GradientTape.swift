@@ -239,7 +239,7 @@ final class GradientTape {
             let offset = pixels.lowerBound * Block.lanes
             (result.block(block) + offset).update(
                 from: a.block(block) + offset, count: pixels.count * Block.lanes)
-            kernels.add(result.block(block) + offset, b.block(block) + offset, nil, pixels.count)
+            Block.kernels.add(result.block(block) + offset, b.block(block) + offset, nil, pixels.count)
         }
         return result
     }
