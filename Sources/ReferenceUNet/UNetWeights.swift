@@ -170,18 +170,18 @@ extension UNetWeights {
     /// The names of the parameters, sorted.
     public var names: [String] { expected.keys.sorted() }
 
-    /// The shape of a parameter, or nil where the network has none of that name.
+    /// The shape of a parameter, or nil if there is none of that name.
     public func shape(of name: String) -> [Int]? { expected[name]?.shape }
 
-    /// The type as which a parameter is stored, or nil where the network has none of that name.
+    /// The type as which a parameter is stored, or nil if there is none of that name.
     public func type(of name: String) -> TensorType? {
         expected[name].flatMap { source.type(of: parameters.storedName($0.name)) }
     }
 
     /// Reads a parameter.
     ///
-    /// - Throws: `UNetError.notFinite` where it holds NaN or an infinity; `MissingTensor` where the network has
-    ///   none of that name.
+    /// - Throws: `UNetError.notFinite` where it holds NaN or an infinity; `MissingTensor` if there is none of
+    ///   that name.
     public func tensor(_ name: String) throws -> Tensor {
         guard expected[name] != nil else { throw MissingTensor(name: name) }
         let stored = parameters.storedName(name)

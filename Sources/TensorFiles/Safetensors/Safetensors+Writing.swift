@@ -4,8 +4,7 @@ import VoxelSupport
 extension Safetensors {
     /// Writes tensors under their names, sorted, so that equal tensors give equal files.
     ///
-    /// Tensors are read one at a time. The file appears under its name only when it is whole and on the disk: it is
-    /// written beside, flushed and renamed. Where that fails nothing new is left.
+    /// Tensors are read one at a time. The file is replaced only when it is complete and flushed to disk.
     ///
     /// - Parameters:
     ///   - tensors: a dictionary, or a file that is read piece by piece.
