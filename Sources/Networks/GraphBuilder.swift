@@ -1,3 +1,5 @@
+import TensorFiles
+
 /// Records what a network computes.
 ///
 /// ```swift
@@ -7,8 +9,8 @@
 /// let graph = builder.graph(endingIn: x + convolution(x).silu())
 /// ```
 ///
-/// Shapes that do not match are mistakes of the network's description, and stop the program: kernels trust shapes,
-/// and would read beyond the end of a value.
+/// Shapes that do not match are mistakes in the network's description, and stop the program: kernels do not check
+/// shapes.
 package final class GraphBuilder {
     /// Everything recorded so far.
     package private(set) var nodes: [Graph.Node] = []
@@ -166,15 +168,7 @@ extension GraphValue {
 
     /// Values one after the other along an axis; their other extents are equal.
     package static func concatenated(_ parts: [GraphValue], axis: Int) -> GraphValue {
-        var shape = parts[0].shape
-        shape[axis] = 0
-        for part in parts {
-            shape[axis] += part.shape[axis]
-            precondition(
-                part.shape.count == shape.count
-                    && part.shape.indices.allSatisfy { $0 == axis || part.shape[$0] == shape[$0] },
-                "\(part.shape) does not continue \(shape) along axis \(axis)")
-        }
+        let shape = Tensor.concatenatedShape(parts.map(\.shape), axis: axis)
         return parts[0].record(.concatenated(axis: axis), with: Array(parts.dropFirst()), shape: shape)
     }
 

@@ -31,7 +31,7 @@ struct WinogradConvolution {
         return Block.count(bytes / MemoryLayout<Float>.stride) * Block.lanes
     }
 
-    /// The numbers of scratch memory that it uses with so many threads.
+    /// The numbers of scratch memory that it uses with this number of threads.
     func scratchSize(threads: Int) -> Int {
         momentSize + max(1, chunkWorkers(threads: threads)) * chunkSize + threads * tiling.stripSize
     }

@@ -36,8 +36,8 @@ struct WinogradTiling {
     }
     /// Tiles of the largest chunk, padded.
     var tiles: Int { tiles(0..<chunkRows) }
-    /// The distance between two frequencies of a chunk, for so many blocks: an odd number of cache lines, so that
-    /// they do not fall on the same set.
+    /// The distance between two frequencies of a chunk: an odd number of cache lines, so that they do not fall on the
+    /// same cache set.
     func stride(blocks: Int) -> Int { (blocks * tiles | 1) * Block.lanes }
     var stride: Int { stride(blocks: blocks) }
     var inputSize: Int { 36 * stride }

@@ -47,9 +47,7 @@ extension GradientTape {
                     scratch: BufferPlace(buffer: scratch, offset: worker * size), pool: each,
                     into: result.places(of: item), moments: (0..<result.blockCount).map { _ in nil },
                     reading: { row, block, target in
-                        target.update(
-                            from: x.block(block, of: item) + row * columns * Block.lanes,
-                            count: columns * Block.lanes)
+                        x.copyRow(row, columns: columns, of: block, item, to: target)
                     },
                     finishing: { block, _ in
                         voxel_finish(
@@ -84,17 +82,13 @@ extension GradientTape {
                     tileRows, into: BufferPlace(buffer: input), strips: BufferPlace(buffer: strips),
                     pool: workers
                 ) { row, block, target in
-                    target.update(
-                        from: x.block(block, of: item) + row * columns * Block.lanes,
-                        count: columns * Block.lanes)
+                    x.copyRow(row, columns: columns, of: block, item, to: target)
                 }
                 tiling.transformGradient(
                     tileRows, blocks: gradient.blockCount, into: BufferPlace(buffer: output),
                     strips: BufferPlace(buffer: strips), pool: workers
                 ) { row, block, target in
-                    target.update(
-                        from: gradient.block(block, of: item) + row * columns * Block.lanes,
-                        count: columns * Block.lanes)
+                    gradient.copyRow(row, columns: columns, of: block, item, to: target)
                 }
                 let adding = !isFirst
                 workers.split(36) { frequencies, _ in

@@ -22,17 +22,15 @@ extension GradientTape {
     ) -> Value {
         let data = x.data
         let result = empty(channels: data.channels, like: data)
-        forEachRun(of: result) { block, pixels in
-            let offset = pixels.lowerBound * Block.lanes
-            function(data.block(block) + offset, pixels.count, result.block(block) + offset)
+        forEachRun(of: result) { offset, pixels in
+            function(data.numbers.start + offset, pixels, result.numbers.start + offset)
         }
         return record(result, shape: x.shape, isTokens: x.isTokens, from: [x]) { [self] gradient in
             let back = empty(channels: data.channels, like: data)
-            forEachRun(of: back) { block, pixels in
-                let offset = pixels.lowerBound * Block.lanes
+            forEachRun(of: back) { offset, pixels in
                 derivative(
-                    data.block(block) + offset, gradient.block(block) + offset, pixels.count,
-                    back.block(block) + offset)
+                    data.numbers.start + offset, gradient.numbers.start + offset, pixels,
+                    back.numbers.start + offset)
             }
             add(back, to: x)
         }
@@ -54,10 +52,9 @@ extension GradientTape {
 
     private func product(_ a: BlockedTensor, _ b: BlockedTensor) -> BlockedTensor {
         let result = a.zeros(from: memory)
-        forEachRun(of: a) { block, pixels in
-            let offset = pixels.lowerBound * Block.lanes
+        forEachRun(of: a) { offset, pixels in
             Block.kernels.add(
-                result.block(block) + offset, a.block(block) + offset, b.block(block) + offset, pixels.count)
+                result.numbers.start + offset, a.numbers.start + offset, b.numbers.start + offset, pixels)
         }
         return result
     }
