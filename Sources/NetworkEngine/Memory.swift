@@ -12,6 +12,11 @@ enum Block {
 
     /// Number of blocks for a number of channels.
     static func count(_ channels: Int) -> Int { (channels + lanes - 1) / lanes }
+
+    /// Where `count` blocks of one piece of memory begin, `stride` numbers apart.
+    static func starts(_ first: UnsafePointer<Float>, count: Int, stride: Int) -> [UnsafePointer<Float>?] {
+        (0..<count).map { first + $0 * stride }
+    }
 }
 
 /// Numbers at one place in memory, 64-byte aligned, for kernels to read and write.

@@ -98,9 +98,7 @@ struct WinogradConvolution {
         let inner = weights.paddedInputs
         tiling.transform(tileRows, into: input, strips: strips, pool: pool, reading: read)
         pool.split(outputBlocks, by: 2) { blocks, _ in
-            let places = (0..<tiling.blocks).map {
-                UnsafePointer<Float>?(input.start + $0 * tiles * Block.lanes)
-            }
+            let places = Block.starts(input.start, count: tiling.blocks, stride: tiles * Block.lanes)
             for frequency in 0..<36 {
                 let place = frequency * outputBlocks + blocks.lowerBound
                 Block.kernels.multiply(

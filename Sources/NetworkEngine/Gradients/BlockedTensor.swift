@@ -33,6 +33,11 @@ final class BlockedTensor: Sendable {
         self.block(block) + item * pixels * Block.lanes
     }
 
+    /// Where the pixels of each block begin, from one pixel of the batch on.
+    func starts(from pixel: Int) -> [UnsafePointer<Float>?] {
+        Block.starts(numbers.start + pixel * Block.lanes, count: blockCount, stride: stride)
+    }
+
     /// Copies one row of a block of one image, `[columns][16]`.
     func copyRow(
         _ row: Int, columns: Int, of block: Int, _ item: Int, to target: UnsafeMutablePointer<Float>

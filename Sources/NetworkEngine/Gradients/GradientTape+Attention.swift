@@ -156,7 +156,8 @@ private struct AttentionGradient: Sendable {
         ) {
             Block.kernels.multiply(
                 blockRows, attention.contextBlocks, attention.headBlocks,
-                places(rows, attention.headBlocks, blockRows), 0, Block.lanes, transposed,
+                Block.starts(rows, count: attention.headBlocks, stride: blockRows * Block.lanes), 0,
+                Block.lanes, transposed,
                 attention.headBlocks * Block.lanes * Block.lanes, result, blockRows * Block.lanes, false)
         }
 
@@ -167,7 +168,8 @@ private struct AttentionGradient: Sendable {
         ) {
             Block.kernels.multiply(
                 blockRows, attention.headBlocks, attention.contextBlocks,
-                places(shares, attention.contextBlocks, blockRows), 0, Block.lanes, tokens,
+                Block.starts(shares, count: attention.contextBlocks, stride: blockRows * Block.lanes), 0,
+                Block.lanes, tokens,
                 attention.paddedTokens * Block.lanes, result, blockRows * Block.lanes, false)
         }
 
@@ -186,14 +188,9 @@ private struct AttentionGradient: Sendable {
                 }
             }
             Block.kernels.multiply(
-                tokens, attention.headBlocks, rowBlocks, places(scratch.transposed, rowBlocks, tokens), 0,
+                tokens, attention.headBlocks, rowBlocks,
+                Block.starts(scratch.transposed, count: rowBlocks, stride: tokens * Block.lanes), 0,
                 Block.lanes, rows, blockRows * Block.lanes, sums, tokens * Block.lanes, !isFirst)
-        }
-
-        private func places(
-            _ start: UnsafeMutablePointer<Float>, _ count: Int, _ rows: Int
-        ) -> [UnsafePointer<Float>?] {
-            (0..<count).map { UnsafePointer(start + $0 * rows * Block.lanes) }
         }
     }
 }

@@ -103,9 +103,8 @@ extension GradientTape {
                                     Block.lanes)
                             }
                         }
-                        let places = (0..<tiles / Block.lanes).map {
-                            UnsafePointer<Float>?(to + $0 * outputRows * Block.lanes)
-                        }
+                        let places = Block.starts(
+                            to, count: tiles / Block.lanes, stride: outputRows * Block.lanes)
                         Block.kernels.multiply(
                             outputRows, x.blockCount, tiles / Block.lanes, places, 0, Block.lanes,
                             input.start + frequency * tiling.stride, tiles * Block.lanes,

@@ -23,7 +23,7 @@ extension GradientTape {
         workers.split(x.batchPixels, by: Block.lanes) { pixels, _ in
             for first in stride(from: pixels.lowerBound, to: pixels.upperBound, by: 112) {
                 let count = min(112, pixels.upperBound - first)
-                let places = (0..<x.blockCount).map { UnsafePointer<Float>?(x.block($0) + first * Block.lanes) }
+                let places = x.starts(from: first)
                 Block.kernels.multiply(
                     count, result.blockCount, x.blockCount, places, 0, Block.lanes, packed.numbers.start,
                     packed.paddedInputs * Block.lanes, result.numbers.start + first * Block.lanes,

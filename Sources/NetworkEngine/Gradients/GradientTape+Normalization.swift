@@ -99,7 +99,7 @@ extension GradientTape {
         workers.split(data.batchPixels, by: Block.lanes) { pixels, _ in
             let offset = pixels.lowerBound * Block.lanes
             Block.kernels.layer_norm(
-                (0..<data.blockCount).map { UnsafePointer(data.block($0) + offset) }, data.channels,
+                data.starts(from: pixels.lowerBound), data.channels,
                 pixels.count,
                 weight.start, bias.start, layer.epsilon, result.numbers.start + offset, result.stride)
         }
@@ -111,8 +111,8 @@ extension GradientTape {
             workers.split(data.batchPixels, by: Block.lanes) { pixels, _ in
                 let offset = pixels.lowerBound * Block.lanes
                 Block.kernels.layer_norm_gradient(
-                    (0..<data.blockCount).map { UnsafePointer(data.block($0) + offset) },
-                    (0..<data.blockCount).map { UnsafePointer(gradient.block($0) + offset) }, data.channels,
+                    data.starts(from: pixels.lowerBound),
+                    gradient.starts(from: pixels.lowerBound), data.channels,
                     pixels.count, weight.start, layer.epsilon, back.numbers.start + offset, back.stride,
                     normal.numbers.start + offset, normal.stride)
             }
