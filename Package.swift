@@ -36,8 +36,8 @@ let package = Package(
         .target(name: "SliceSampling", dependencies: ["Volumes", "BridgeDiffusion", "DiffusionSampling"]),
         .target(name: "VolumeMetrics", dependencies: ["Volumes"]),
         .target(name: "VolumePhantoms", dependencies: ["VoxelSupport", "Volumes", "Preprocessing"]),
-        .target(name: "TensorFiles", dependencies: ["DiffusionSampling"]),
-        .target(name: "Networks", dependencies: ["TensorFiles"]),
+        .target(name: "TensorFiles", dependencies: ["VoxelSupport", "DiffusionSampling"]),
+        .target(name: "Networks", dependencies: ["VoxelSupport", "TensorFiles"]),
         .target(
             name: "VolumeTranslation",
             dependencies: [

@@ -1,3 +1,4 @@
+import CVoxelKernels
 import Synchronization
 
 /// Sixteen neighbouring channels of an image, `[pixels][16]`: one vector register a pixel, and what kernels work on.
@@ -5,13 +6,22 @@ enum Block {
     /// The channels of a block.
     static let lanes = 16
 
-    /// The blocks that hold so many channels.
+    /// The kernels for this machine. C function pointers are not Sendable, but the table is constant and the
+    /// functions have no state.
+    nonisolated(unsafe) static let kernels: voxel_kernels = voxel_kernels_here().pointee
+
+    /// Number of blocks for a number of channels.
     static func count(_ channels: Int) -> Int { (channels + lanes - 1) / lanes }
+
+    /// Where `count` blocks of one piece of memory begin, `stride` numbers apart.
+    static func starts(_ first: UnsafePointer<Float>, count: Int, stride: Int) -> [UnsafePointer<Float>?] {
+        (0..<count).map { first + $0 * stride }
+    }
 }
 
 /// Numbers at one place in memory, 64-byte aligned, for kernels to read and write.
 ///
-/// Its users make sure that no thread reads what another is writing: each writes a part of its own.
+/// Its users ensure that no thread accesses numbers that another is writing: each worker writes its own part.
 final class FloatBuffer: @unchecked Sendable {
     let start: UnsafeMutablePointer<Float>
     let count: Int
@@ -48,7 +58,7 @@ struct BufferPlace: Sendable {
 
     var start: UnsafeMutablePointer<Float> { buffer.start + offset }
 
-    /// The place so many numbers on.
+    /// The place `distance` numbers further on.
     static func + (place: BufferPlace, distance: Int) -> BufferPlace {
         BufferPlace(buffer: place.buffer, offset: place.offset + distance)
     }
@@ -77,7 +87,7 @@ final class BufferPool: Sendable {
     }
 }
 
-/// The values that were made last, by their keys: at most `capacity`, of which the least recently used goes first.
+/// A cache of at most `capacity` values by key; the least recently used is evicted.
 final class RecentValues<Key: Equatable & Sendable, Value: Sendable>: Sendable {
     private let capacity: Int
     /// The most recently used first.
@@ -85,8 +95,7 @@ final class RecentValues<Key: Equatable & Sendable, Value: Sendable>: Sendable {
 
     init(capacity: Int) { self.capacity = capacity }
 
-    /// The value of a key, made by `make` where it is not known. Several threads may make it at once; all get the
-    /// one that was made first.
+    /// The value of a key, computed by `make` if it is not cached. If several threads compute it, all get the first.
     func value<Failure: Error>(of key: Key, make: () throws(Failure) -> Value) throws(Failure) -> Value {
         if let known = entries.withLock({ Self.use(key, among: &$0) }) { return known }
         let value = try make()

@@ -1,7 +1,7 @@
 /// What a network computes, for one size of its inputs: operations, each with the shape of its result.
 ///
-/// A graph is made by a `GraphBuilder`. Whoever reads one goes through `nodes` in order: the operands of a node come
-/// before it, and the last node is the result. A reader that lacks an operation throws an error that names it.
+/// A graph is made by a `GraphBuilder`. The operands of a node precede it in `nodes`, and the last node is the result.
+/// An engine that lacks an operation throws an error that names it.
 ///
 /// Values have the shape `[batch, channels, spatial...]`, or `[batch, tokens, channels...]` for tokens.
 package struct Graph: Sendable {
@@ -22,7 +22,7 @@ package struct Graph: Sendable {
     package enum Operation: Sendable {
         /// An input that differs in every evaluation, such as the noisy slices.
         case image(Int)
-        /// An input that several evaluations have in common, such as the timestep's sinusoids.
+        /// An input shared by several evaluations, such as the timestep's sinusoids.
         case shared(Int)
         case linear(Linear), convolution(Convolution), groupNorm(GroupNorm), layerNorm(LayerNorm)
         case codebook(Codebook)

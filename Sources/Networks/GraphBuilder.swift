@@ -1,3 +1,5 @@
+import TensorFiles
+
 /// Records what a network computes.
 ///
 /// ```swift
@@ -7,8 +9,8 @@
 /// let graph = builder.graph(endingIn: x + convolution(x).silu())
 /// ```
 ///
-/// Shapes that do not match are mistakes of the network's description, and stop the program: kernels trust shapes,
-/// and would read beyond the end of a value.
+/// Shapes that do not match are mistakes in the network's description, and stop the program: kernels do not check
+/// shapes.
 package final class GraphBuilder {
     /// Everything recorded so far.
     package private(set) var nodes: [Graph.Node] = []
@@ -100,42 +102,10 @@ package struct GraphValue {
     /// `body` of this value as a segment, which may be evaluated again in the backward pass.
     package func segment(_ body: (GraphValue) -> GraphValue) -> GraphValue { builder.segment { body(self) } }
 
-    private func record(
+    func record(
         _ operation: Graph.Operation, with others: [GraphValue] = [], shape: [Int]? = nil, isTokens: Bool? = nil
     ) -> GraphValue {
         builder.record(operation, [self] + others, shape ?? self.shape, isTokens: isTokens ?? self.isTokens)
-    }
-}
-
-/// Layers.
-extension GraphValue {
-    func applying(_ layer: Linear) -> GraphValue {
-        precondition(shape.last == layer.weight.shape[1], "\(layer) does not fit \(shape)")
-        return record(.linear(layer), shape: shape.dropLast() + [layer.weight.shape[0]])
-    }
-
-    func applying(_ layer: Convolution) -> GraphValue {
-        precondition(
-            layer.weight.shape.count == shape.count && layer.weight.shape[1] == shape[1],
-            "\(layer) does not fit \(shape)")
-        let extents = layer.extents(of: shape[2...])
-        precondition(extents.allSatisfy { $0 > 0 }, "\(layer) is larger than \(shape)")
-        return record(.convolution(layer), shape: [shape[0], layer.weight.shape[0]] + extents)
-    }
-
-    func applying(_ layer: GroupNorm) -> GraphValue {
-        precondition(layer.channels == shape[1], "\(layer) does not fit \(shape)")
-        return record(.groupNorm(layer))
-    }
-
-    func applying(_ layer: LayerNorm) -> GraphValue {
-        precondition(layer.weight.shape == [shape[shape.count - 1]], "\(layer) does not fit \(shape)")
-        return record(.layerNorm(layer))
-    }
-
-    func applying(_ layer: Codebook) -> GraphValue {
-        precondition(layer.weight.shape[1] == shape[1], "\(layer) does not fit \(shape)")
-        return record(.codebook(layer))
     }
 }
 
@@ -198,15 +168,7 @@ extension GraphValue {
 
     /// Values one after the other along an axis; their other extents are equal.
     package static func concatenated(_ parts: [GraphValue], axis: Int) -> GraphValue {
-        var shape = parts[0].shape
-        shape[axis] = 0
-        for part in parts {
-            shape[axis] += part.shape[axis]
-            precondition(
-                part.shape.count == shape.count
-                    && part.shape.indices.allSatisfy { $0 == axis || part.shape[$0] == shape[$0] },
-                "\(part.shape) does not continue \(shape) along axis \(axis)")
-        }
+        let shape = Tensor.concatenatedShape(parts.map(\.shape), axis: axis)
         return parts[0].record(.concatenated(axis: axis), with: Array(parts.dropFirst()), shape: shape)
     }
 

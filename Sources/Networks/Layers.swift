@@ -35,7 +35,10 @@ package struct Linear: Layer {
     package var parameters: [Parameter] { [weight] + (bias.map { [$0] } ?? []) }
 
     /// `[..., inputs]` to `[..., outputs]`.
-    package func callAsFunction(_ x: GraphValue) -> GraphValue { x.applying(self) }
+    package func callAsFunction(_ x: GraphValue) -> GraphValue {
+        precondition(x.shape.last == weight.shape[1], "\(self) does not fit \(x.shape)")
+        return x.record(.linear(self), shape: x.shape.dropLast() + [weight.shape[0]])
+    }
 }
 
 /// A convolution over any number of spatial axes: `[batch, inputs, ...]` to `[batch, outputs, ...]`.
@@ -92,7 +95,14 @@ package struct Convolution: Layer {
     }
 
     /// `[batch, inputs, ...]` to `[batch, outputs, ...]`.
-    package func callAsFunction(_ x: GraphValue) -> GraphValue { x.applying(self) }
+    package func callAsFunction(_ x: GraphValue) -> GraphValue {
+        precondition(
+            weight.shape.count == x.shape.count && weight.shape[1] == x.shape[1],
+            "\(self) does not fit \(x.shape)")
+        let extents = extents(of: x.shape[2...])
+        precondition(extents.allSatisfy { $0 > 0 }, "\(self) is larger than \(x.shape)")
+        return x.record(.convolution(self), shape: [x.shape[0], weight.shape[0]] + extents)
+    }
 }
 
 /// Group normalisation of the channels of `[batch, channels, ...]`, to the same shape.
@@ -136,7 +146,10 @@ package struct GroupNorm: Layer {
     package var parameters: [Parameter] { [weight, bias].compactMap(\.self) }
 
     /// `[batch, channels, ...]` to the same shape.
-    package func callAsFunction(_ x: GraphValue) -> GraphValue { x.applying(self) }
+    package func callAsFunction(_ x: GraphValue) -> GraphValue {
+        precondition(channels == x.shape[1], "\(self) does not fit \(x.shape)")
+        return x.record(.groupNorm(self))
+    }
 }
 
 /// Layer normalisation along the last axis: `[..., width]` to the same shape.
@@ -156,7 +169,10 @@ package struct LayerNorm: Layer {
     package var parameters: [Parameter] { [weight, bias] }
 
     /// `[..., width]` to the same shape.
-    package func callAsFunction(_ x: GraphValue) -> GraphValue { x.applying(self) }
+    package func callAsFunction(_ x: GraphValue) -> GraphValue {
+        precondition(weight.shape == [x.shape[x.shape.count - 1]], "\(self) does not fit \(x.shape)")
+        return x.record(.layerNorm(self))
+    }
 }
 
 /// Vector quantisation: the channels of each element of `[batch, width, ...]` become the nearest entry of a codebook.
@@ -174,5 +190,8 @@ package struct Codebook: Layer {
     package var parameters: [Parameter] { [weight] }
 
     /// `[batch, width, ...]` to the same shape.
-    package func callAsFunction(_ x: GraphValue) -> GraphValue { x.applying(self) }
+    package func callAsFunction(_ x: GraphValue) -> GraphValue {
+        precondition(weight.shape[1] == x.shape[1], "\(self) does not fit \(x.shape)")
+        return x.record(.codebook(self))
+    }
 }

@@ -1,101 +1,82 @@
 import Foundation
 import Networks
+import VoxelSupport
 
-/// Some fields of a configuration: what a file or a program says where the rest shows in the weights.
-struct StatedConfiguration: Decodable {
+/// Some fields of a configuration, from a file or a program; the weights show the others.
+struct StatedConfiguration {
     private typealias Field = UNetConfiguration.CodingKeys
 
-    /// The file that says it, for errors.
-    private(set) var file: String?
+    /// The file, for errors.
+    private let file: String?
 
-    private var fields: [UNetConfiguration.CodingKeys: (inout UNetConfiguration) -> Void] = [:]
+    /// A JSON object.
+    private var fields: JSONValue
 
     /// All fields.
-    init(_ configuration: UNetConfiguration) {
-        for field in Field.allCases { fields[field] = { $0 = configuration } }
+    init(_ configuration: UNetConfiguration) throws {
+        (file, fields) = (nil, try JSONValue(encoding: configuration))
+        if configuration.contextWidth == nil { fields[Field.contextWidth.rawValue] = .null }
     }
 
     /// The fields in a JSON file.
     ///
-    /// - Throws: `UNetConfigurationError` naming the file and the field that is wrong.
+    /// - Throws: `UNetConfigurationError` naming the file and the invalid field.
     init(contentsOf url: URL) throws {
-        let json: Data
-        do { json = try Data(contentsOf: url) } catch {
-            throw UNetConfigurationError(
-                file: url.path, field: nil, found: error.localizedDescription, expected: "a readable file")
-        }
-        try self.init(json: json, file: url.path)
+        try self.init(file: url.path) { () throws(JSONFieldError) in try JSONValue(contentsOf: url) }
     }
 
-    /// The fields in a JSON text that a file holds.
+    /// The fields in a JSON text inside a file.
     ///
-    /// - Throws: `UNetConfigurationError` naming the file and the field that is wrong.
+    /// - Throws: `UNetConfigurationError` naming the file and the invalid field.
     init(json: Data, file: String) throws {
-        do { self = try JSONDecoder().decode(Self.self, from: json) } catch let error as DecodingError {
-            throw UNetConfigurationError(decoding: error, file: file)
-        }
+        try self.init(file: file) { () throws(JSONFieldError) in try JSONValue(parsing: json) }
+    }
+
+    private init(file: String, read: () throws(JSONFieldError) -> JSONValue) throws {
         self.file = file
-    }
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: UNetConfiguration.CodingKeys.self)
-        var fields: [UNetConfiguration.CodingKeys: (inout UNetConfiguration) -> Void] = [:]
-        func take<Value: Decodable>(
-            _ field: UNetConfiguration.CodingKeys, _ set: @escaping (inout UNetConfiguration, Value) -> Void
-        ) throws {
-            guard container.contains(field) else { return }
-            let value: Value = try container.decodeField(field)
-            fields[field] = { set(&$0, value) }
+        do {
+            fields = try read()
+            _ = try complete(UNetConfiguration())
+        } catch let error as JSONFieldError {
+            throw UNetConfigurationError(error, file: file)
         }
-        try take(.inputChannels) { $0.inputChannels = $1 }
-        try take(.outputChannels) { $0.outputChannels = $1 }
-        try take(.modelChannels) { $0.modelChannels = $1 }
-        try take(.residualBlocks) { $0.residualBlocks = $1 }
-        try take(.channelMultipliers) { $0.channelMultipliers = $1 }
-        try take(.attentionResolutions) { $0.attentionResolutions = $1 }
-        try take(.headChannels) { $0.headChannels = $1 }
-        try take(.usesScaleShiftNorm) { $0.usesScaleShiftNorm = $1 }
-        try take(.usesResidualResampling) { $0.usesResidualResampling = $1 }
-        try take(.usesSpatialTransformer) { $0.usesSpatialTransformer = $1 }
-        try take(.contextWidth) { $0.contextWidth = $1 }
-        self.fields = fields
     }
 
-    /// Channels of one attention head, where they are stated.
-    var headChannels: Int? { fields[.headChannels].map { _ in complete(UNetConfiguration()).headChannels } }
+    /// Channels of one attention head, if they are stated.
+    var headChannels: Int? {
+        get throws { try fields[Field.headChannels.rawValue]?.decode(Int.self) }
+    }
 
-    /// The configuration, where all of it is stated; `context_dim` may be left out.
+    /// The configuration, if all of it is stated; `context_dim` may be missing.
     var whole: UNetConfiguration? {
-        let missing = Set(Field.allCases).subtracting(fields.keys)
-        var rest = UNetConfiguration()
-        rest.contextWidth = nil
-        return missing.isSubset(of: [.contextWidth]) ? complete(rest) : nil
+        try? fields.decode(UNetConfiguration.self, allowsUnknownFields: true)
     }
 
-    /// What is stated, and for the rest another configuration.
-    func complete(_ rest: UNetConfiguration) -> UNetConfiguration {
-        fields.values.reduce(into: rest) { $1(&$0) }
+    /// The stated fields, and the others of another configuration.
+    func complete(_ rest: UNetConfiguration) throws -> UNetConfiguration {
+        try fields.decode(over: rest, allowsUnknownFields: true)
     }
 
-    /// Checks that a configuration made of what is stated is valid.
+    /// Validates a configuration that was completed from the stated fields.
     ///
-    /// - Throws: `UNetConfigurationError` naming the file and the field.
+    /// - Throws: `UNetConfigurationError` naming the file and the invalid field.
     func validate(_ configuration: UNetConfiguration) throws(UNetConfigurationError) {
         do { try configuration.validate() } catch {
-            throw UNetConfigurationError(
-                file: file, field: error.field, found: error.found, expected: error.expected)
+            var error = error
+            error.file = file
+            throw error
         }
     }
 
-    /// Checks that nothing is stated but what is known otherwise.
+    /// Checks that the stated fields equal those of a known configuration.
     ///
     /// - Parameters:
-    ///   - known: the configuration otherwise.
-    ///   - reason: how it is known, to end an error: "which ...".
+    ///   - known: the configuration.
+    ///   - reason: how it is known, the end of the error's text.
     /// - Throws: `UNetConfigurationError` naming the first field that differs.
     func check(against known: UNetConfiguration, reason: String) throws {
-        let stated = complete(known)
-        for field in Field.allCases where fields[field] != nil {
+        let stated = try complete(known)
+        for field in Field.allCases where fields[field.rawValue] != nil {
             let (found, expected) = (stated.text(of: field), known.text(of: field))
             guard found == expected else {
                 throw UNetConfigurationError(
@@ -106,7 +87,7 @@ struct StatedConfiguration: Decodable {
 }
 
 extension UNetConfiguration {
-    /// What a field says, in one way where there are several to say the same.
+    /// A field as text, the same for all values that mean the same.
     fileprivate func text(of field: CodingKeys) -> String {
         switch field {
         case .inputChannels: "\(inputChannels)"
@@ -117,14 +98,14 @@ extension UNetConfiguration {
         case .attentionResolutions: "\(attendedFactors), of the levels that there are"
         case .headChannels: "\(headChannels)"
         case .usesScaleShiftNorm: "\(usesScaleShiftNorm)"
-        // A single level is joined to none.
+        // There is no resampling between fewer than two levels.
         case .usesResidualResampling: channelMultipliers.count == 1 ? "either" : "\(usesResidualResampling)"
         case .usesSpatialTransformer: "\(usesSpatialTransformer)"
         case .contextWidth: contextWidth.map { "\($0)" } ?? "null"
         }
     }
 
-    /// The down-sampling factors of the levels that have attention, the middle aside.
+    /// The down-sampling factors of the levels with attention, not counting the middle.
     private var attendedFactors: [Int] {
         channelMultipliers.indices.prefix(32).map { 1 << $0 }.filter(attentionResolutions.contains)
     }

@@ -26,7 +26,7 @@ struct UNetParameters {
     /// The name that a parameter has in the source.
     func storedName(_ name: String) -> String { prefix + name }
 
-    /// The shape of a parameter, or nil where there is none of that name.
+    /// The shape of a parameter, or nil if there is none of that name.
     func shape(of name: String) -> [Int]? { source.shape(of: storedName(name)) }
 
     /// What differs from the parameters of an architecture, or nil where nothing does.
@@ -109,7 +109,7 @@ extension UNetConfiguration {
     private static let mostOutputBlocks = 8 * 17
 }
 
-/// A size of a network that does not show, for want of a parameter.
+/// A size of a network that cannot be determined because a parameter is missing.
 struct UnshownSize: Error {
     let parameter: String
 }

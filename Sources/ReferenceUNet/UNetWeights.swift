@@ -2,6 +2,7 @@ import Foundation
 import Networks
 import TensorFiles
 public import VolumeTranslation
+import VoxelSupport
 
 /// The weights of a U-Net in a file: found and checked at once, and read on demand.
 ///
@@ -61,7 +62,8 @@ public struct UNetWeights: TensorSource {
         contentsOf url: URL, configuration: UNetConfiguration? = nil, selection: Selection? = nil
     ) throws {
         try self.init(
-            file: WeightsFile(url), given: configuration.map { StatedConfiguration($0) }, selection: selection)
+            file: WeightsFile(url), given: configuration.map { try StatedConfiguration($0) },
+            selection: selection)
     }
 
     /// Finds and checks the weights in a file, with a configuration from a JSON file, which may leave out what
@@ -81,7 +83,7 @@ public struct UNetWeights: TensorSource {
     ) throws -> (weights: UNetWeights, headChannels: Int?) {
         let file = try WeightsFile(url)
         let weights = try UNetWeights(file: file, given: nil, selection: selection, unknownHeadChannels: 1)
-        return (weights, file.carried?.headChannels)
+        return (weights, try file.carried?.headChannels)
     }
 
     /// Finds and checks the weights in a file at a path.
@@ -153,10 +155,8 @@ public struct UNetWeights: TensorSource {
 extension UNetConfiguration {
     /// What a safetensors file of such weights says of itself to be a whole model.
     package func metadata(of selection: UNetWeights.Selection) throws -> [String: String] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .sortedKeys
-        return [
-            WeightsFile.configurationField: String(decoding: try encoder.encode(self), as: UTF8.self),
+        [
+            WeightsFile.configurationField: String(decoding: try sortedJSON(), as: UTF8.self),
             WeightsFile.selectionField: selection.rawValue,
         ]
     }
@@ -170,18 +170,18 @@ extension UNetWeights {
     /// The names of the parameters, sorted.
     public var names: [String] { expected.keys.sorted() }
 
-    /// The shape of a parameter, or nil where the network has none of that name.
+    /// The shape of a parameter, or nil if there is none of that name.
     public func shape(of name: String) -> [Int]? { expected[name]?.shape }
 
-    /// The type as which a parameter is stored, or nil where the network has none of that name.
+    /// The type as which a parameter is stored, or nil if there is none of that name.
     public func type(of name: String) -> TensorType? {
         expected[name].flatMap { source.type(of: parameters.storedName($0.name)) }
     }
 
     /// Reads a parameter.
     ///
-    /// - Throws: `UNetError.notFinite` where it holds NaN or an infinity; `MissingTensor` where the network has
-    ///   none of that name.
+    /// - Throws: `UNetError.notFinite` where it holds NaN or an infinity; `MissingTensor` if there is none of
+    ///   that name.
     public func tensor(_ name: String) throws -> Tensor {
         guard expected[name] != nil else { throw MissingTensor(name: name) }
         let stored = parameters.storedName(name)
@@ -207,7 +207,7 @@ extension UNetParameters {
                 return whole
             }
         }
-        let heads = given?.headChannels ?? carried?.headChannels
+        let heads = try given?.headChannels ?? carried?.headChannels
         var shown: UNetConfiguration
         do throws(UnshownSize) {
             shown = try UNetConfiguration(shownBy: shape(of:), headChannels: heads ?? 1)
@@ -228,7 +228,7 @@ extension UNetParameters {
         let reason = "as the parameters in \(file) show"
         try carried?.check(against: shown, reason: reason)
         try given?.check(against: shown, reason: reason)
-        let configuration = (given ?? carried)?.complete(shown) ?? shown
+        let configuration = try (given ?? carried)?.complete(shown) ?? shown
         try (given ?? carried)?.validate(configuration)
         return configuration
     }

@@ -2,7 +2,7 @@ import Foundation
 import TensorFiles
 import VolumeTranslation
 
-/// A file of weights of whichever kind, or weights in memory: what it holds, and what it says of it.
+/// A weights file of either format, or weights in memory, with its metadata.
 struct WeightsFile {
     /// The fields of a safetensors file's metadata that make it a whole model.
     static let configurationField = "unet_configuration"
@@ -58,7 +58,7 @@ struct WeightsFile {
         if sources.isEmpty, let bare = checkpoint.tensors(), !bare.names.isEmpty { sources[.model] = bare }
         guard sources.isEmpty else { return sources }
         guard case .dictionary(let names) = checkpoint.value() else {
-            throw UNetError.noNetwork(file: path, reason: "what it holds is no dictionary")
+            throw UNetError.noNetwork(file: path, reason: "its value is not a dictionary")
         }
         throw UNetError.noNetwork(
             file: path,

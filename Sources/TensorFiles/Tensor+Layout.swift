@@ -23,19 +23,11 @@ extension Tensor {
         }
     }
 
-    /// Tensors put one after the other along `axis`. O(n).
+    /// Tensors one after the other along `axis`. O(n).
     ///
-    /// - Precondition: there is at least one, and their shapes agree but for that axis.
+    /// - Precondition: there is at least one, and their shapes differ in that axis only.
     public static func concatenated(_ parts: [Tensor], axis: Int) -> Tensor {
-        var shape = parts[0].shape
-        shape[axis] = 0
-        for part in parts {
-            shape[axis] += part.shape[axis]
-            precondition(
-                part.shape.enumerated().allSatisfy { $0 == axis || $1 == shape[$0] }
-                    && part.shape.count == shape.count,
-                "\(part.shape) does not continue \(shape) along axis \(axis)")
-        }
+        let shape = concatenatedShape(parts.map(\.shape), axis: axis)
         let (outer, inner) = parts[0].extents(around: axis)
         return Tensor(shape: shape) { result in
             var written = 0
@@ -51,7 +43,21 @@ extension Tensor {
         }
     }
 
-    /// `[..., r, c]` to `[..., c, r]`: the last two axes change places. O(n).
+    /// The shape of tensors of some shapes, concatenated along `axis`.
+    package static func concatenatedShape(_ shapes: [[Int]], axis: Int) -> [Int] {
+        var result = shapes[0]
+        result[axis] = 0
+        for shape in shapes {
+            result[axis] += shape[axis]
+            precondition(
+                shape.count == result.count
+                    && shape.indices.allSatisfy { $0 == axis || shape[$0] == result[$0] },
+                "\(shape) does not continue \(result) along axis \(axis)")
+        }
+        return result
+    }
+
+    /// `[..., r, c]` to `[..., c, r]`: the last two axes exchanged. O(n).
     public func transposed() -> Tensor {
         let rank = shape.count
         precondition(rank >= 2, "\(shape) has no two axes to exchange")

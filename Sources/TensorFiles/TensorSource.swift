@@ -17,13 +17,13 @@ public protocol TensorSource: Sendable {
     /// The names of the tensors, sorted.
     var names: [String] { get }
 
-    /// The shape of a tensor, or nil where there is none of that name.
+    /// The shape of a tensor, or nil if there is none of that name.
     func shape(of name: String) -> [Int]?
 
-    /// The type as which a tensor's numbers are stored, or nil where there is none of that name.
+    /// The type as which a tensor's numbers are stored, or nil if there is none of that name.
     func type(of name: String) -> TensorType?
 
-    /// A tensor, converted to `Float` where it is stored as something else.
+    /// A tensor, converted to `Float` if it is stored as another type.
     ///
     /// - Throws: where there is no tensor of that name, or it cannot be read.
     func tensor(_ name: String) throws -> Tensor
@@ -34,15 +34,15 @@ extension [String: Tensor]: TensorSource {
     /// The names of the tensors, sorted.
     public var names: [String] { keys.sorted() }
 
-    /// The shape of a tensor, or nil where there is none of that name.
+    /// The shape of a tensor, or nil if there is none of that name.
     public func shape(of name: String) -> [Int]? { self[name]?.shape }
 
-    /// F32, or nil where there is no tensor of that name.
+    /// F32, or nil if there is none of that name.
     public func type(of name: String) -> TensorType? { self[name].map { _ in .f32 } }
 
     /// A tensor.
     ///
-    /// - Throws: `MissingTensor` where there is none of that name.
+    /// - Throws: `MissingTensor` if there is none of that name.
     public func tensor(_ name: String) throws -> Tensor {
         guard let tensor = self[name] else { throw MissingTensor(name: name) }
         return tensor

@@ -41,6 +41,9 @@ package enum JSONValue: Hashable, Sendable {
         try self.init(parsing: text)
     }
 
+    /// The JSON that a value is encoded as.
+    package init(encoding value: some Encodable) throws { try self.init(parsing: JSONEncoder().encode(value)) }
+
     /// A field of an object, or `nil` if there is none.
     package subscript(field: String) -> JSONValue? {
         get { if case .object(let fields) = self { fields[field] } else { nil } }
@@ -51,12 +54,15 @@ package enum JSONValue: Hashable, Sendable {
         }
     }
 
-    /// Decodes a value whose missing fields, on any level, have the values of `defaults`. Unknown fields are errors.
+    /// Decodes a value whose missing fields, on any level, have the values of `defaults`.
     ///
+    /// - Parameter allowsUnknownFields: whether unknown fields are ignored, or are errors.
     /// - Throws: `JSONFieldError`; what `Value` itself throws.
-    package func decode<Value: Codable>(over defaults: Value) throws -> Value {
-        let text = try JSONEncoder().encode(defaults)
-        return try JSONValue(parsing: text).overlaid(with: self).decode(Value.self)
+    package func decode<Value: Codable>(
+        over defaults: Value, allowsUnknownFields: Bool = false
+    ) throws -> Value {
+        try JSONValue(encoding: defaults).overlaid(with: self)
+            .decode(Value.self, allowsUnknownFields: allowsUnknownFields)
     }
 
     /// Decodes a value with all its fields.

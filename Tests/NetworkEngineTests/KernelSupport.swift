@@ -2,9 +2,6 @@ import CVoxelKernels
 import TestSupport
 import Testing
 
-/// The numbers of a block.
-let lanes = 16
-
 /// Every table of kernels that runs on this machine.
 var kernelTables: [voxel_kernels] {
     var tables = [UnsafePointer<voxel_kernels>?](repeating: nil, count: 3)

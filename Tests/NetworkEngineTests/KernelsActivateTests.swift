@@ -3,6 +3,8 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import NetworkEngine
+
 /// Scaling, SiLU, GELU and resampling are those of double precision, over all numbers that there are.
 struct KernelsActivateTests {
     private static func silu(_ x: Double) -> Double { x / (1 + exp(-x)) }
@@ -17,23 +19,24 @@ struct KernelsActivateTests {
             let length =
                 resampling == VOXEL_HALF_SIZE
                 ? 2 * pixels : resampling == VOXEL_DOUBLE_SIZE ? pixels / 2 : pixels
-            let rows = (0..<2).map { _ in Numbers(generator.floats(length * lanes, in: -9...9)) }
+            let rows = (0..<2).map { _ in Numbers(generator.floats(length * Block.lanes, in: -9...9)) }
             let (scale, shift) = (
-                Numbers(generator.floats(lanes, in: -2...2)), Numbers(generator.floats(lanes, in: -2...2))
+                Numbers(generator.floats(Block.lanes, in: -2...2)),
+                Numbers(generator.floats(Block.lanes, in: -2...2))
             )
             let (scales, bends) = (Bool.random(using: &generator), Bool.random(using: &generator))
-            let result = Numbers(unwritten: pixels * lanes)
+            let result = Numbers(unwritten: pixels * Block.lanes)
             kernels.activate(
                 rows[0].start, rows[1].start, pixels, scales ? scale.start : nil, scales ? shift.start : nil,
                 bends, resampling, result.start)
 
             let activated = { (row: Int, pixel: Int, lane: Int) in
-                let x = Double(rows[row][pixel * lanes + lane])
+                let x = Double(rows[row][pixel * Block.lanes + lane])
                 let y = scales ? x * Double(scale[lane]) + Double(shift[lane]) : x
                 return bends ? Self.silu(y) : y
             }
-            let expected = (0..<pixels * lanes).map { place -> Double in
-                let (pixel, lane) = (place / lanes, place % lanes)
+            let expected = (0..<pixels * Block.lanes).map { place -> Double in
+                let (pixel, lane) = (place / Block.lanes, place % Block.lanes)
                 return switch resampling {
                 case VOXEL_HALF_SIZE:
                     (activated(0, 2 * pixel, lane) + activated(0, 2 * pixel + 1, lane)
@@ -48,13 +51,14 @@ struct KernelsActivateTests {
 
     private func silu(_ kernels: voxel_kernels, of values: [Float]) -> [Float] {
         let (x, result) = (Numbers(values), Numbers(unwritten: values.count))
-        kernels.activate(x.start, nil, values.count / lanes, nil, nil, true, VOXEL_SAME_SIZE, result.start)
+        kernels.activate(
+            x.start, nil, values.count / Block.lanes, nil, nil, true, VOXEL_SAME_SIZE, result.start)
         return result.values
     }
 
     private func gelu(_ kernels: voxel_kernels, of values: [Float]) -> [Float] {
         let (x, result) = (Numbers(values), Numbers(unwritten: values.count))
-        kernels.gelu(nil, x.start, values.count / lanes, result.start)
+        kernels.gelu(nil, x.start, values.count / Block.lanes, result.start)
         return result.values
     }
 
@@ -84,9 +88,9 @@ struct KernelsActivateTests {
     @Test func aGateMultipliesTheValue() async {
         await checkKernels(cases: 20) { kernels, generator in
             let pixels = generator.size(in: 1...9)
-            let value = Numbers(generator.floats(pixels * lanes))
-            let x = Numbers(generator.floats(pixels * lanes, in: -4...4))
-            let result = Numbers(unwritten: pixels * lanes)
+            let value = Numbers(generator.floats(pixels * Block.lanes))
+            let x = Numbers(generator.floats(pixels * Block.lanes, in: -4...4))
+            let result = Numbers(unwritten: pixels * Block.lanes)
             kernels.gelu(value.start, x.start, pixels, result.start)
             let expected = zip(value.values, x.values).map { Double($0) * Self.gelu(Double($1)) }
             try requireClose(result.values, expected, tolerance: 1e-6)

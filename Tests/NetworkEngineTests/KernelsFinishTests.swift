@@ -2,17 +2,19 @@ import CVoxelKernels
 import TestSupport
 import Testing
 
-/// Finishing adds what it is told to, and its moments are those of double precision.
+@testable import NetworkEngine
+
+/// Finishing adds bias and residual, and its moments are those of double precision.
 struct KernelsFinishTests {
     @Test func biasAndResidualAreAdded() async {
         await checkKernels(cases: 30) { kernels, generator in
             let pixels = generator.size(in: 1...20)
-            let block = Numbers(generator.floats(pixels * lanes))
-            let residual = Numbers(generator.floats(pixels * lanes))
-            let bias = Numbers(generator.floats(lanes))
+            let block = Numbers(generator.floats(pixels * Block.lanes))
+            let residual = Numbers(generator.floats(pixels * Block.lanes))
+            let bias = Numbers(generator.floats(Block.lanes))
             let (adds, biases) = (Bool.random(using: &generator), Bool.random(using: &generator))
-            let expected = (0..<pixels * lanes).map { place in
-                Double(block[place]) + (biases ? Double(bias[place % lanes]) : 0)
+            let expected = (0..<pixels * Block.lanes).map { place in
+                Double(block[place]) + (biases ? Double(bias[place % Block.lanes]) : 0)
                     + (adds ? Double(residual[place]) : 0)
             }
             var finish = voxel_finish(
@@ -32,7 +34,7 @@ struct KernelsFinishTests {
             var all: [Float] = []
             for _ in 0..<generator.size(in: 1...4) {
                 let pixels = generator.size(in: 1...700)
-                let block = Numbers(generator.floats(pixels * lanes, in: mean - spread...mean + spread))
+                let block = Numbers(generator.floats(pixels * Block.lanes, in: mean - spread...mean + spread))
                 withUnsafeMutablePointer(to: &moments) { moments in
                     var finish = voxel_finish(bias: nil, residual: nil, moments: moments)
                     kernels.finish(block.start, pixels, &finish)
@@ -46,8 +48,8 @@ struct KernelsFinishTests {
     @Test func momentsTakeInWhatWasWritten() async {
         await checkKernels(cases: 10) { kernels, generator in
             let pixels = generator.size(in: 1...40)
-            let block = Numbers(generator.floats(pixels * lanes))
-            let bias = Numbers(generator.floats(lanes, in: -9...9))
+            let block = Numbers(generator.floats(pixels * Block.lanes))
+            let bias = Numbers(generator.floats(Block.lanes, in: -9...9))
             var moments = voxel_moments()
             withUnsafeMutablePointer(to: &moments) { moments in
                 var finish = voxel_finish(bias: bias.start, residual: block.start, moments: moments)
@@ -59,10 +61,10 @@ struct KernelsFinishTests {
 
     /// Compares with the mean and the sum of squared deviations of each lane.
     private func require(_ moments: voxel_moments, of values: [Float]) throws {
-        let count = Double(values.count / lanes)
+        let count = Double(values.count / Block.lanes)
         try #require(moments.count == count)
-        for lane in 0..<lanes {
-            let numbers = stride(from: lane, to: values.count, by: lanes).map { Double(values[$0]) }
+        for lane in 0..<Block.lanes {
+            let numbers = stride(from: lane, to: values.count, by: Block.lanes).map { Double(values[$0]) }
             let mean = numbers.reduce(0, +) / count
             let deviation = numbers.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
             let spread = (deviation / count).squareRoot()

@@ -2,6 +2,8 @@ import CVoxelKernels
 import TestSupport
 import Testing
 
+@testable import NetworkEngine
+
 /// Products of blocks are sums in double precision, whatever their sizes.
 struct KernelsMultiplyTests {
     private struct Product {
@@ -16,16 +18,16 @@ struct KernelsMultiplyTests {
             (self.rows, self.columnBlocks, self.innerBlocks, self.stride) = (
                 rows, columnBlocks, innerBlocks, stride
             )
-            gap = lanes * Int.random(in: 0...2, using: &generator)
-            offset = lanes * Int.random(in: 0...2, using: &generator)
+            gap = Block.lanes * Int.random(in: 0...2, using: &generator)
+            offset = Block.lanes * Int.random(in: 0...2, using: &generator)
             // As few numbers as there may be: the last row ends with its sixteenth.
-            let length = offset + (rows - 1) * stride + lanes
+            let length = offset + (rows - 1) * stride + Block.lanes
             a = (0..<innerBlocks).map { _ in Numbers(generator.floats(length)) }
-            b = Numbers(generator.floats(columnBlocks * (innerBlocks * lanes * lanes + gap) - gap))
+            b = Numbers(generator.floats(columnBlocks * (innerBlocks * Block.lanes * Block.lanes + gap) - gap))
         }
 
-        var rightStride: Int { innerBlocks * lanes * lanes + gap }
-        var resultStride: Int { rows * lanes + gap }
+        var rightStride: Int { innerBlocks * Block.lanes * Block.lanes + gap }
+        var resultStride: Int { rows * Block.lanes + gap }
 
         /// The product, or with `times` above 1 its multiple: later products are added to the first.
         func result(_ kernels: voxel_kernels, times: Int = 1) -> [Float] {
@@ -36,17 +38,20 @@ struct KernelsMultiplyTests {
                     b.start, rightStride, result.start, resultStride, time > 0)
             }
             return (0..<columnBlocks).flatMap { block in
-                (0..<rows * lanes).map { result[block * resultStride + $0] }
+                (0..<rows * Block.lanes).map { result[block * resultStride + $0] }
             }
         }
 
         var expected: [Double] {
             (0..<columnBlocks).flatMap { block in
-                (0..<rows * lanes).map { place in
+                (0..<rows * Block.lanes).map { place in
                     var sum = 0.0
-                    for inner in 0..<innerBlocks * lanes {
-                        let left = a[inner / lanes][offset + place / lanes * stride + inner % lanes]
-                        sum += Double(left) * Double(b[block * rightStride + inner * lanes + place % lanes])
+                    for inner in 0..<innerBlocks * Block.lanes {
+                        let left = a[inner / Block.lanes][
+                            offset + place / Block.lanes * stride + inner % Block.lanes]
+                        sum +=
+                            Double(left)
+                            * Double(b[block * rightStride + inner * Block.lanes + place % Block.lanes])
                     }
                     return sum
                 }
@@ -97,13 +102,13 @@ struct KernelsMultiplyTests {
             let starts = product.a.map { UnsafePointer<Float>?($0.start) }
             for row in 0..<product.rows {
                 for block in 0..<product.columnBlocks {
-                    let alone = Numbers(unwritten: lanes)
+                    let alone = Numbers(unwritten: Block.lanes)
                     kernels.multiply(
                         1, 1, 3, starts, product.offset + row * 16, 16,
                         product.b.start + block * product.rightStride, product.rightStride, alone.start, 16,
                         false)
-                    let place = (block * product.rows + row) * lanes
-                    try #require(alone.values == Array(whole[place..<place + lanes]))
+                    let place = (block * product.rows + row) * Block.lanes
+                    try #require(alone.values == Array(whole[place..<place + Block.lanes]))
                 }
             }
         }

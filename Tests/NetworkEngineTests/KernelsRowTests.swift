@@ -3,6 +3,8 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import NetworkEngine
+
 /// Softmax and layer normalisation are those of double precision, on rows of any length.
 struct KernelsRowTests {
     private struct Scores {
@@ -14,17 +16,19 @@ struct KernelsRowTests {
         /// What lies after the last column is anything.
         init(rows: Int, columns: Int, _ score: () -> Float) {
             (self.rows, self.columns) = (rows, columns)
-            let values = (0..<(columns + 15) / 16 * rows * lanes).map { _ in score() }
+            let values = (0..<(columns + 15) / 16 * rows * Block.lanes).map { _ in score() }
             numbers = Numbers(values)
             original = (0..<rows).map { row in
-                (0..<columns).map { Double(values[$0 / lanes * rows * lanes + row * lanes + $0 % lanes]) }
+                (0..<columns).map {
+                    Double(values[$0 / Block.lanes * rows * Block.lanes + row * Block.lanes + $0 % Block.lanes])
+                }
             }
         }
 
         /// The shares of one row, and what is after them.
         func row(_ row: Int) -> (shares: [Float], rest: [Float]) {
-            let all = (0..<(columns + 15) / 16 * lanes).map {
-                numbers[$0 / lanes * rows * lanes + row * lanes + $0 % lanes]
+            let all = (0..<(columns + 15) / 16 * Block.lanes).map {
+                numbers[$0 / Block.lanes * rows * Block.lanes + row * Block.lanes + $0 % Block.lanes]
             }
             return (Array(all[..<columns]), Array(all[columns...]))
         }
@@ -37,7 +41,7 @@ struct KernelsRowTests {
                 Float.random(in: -greatest...greatest, using: &generator)
             }
             let scale = Float.random(in: 0.05...1, using: &generator)
-            kernels.softmax(scores.numbers.start, scores.rows * lanes, scores.rows, scores.columns, scale)
+            kernels.softmax(scores.numbers.start, scores.rows * Block.lanes, scores.rows, scores.columns, scale)
             for (row, original) in scores.original.enumerated() {
                 let (shares, rest) = scores.row(row)
                 let peak = original.max()!
@@ -57,7 +61,7 @@ struct KernelsRowTests {
             let place = Int.random(in: 0..<columns, using: &generator)
             let scores = Scores(rows: 1, columns: columns) { Float.random(in: -1...1, using: &generator) }
             scores.numbers.start[place] = .nan
-            kernels.softmax(scores.numbers.start, lanes, 1, columns, 1)
+            kernels.softmax(scores.numbers.start, Block.lanes, 1, columns, 1)
             try #require(scores.row(0).shares.contains { $0.isNaN })
         }
     }
@@ -69,31 +73,35 @@ struct KernelsRowTests {
             let count = (channels + 15) / 16
             let blocks = (0..<count).map { block in
                 Numbers(
-                    (0..<pixels * lanes).map {
-                        block * lanes + $0 % lanes < channels
+                    (0..<pixels * Block.lanes).map {
+                        block * Block.lanes + $0 % Block.lanes < channels
                             ? mean + Float.random(in: -1...1, using: &generator) : 0
                     })
             }
-            let padding = [Float](repeating: 0, count: count * lanes - channels)
+            let padding = [Float](repeating: 0, count: count * Block.lanes - channels)
             let weight = Numbers(generator.floats(channels, in: 0.5...1.5) + padding)
             let bias = Numbers(generator.floats(channels) + padding)
-            let stride = pixels * lanes + lanes
-            let result = Numbers(unwritten: count * stride - lanes)
+            let stride = pixels * Block.lanes + Block.lanes
+            let result = Numbers(unwritten: count * stride - Block.lanes)
             kernels.layer_norm(
                 blocks.map { UnsafePointer<Float>?($0.start) }, channels, pixels, weight.start, bias.start,
                 1e-5,
                 result.start, stride)
             for pixel in 0..<pixels {
-                let at = { (channel: Int) in Double(blocks[channel / lanes][pixel * lanes + channel % lanes]) }
+                let at = { (channel: Int) in
+                    Double(blocks[channel / Block.lanes][pixel * Block.lanes + channel % Block.lanes])
+                }
                 let average = (0..<channels).reduce(0) { $0 + at($1) } / Double(channels)
                 let variance =
                     (0..<channels).reduce(0) { $0 + (at($1) - average) * (at($1) - average) } / Double(channels)
-                let expected = (0..<count * lanes).map { channel in
+                let expected = (0..<count * Block.lanes).map { channel in
                     guard channel < channels else { return 0.0 }
                     return (at(channel) - average) / (variance + 1e-5).squareRoot() * Double(weight[channel])
                         + Double(bias[channel])
                 }
-                let found = (0..<count * lanes).map { result[$0 / lanes * stride + pixel * lanes + $0 % lanes] }
+                let found = (0..<count * Block.lanes).map {
+                    result[$0 / Block.lanes * stride + pixel * Block.lanes + $0 % Block.lanes]
+                }
                 // A number about 1000 is known to 6e-5, and its deviation may be small.
                 try requireClose(found, expected, tolerance: mean == 0 ? 2e-5 : 2e-2, "layer normalisation")
             }

@@ -43,18 +43,21 @@ struct UNetConfigurationTests {
         ("use_spatial_transformer", "false"), ("context_dim", "0"), ("context_dim", "1e12"),
         ("context_dim", "null"),
     ])
-    func fieldsThatAreWrongAreNamed(field: String, value: String) throws {
+    func invalidFieldsAreNamed(field: String, value: String) throws {
         let pattern = try Regex("\"\(field)\": (\\[.*?\\]|[a-z0-9]+)")
         let text = Self.published.replacing(pattern, with: "\"\(field)\": \(value)")
         #expect(text != Self.published)
         let error = #expect(throws: UNetConfigurationError.self) { try read(text) }
-        // A valid field may be what no longer fits: the other is named, since either could be meant.
-        let named = ["out_channels 5": "in_channels", "use_spatial_transformer false": "context_dim"]
+        // Of two fields that contradict each other, the second is named.
+        let named = [
+            "out_channels 5": "in_channels", "use_spatial_transformer false": "context_dim",
+            "attention_resolutions [null]": "attention_resolutions[0]",
+        ]
         #expect(error?.field == named["\(field) \(value)"] ?? field)
         #expect(error?.file?.hasSuffix("unet.json") == true)
     }
 
-    @Test func fieldsThatAreMissingAreNamed() {
+    @Test func missingFieldsAreNamed() {
         let error = #expect(throws: UNetConfigurationError.self) {
             try read(Self.published.replacing("\"num_res_blocks\": 2,", with: ""))
         }
@@ -62,12 +65,12 @@ struct UNetConfigurationTests {
     }
 
     @Test(arguments: ["", "{", "[]", "null", "{\"in_channels\": 6", "\u{0}"])
-    func textThatIsNoConfigurationIsRefused(text: String) {
+    func textThatIsNotAConfigurationIsRejected(text: String) {
         let error = #expect(throws: UNetConfigurationError.self) { try read(text) }
         #expect(error?.file != nil)
     }
 
-    @Test func aFileThatIsNotThereIsNamed() {
+    @Test func aMissingFileIsNamed() {
         let url = URL(filePath: "/nowhere/unet.json")
         let error = #expect(throws: UNetConfigurationError.self) { try UNetConfiguration(contentsOf: url) }
         #expect(error?.description.contains("/nowhere/unet.json") == true)

@@ -49,7 +49,7 @@ struct UNetWeightsTests {
             ("{\"num_head_channels\": 0.5}", "num_head_channels"),
             ("{\"num_head_channels\": 0}", "num_head_channels"), ("[]", nil), ("{", nil),
         ] as [(String, String?)])
-    func aConfigurationThatIsWrongIsNamed(json: String, field: String?) throws {
+    func anInvalidConfigurationIsNamed(json: String, field: String?) throws {
         let error = #expect(throws: UNetConfigurationError.self) { try weights(.small, json: json) }
         #expect(error?.field == field && error?.file?.hasSuffix("c.json") == true)
     }
@@ -125,8 +125,8 @@ struct UNetWeightsTests {
         }
     }
 
-    /// The schedule that training keeps beside the network is no parameter; anything else is listed.
-    @Test func schedulesArePassedOverAndOthersAreNot() throws {
+    /// The schedule that training stores with the network is skipped; other unexpected arrays are listed.
+    @Test func schedulesAreSkippedAndOthersAreListed() throws {
         var generator = SeededGenerator(seed: 2)
         var parameters = UNetConfiguration.small.randomParameters(&generator)
         for name in ["m_t", "variance_t", "betas"] { parameters[name] = Tensor(shape: [1000]) }
@@ -141,7 +141,7 @@ struct UNetWeightsTests {
         #expect(extra == ["ema.decay", "table"])
     }
 
-    /// Parameters as whole numbers are refused, and so are a few numbers that stand for all of them.
+    /// Parameters as whole numbers are refused, and so are parameters that share one storage.
     @Test func parametersHaveNumbersOfTheirOwn() throws {
         try withTemporaryFolder { folder in
             let url = folder.appending(path: "checkpoint.pth")
@@ -163,7 +163,7 @@ struct UNetWeightsTests {
         }
     }
 
-    @Test func whatIsNoNetworkIsTold() throws {
+    @Test func filesThatAreNotANetworkAreRejected() throws {
         try withTemporaryFolder { folder in
             let url = folder.appending(path: "w.safetensors")
             for (tensors, message) in [
@@ -178,7 +178,7 @@ struct UNetWeightsTests {
         }
     }
 
-    @Test func farTooManyTensorsAreNoNetwork() {
+    @Test func tooManyTensorsAreRejected() {
         let tensors = (0..<70_000).map { ("layer.\($0)", Tensor(shape: [0])) }
         let error = #expect(throws: UNetError.self) {
             try UNet(parameters: Dictionary(uniqueKeysWithValues: tensors), configuration: .small)
@@ -220,7 +220,7 @@ private func checkpoint(
     return bytes.archive().data()
 }
 
-/// A file with a network's parameters all zero, which takes no room on the disk.
+/// A file with a network's parameters all zero: a sparse file.
 private func writeHole(_ configuration: UNetConfiguration, to url: URL) throws {
     var end = 0
     let fields = UNetArchitecture(configuration).parameters.map { parameter in

@@ -35,9 +35,9 @@ struct HostileCheckpointTests {
             ([0x58, 255, 255, 255, 255], "breaks off"),
             ([0x8D, 255, 255, 255, 255, 255, 255, 255, 255], "length"), ([0x8C, 2, 0xC3, 0x28], "not UTF-8"),
             ([0x4E, 0x4E, 0x61], "expected a list"), ([0x5D, 0x28, 0x4E, 0x4E, 0x75], "expected a dictionary"),
-            ([0x7D, 0x28, 0x4E, 0x75], "without a value"), ([0x4E, 0x4E, 0x62], "no dictionary"),
-            ([0x4E, 0x29, 0x52], "no function"), ([0x4E, 0x51], "expected a tuple"),
-            ([0x29, 0x51], "no storage"),
+            ([0x7D, 0x28, 0x4E, 0x75], "without a value"), ([0x4E, 0x4E, 0x62], "not a dictionary"),
+            ([0x4E, 0x29, 0x52], "not a function"), ([0x4E, 0x51], "expected a tuple"),
+            ([0x29, 0x51], "not a storage"),
             ([0x4E, 0x4E, 0x93], "expected text"), ([0x63] + "os".utf8, "breaks off"),
             ([0x7D, 0x28, 0x8C, 1, 0x61, 0x4E, 0x8C, 1, 0x61, 0x4E, 0x75], "two values named 'a'"),
             (global("collections", "OrderedDict") + [0x4E, 0x85, 0x52], "OrderedDict of 1"),
@@ -45,7 +45,7 @@ struct HostileCheckpointTests {
             (global("torch", "Size") + [0x4E, 0x85, 0x85, 0x52], "whole number"),
             (global("torch._utils", "_rebuild_tensor_v2") + [0x29, 0x52], "without a storage"),
             (global("torch._utils", "_rebuild_parameter") + [0x29, 0x52], "without a tensor"),
-            (global("torch", "FloatStorage") + [0x29, 0x52], "no function"),
+            (global("torch", "FloatStorage") + [0x29, 0x52], "not a function"),
         ] as [([UInt8], String)])
     func operationsThatMakeNoSense(operations: [UInt8], message: String) throws {
         guard case .pickle(let reason, _) = try problem(pickle: operations) else {

@@ -3,9 +3,8 @@ import TensorFiles
 import TestSupport
 import Testing
 
-/// Files of either kind that are spoiled by chance or large by design: each is read or refused within a second
-/// and a bound of memory. Each test runs in a process of its own, so that memory can be told and a crash is one
-/// test's.
+/// Files of both formats that are corrupted at random or large by design: each is read or rejected within a second
+/// and a memory limit. Each test runs in its own process, so that memory can be measured and a crash fails one test.
 struct HostileFileTests {
     @Test(arguments: ExtremeFile.allCases)
     func extremeFilesTakeLittleTimeAndMemory(file: ExtremeFile) async throws {

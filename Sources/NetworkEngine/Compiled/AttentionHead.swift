@@ -31,13 +31,13 @@ struct AttentionSizes: Sendable {
 
     /// The results of some queries, `[head blocks][rows][16]`, from keys, values and queries in `scratch`.
     func attend(_ rows: Int, _ scratch: Scratch, scale: Float) {
-        let queries = (0..<headBlocks).map { UnsafePointer<Float>?(scratch.queries + $0 * rows * Block.lanes) }
-        kernels.multiply(
+        let queries = Block.starts(scratch.queries, count: headBlocks, stride: rows * Block.lanes)
+        Block.kernels.multiply(
             rows, contextBlocks, headBlocks, queries, 0, Block.lanes, scratch.keys,
             headBlocks * Block.lanes * Block.lanes, scratch.scores, rows * Block.lanes, false)
-        kernels.softmax(scratch.scores, rows * Block.lanes, rows, contextTokens, scale)
-        let shares = (0..<contextBlocks).map { UnsafePointer<Float>?(scratch.scores + $0 * rows * Block.lanes) }
-        kernels.multiply(
+        Block.kernels.softmax(scratch.scores, rows * Block.lanes, rows, contextTokens, scale)
+        let shares = Block.starts(scratch.scores, count: contextBlocks, stride: rows * Block.lanes)
+        Block.kernels.multiply(
             rows, headBlocks, contextBlocks, shares, 0, Block.lanes, scratch.values,
             contextBlocks * Block.lanes * Block.lanes, scratch.output, rows * Block.lanes, false)
     }

@@ -155,14 +155,14 @@ extension ConvolutionStep {
         func result(_ block: Int) -> UnsafeMutablePointer<Float> {
             evaluation.block(BlockReference(image: writes, block: block)) + pixels.lowerBound * Block.lanes
         }
-        kernels.multiply(
+        Block.kernels.multiply(
             pixels.count, blocks.count, places.count, places.map { UnsafePointer<Float>?($0.start) }, offset,
             Block.lanes * weights.stride, weights.numbers.start + blocks.lowerBound * inner * Block.lanes,
             inner * Block.lanes, result(blocks.lowerBound), rows * columns * Block.lanes, false)
         for block in blocks {
             let moments = evaluation.moments(BlockReference(image: writes, block: block))
             var finish = finish(block, from: pixels.lowerBound, moments: moments, in: evaluation)
-            kernels.finish(result(block), pixels.count, &finish)
+            Block.kernels.finish(result(block), pixels.count, &finish)
         }
     }
 

@@ -106,7 +106,7 @@ struct ImageReader: Sendable {
     ) {
         let row = blocks[block].start + offset
         let scale = affine.map { $0.start + block * Block.lanes }
-        kernels.activate(
+        Block.kernels.activate(
             row, row + expression.columns * Block.lanes, pixels, scale,
             scale.map { $0 + blocks.count * Block.lanes }, expression.appliesSiLU, resampling, result)
     }

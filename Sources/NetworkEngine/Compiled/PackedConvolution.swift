@@ -48,7 +48,7 @@ struct PackedConvolution: Sendable {
                 switch form {
                 case .winograd:
                     let target = numbers.start + (outputBlock * inner + inputBlock * Block.lanes) * Block.lanes
-                    kernels.winograd_weights(tile.start, target, outputBlocks * inner * Block.lanes)
+                    Block.kernels.winograd_weights(tile.start, target, outputBlocks * inner * Block.lanes)
                 case .direct:
                     for place in 0..<places {
                         let start = (outputBlock * places + place) * inner + inputBlock * Block.lanes

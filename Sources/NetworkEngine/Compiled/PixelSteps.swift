@@ -69,7 +69,7 @@ struct WriteStep: ProgramStep {
                 }
                 guard let addend else { continue }
                 var finish = voxel_finish(bias: nil, residual: evaluation.block(addend[block]), moments: nil)
-                kernels.finish(result, rows * columns, &finish)
+                Block.kernels.finish(result, rows * columns, &finish)
             }
         }
     }
@@ -87,7 +87,7 @@ struct MeasureStep: ProgramStep {
             for block in range {
                 let reference = BlockReference(image: writes, block: block)
                 var finish = voxel_finish(bias: nil, residual: nil, moments: evaluation.moments(reference))
-                kernels.finish(evaluation.block(reference), pixels, &finish)
+                Block.kernels.finish(evaluation.block(reference), pixels, &finish)
             }
         }
     }
@@ -106,7 +106,7 @@ struct LayerNormStep: ProgramStep {
         evaluation.pool.split(pixels, by: Block.lanes) { range, _ in
             let offset = range.lowerBound * Block.lanes
             let result = evaluation.block(BlockReference(image: writes, block: 0)) + offset
-            kernels.layer_norm(
+            Block.kernels.layer_norm(
                 source.map { UnsafePointer(evaluation.block($0) + offset) }, channels, range.count,
                 weight.start, bias.start, epsilon, result, pixels * Block.lanes)
         }
@@ -124,7 +124,7 @@ struct GateStep: ProgramStep {
     func run(in evaluation: Evaluation) {
         evaluation.pool.split(evaluation.plan.images[writes].blocks) { blocks, _ in
             for block in blocks {
-                kernels.gelu(
+                Block.kernels.gelu(
                     value.map { UnsafePointer(evaluation.block($0[block])) }, evaluation.block(gate[block]),
                     pixels, evaluation.block(BlockReference(image: writes, block: block)))
             }

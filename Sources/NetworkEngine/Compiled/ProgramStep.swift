@@ -8,9 +8,9 @@ protocol ProgramStep: Sendable {
     var measures: Set<Int> { get }
     /// The image it writes.
     var writes: Int { get }
-    /// Whether it computes the moments of what it writes, where a later step reads them.
+    /// Whether it computes the moments of its image, if a later step reads them.
     var computesMoments: Bool { get }
-    /// The numbers of scratch memory that it uses with so many threads.
+    /// The numbers of scratch memory that it uses with this number of threads.
     func scratchSize(threads: Int) -> Int
     /// Writes the image.
     func run(in evaluation: Evaluation)
@@ -62,9 +62,6 @@ struct Evaluation: Sendable {
         }
     }
 }
-
-/// The kernels for this machine: a table that never changes.
-nonisolated(unsafe) let kernels: voxel_kernels = voxel_kernels_here().pointee
 
 /// The memory of one evaluation.
 final class Workspace: @unchecked Sendable {

@@ -31,7 +31,7 @@ struct WinogradConvolution {
         return Block.count(bytes / MemoryLayout<Float>.stride) * Block.lanes
     }
 
-    /// The numbers of scratch memory that it uses with so many threads.
+    /// The numbers of scratch memory that it uses with this number of threads.
     func scratchSize(threads: Int) -> Int {
         momentSize + max(1, chunkWorkers(threads: threads)) * chunkSize + threads * tiling.stripSize
     }
@@ -98,12 +98,10 @@ struct WinogradConvolution {
         let inner = weights.paddedInputs
         tiling.transform(tileRows, into: input, strips: strips, pool: pool, reading: read)
         pool.split(outputBlocks, by: 2) { blocks, _ in
-            let places = (0..<tiling.blocks).map {
-                UnsafePointer<Float>?(input.start + $0 * tiles * Block.lanes)
-            }
+            let places = Block.starts(input.start, count: tiling.blocks, stride: tiles * Block.lanes)
             for frequency in 0..<36 {
                 let place = frequency * outputBlocks + blocks.lowerBound
-                kernels.multiply(
+                Block.kernels.multiply(
                     tiles, blocks.count, tiling.blocks, places, frequency * tiling.stride, Block.lanes,
                     weights.numbers.start + place * inner * Block.lanes, inner * Block.lanes,
                     output.start + frequency * outputStride + blocks.lowerBound * tiles * Block.lanes,
@@ -116,7 +114,7 @@ struct WinogradConvolution {
                     let pixel = row * 4 * columns
                     var finish = finish(block, pixel)
                     let tile = block * tiles + (row - tileRows.lowerBound) * tiling.columns
-                    kernels.winograd_output(
+                    Block.kernels.winograd_output(
                         output.start + tile * Block.lanes, outputStride, min(4, rows - row * 4), columns,
                         &finish, results[block].start + pixel * Block.lanes, columns * Block.lanes)
                 }

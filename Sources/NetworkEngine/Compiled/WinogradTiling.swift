@@ -36,8 +36,8 @@ struct WinogradTiling {
     }
     /// Tiles of the largest chunk, padded.
     var tiles: Int { tiles(0..<chunkRows) }
-    /// The distance between two frequencies of a chunk, for so many blocks: an odd number of cache lines, so that
-    /// they do not fall on the same set.
+    /// The distance between two frequencies of a chunk: an odd number of cache lines, so that they do not fall on the
+    /// same cache set.
     func stride(blocks: Int) -> Int { (blocks * tiles | 1) * Block.lanes }
     var stride: Int { stride(blocks: blocks) }
     var inputSize: Int { 36 * stride }
@@ -60,7 +60,7 @@ struct WinogradTiling {
             for block in blocks {
                 fill(strip, tileRows: tileRows) { read($0, block, $1) }
                 for row in 0..<tileRows.count {
-                    kernels.winograd_input(
+                    Block.kernels.winograd_input(
                         strip + row * 4 * stripColumns * Block.lanes, stripColumns * Block.lanes, columns,
                         result.start + (block * tiles + row * columns) * Block.lanes, stride)
                 }
@@ -88,7 +88,7 @@ struct WinogradTiling {
                     (target + end).update(repeating: 0, count: width - end)
                 }
                 for row in 0..<tileRows.count {
-                    kernels.winograd_output_adjoint(
+                    Block.kernels.winograd_output_adjoint(
                         strip + row * 4 * width, width, columns,
                         result.start + (block * tiles + row * columns) * Block.lanes, stride)
                 }

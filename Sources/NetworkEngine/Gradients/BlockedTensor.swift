@@ -1,8 +1,8 @@
 /// A batch of images in blocks of sixteen channels: `[channels / 16][batch][pixels][16]`.
 ///
-/// Every kind of value of a network has this one layout: an image, a run of tokens (pixels in a row), and a vector
-/// (one pixel). Each block is padded with zeros to a multiple of sixteen pixels, and the last block to sixteen
-/// channels, so that a block can be either side of a matrix product in place.
+/// All values of a network have this layout: an image, tokens (pixels in a row), and a vector (one pixel). Each block
+/// is padded with zeros to a multiple of sixteen pixels, and the last block to sixteen channels, so that a block can
+/// be either side of a matrix product in place.
 final class BlockedTensor: Sendable {
     let channels, batch, pixels: Int
     /// From one block to the next, in numbers.
@@ -31,6 +31,19 @@ final class BlockedTensor: Sendable {
     /// One image's pixels of a block, `[pixels][16]`.
     func block(_ block: Int, of item: Int) -> UnsafeMutablePointer<Float> {
         self.block(block) + item * pixels * Block.lanes
+    }
+
+    /// Where the pixels of each block begin, from one pixel of the batch on.
+    func starts(from pixel: Int) -> [UnsafePointer<Float>?] {
+        Block.starts(numbers.start + pixel * Block.lanes, count: blockCount, stride: stride)
+    }
+
+    /// Copies one row of a block of one image, `[columns][16]`.
+    func copyRow(
+        _ row: Int, columns: Int, of block: Int, _ item: Int, to target: UnsafeMutablePointer<Float>
+    ) {
+        let count = columns * Block.lanes
+        target.update(from: self.block(block, of: item) + row * count, count: count)
     }
 
     /// Where each block of one image is.

@@ -59,14 +59,14 @@ private struct AttentionGradient: Sendable {
         scale = 1 / Float(headChannels).squareRoot()
     }
 
-    /// Memory of one thread. `plain`: `[head blocks][tokens][16]`; `turned`: `[token blocks][head channels][16]`.
+    /// Memory of one thread. `plain`: `[head blocks][tokens][16]`; `transposed`: `[token blocks][head channels][16]`.
     struct Scratch {
-        let keys, turnedKeys, values, turnedValues, keySums, valueSums: UnsafeMutablePointer<Float>
+        let keys, transposedKeys, values, transposedValues, keySums, valueSums: UnsafeMutablePointer<Float>
         let queries, gradient, output: UnsafeMutablePointer<Float>
         /// `[token blocks][rows][16]`.
         let shares, slopes: UnsafeMutablePointer<Float>
         /// `[row blocks][tokens][16]`.
-        let turned: UnsafeMutablePointer<Float>
+        let transposed: UnsafeMutablePointer<Float>
     }
 
     private var contextSize: Int { headBlocks * paddedTokens * Block.lanes }
@@ -78,11 +78,11 @@ private struct AttentionGradient: Sendable {
         let rows = start + 6 * contextSize
         let shares = rows + 3 * rowsSize
         return Scratch(
-            keys: start, turnedKeys: start + contextSize, values: start + 2 * contextSize,
-            turnedValues: start + 3 * contextSize, keySums: start + 4 * contextSize,
+            keys: start, transposedKeys: start + contextSize, values: start + 2 * contextSize,
+            transposedValues: start + 3 * contextSize, keySums: start + 4 * contextSize,
             valueSums: start + 5 * contextSize, queries: rows, gradient: rows + rowsSize,
             output: rows + 2 * rowsSize, shares: shares, slopes: shares + sharesSize,
-            turned: shares + 2 * sharesSize)
+            transposed: shares + 2 * sharesSize)
     }
 
     func forEachHead(_ workers: WorkerPool, _ memory: BufferPool, _ body: @Sendable (Head, Scratch) -> Void) {
@@ -115,12 +115,12 @@ private struct AttentionGradient: Sendable {
         }
 
         func copyContext(to scratch: Scratch) {
-            for (data, plain, turned) in [
-                (attention.keys, scratch.keys, scratch.turnedKeys),
-                (attention.values, scratch.values, scratch.turnedValues),
+            for (data, plain, transposed) in [
+                (attention.keys, scratch.keys, scratch.transposedKeys),
+                (attention.values, scratch.values, scratch.transposedValues),
             ] {
                 reader(data).copy(channels, tokens: data.pixels, padded: attention.paddedTokens, to: plain)
-                reader(data).copyTransposed(channels, tokens: data.pixels, to: turned)
+                reader(data).copyTransposed(channels, tokens: data.pixels, to: transposed)
             }
         }
 
@@ -131,7 +131,7 @@ private struct AttentionGradient: Sendable {
             attention.sizes.attend(
                 blockRows,
                 AttentionSizes.Scratch(
-                    keys: scratch.turnedKeys, values: scratch.values, queries: scratch.queries,
+                    keys: scratch.transposedKeys, values: scratch.values, queries: scratch.queries,
                     scores: scratch.shares, output: scratch.output), scale: attention.scale)
         }
 
@@ -140,23 +140,24 @@ private struct AttentionGradient: Sendable {
         func differentiate(_ rows: Range<Int>, _ gradient: BlockedTensor, _ scratch: Scratch, isFirst: Bool) {
             reader(gradient).copy(
                 channels, tokens: rows.count, from: rows.lowerBound, padded: blockRows, to: scratch.gradient)
-            product(scratch.gradient, scratch.turnedValues, into: scratch.slopes)
-            addTurned(scratch.shares, scratch.gradient, scratch, to: scratch.valueSums, isFirst: isFirst)
-            kernels.softmax_gradient(
+            product(scratch.gradient, scratch.transposedValues, into: scratch.slopes)
+            addTransposed(scratch.shares, scratch.gradient, scratch, to: scratch.valueSums, isFirst: isFirst)
+            Block.kernels.softmax_gradient(
                 scratch.shares, scratch.slopes, blockRows * Block.lanes, blockRows, attention.keys.pixels,
                 attention.scale)
-            addTurned(scratch.slopes, scratch.queries, scratch, to: scratch.keySums, isFirst: isFirst)
+            addTransposed(scratch.slopes, scratch.queries, scratch, to: scratch.keySums, isFirst: isFirst)
             combine(scratch.slopes, scratch.keys, into: scratch.output)
         }
 
         /// Rows times tokens, over the channels of the head: `[token blocks][rows][16]`.
         private func product(
-            _ rows: UnsafeMutablePointer<Float>, _ turned: UnsafeMutablePointer<Float>,
+            _ rows: UnsafeMutablePointer<Float>, _ transposed: UnsafeMutablePointer<Float>,
             into result: UnsafeMutablePointer<Float>
         ) {
-            kernels.multiply(
+            Block.kernels.multiply(
                 blockRows, attention.contextBlocks, attention.headBlocks,
-                places(rows, attention.headBlocks, blockRows), 0, Block.lanes, turned,
+                Block.starts(rows, count: attention.headBlocks, stride: blockRows * Block.lanes), 0,
+                Block.lanes, transposed,
                 attention.headBlocks * Block.lanes * Block.lanes, result, blockRows * Block.lanes, false)
         }
 
@@ -165,34 +166,31 @@ private struct AttentionGradient: Sendable {
             _ shares: UnsafeMutablePointer<Float>, _ tokens: UnsafeMutablePointer<Float>,
             into result: UnsafeMutablePointer<Float>
         ) {
-            kernels.multiply(
+            Block.kernels.multiply(
                 blockRows, attention.headBlocks, attention.contextBlocks,
-                places(shares, attention.contextBlocks, blockRows), 0, Block.lanes, tokens,
+                Block.starts(shares, count: attention.contextBlocks, stride: blockRows * Block.lanes), 0,
+                Block.lanes, tokens,
                 attention.paddedTokens * Block.lanes, result, blockRows * Block.lanes, false)
         }
 
         /// Shares times rows, over the rows, added to `[head blocks][tokens][16]`.
-        private func addTurned(
+        private func addTransposed(
             _ shares: UnsafeMutablePointer<Float>, _ rows: UnsafeMutablePointer<Float>, _ scratch: Scratch,
             to sums: UnsafeMutablePointer<Float>, isFirst: Bool
         ) {
             let (tokens, rowBlocks) = (attention.paddedTokens, blockRows / Block.lanes)
             for block in 0..<attention.contextBlocks {
                 for rowBlock in 0..<rowBlocks {
-                    kernels.transpose(
+                    Block.kernels.transpose(
                         shares + (block * blockRows + rowBlock * Block.lanes) * Block.lanes, Block.lanes,
-                        scratch.turned + (rowBlock * tokens + block * Block.lanes) * Block.lanes, Block.lanes)
+                        scratch.transposed + (rowBlock * tokens + block * Block.lanes) * Block.lanes,
+                        Block.lanes)
                 }
             }
-            kernels.multiply(
-                tokens, attention.headBlocks, rowBlocks, places(scratch.turned, rowBlocks, tokens), 0,
+            Block.kernels.multiply(
+                tokens, attention.headBlocks, rowBlocks,
+                Block.starts(scratch.transposed, count: rowBlocks, stride: tokens * Block.lanes), 0,
                 Block.lanes, rows, blockRows * Block.lanes, sums, tokens * Block.lanes, !isFirst)
-        }
-
-        private func places(
-            _ start: UnsafeMutablePointer<Float>, _ count: Int, _ rows: Int
-        ) -> [UnsafePointer<Float>?] {
-            (0..<count).map { UnsafePointer(start + $0 * rows * Block.lanes) }
         }
     }
 }

@@ -26,7 +26,7 @@ extension GradientTape {
             // The gradient is convolved with the kernel rotated by half a turn.
             add(convolved(gradient, weight.rotatedKernels(), bias: nil, rows: rows, columns: columns), to: x)
             add(weightGradient(gradient, x.data, rows: rows, columns: columns), to: layer.weight)
-            if let bias = layer.bias { add(biasGradient(gradient), to: bias) }
+            if let bias = layer.bias { add(channelSums(gradient), to: bias) }
         }
     }
 
@@ -47,9 +47,7 @@ extension GradientTape {
                     scratch: BufferPlace(buffer: scratch, offset: worker * size), pool: each,
                     into: result.places(of: item), moments: (0..<result.blockCount).map { _ in nil },
                     reading: { row, block, target in
-                        target.update(
-                            from: x.block(block, of: item) + row * columns * Block.lanes,
-                            count: columns * Block.lanes)
+                        x.copyRow(row, columns: columns, of: block, item, to: target)
                     },
                     finishing: { block, _ in
                         voxel_finish(
@@ -74,7 +72,7 @@ extension GradientTape {
         let sums = FloatBuffer(uninitialized: 36 * sumStride, from: memory)
         let input = FloatBuffer(uninitialized: tiling.inputSize, from: memory)
         let output = FloatBuffer(uninitialized: 36 * outputStride, from: memory)
-        let turned = FloatBuffer(uninitialized: 36 * outputStride, from: memory)
+        let transposed = FloatBuffer(uninitialized: 36 * outputStride, from: memory)
         let strips = FloatBuffer(uninitialized: workers.threads * tiling.stripSize, from: memory)
         var isFirst = true
         for item in 0..<x.batch {
@@ -84,35 +82,30 @@ extension GradientTape {
                     tileRows, into: BufferPlace(buffer: input), strips: BufferPlace(buffer: strips),
                     pool: workers
                 ) { row, block, target in
-                    target.update(
-                        from: x.block(block, of: item) + row * columns * Block.lanes,
-                        count: columns * Block.lanes)
+                    x.copyRow(row, columns: columns, of: block, item, to: target)
                 }
                 tiling.transformGradient(
                     tileRows, blocks: gradient.blockCount, into: BufferPlace(buffer: output),
                     strips: BufferPlace(buffer: strips), pool: workers
                 ) { row, block, target in
-                    target.update(
-                        from: gradient.block(block, of: item) + row * columns * Block.lanes,
-                        count: columns * Block.lanes)
+                    gradient.copyRow(row, columns: columns, of: block, item, to: target)
                 }
                 let adding = !isFirst
                 workers.split(36) { frequencies, _ in
                     for frequency in frequencies {
                         let from = output.start + frequency * outputStride
-                        let to = turned.start + frequency * outputStride
+                        let to = transposed.start + frequency * outputStride
                         for block in 0..<gradient.blockCount {
                             for tileBlock in 0..<tiles / Block.lanes {
-                                kernels.transpose(
+                                Block.kernels.transpose(
                                     from + (block * tiles + tileBlock * Block.lanes) * Block.lanes, Block.lanes,
                                     to + (tileBlock * outputRows + block * Block.lanes) * Block.lanes,
                                     Block.lanes)
                             }
                         }
-                        let places = (0..<tiles / Block.lanes).map {
-                            UnsafePointer<Float>?(to + $0 * outputRows * Block.lanes)
-                        }
-                        kernels.multiply(
+                        let places = Block.starts(
+                            to, count: tiles / Block.lanes, stride: outputRows * Block.lanes)
+                        Block.kernels.multiply(
                             outputRows, x.blockCount, tiles / Block.lanes, places, 0, Block.lanes,
                             input.start + frequency * tiling.stride, tiles * Block.lanes,
                             sums.start + frequency * sumStride, outputRows * Block.lanes, adding)
@@ -130,13 +123,14 @@ extension GradientTape {
         _ sums: FloatBuffer, stride: Int, outputs: Int, inputs: Int, _ outputRows: Int
     ) -> [Float] {
         [Float](unsafeUninitializedCapacity: outputs * inputs * 9) { values, count in
+            // Each worker writes the kernels of its own outputs.
             nonisolated(unsafe) let values = values
             workers.split(outputs) { range, _ in
                 withUnsafeTemporaryAllocation(byteCount: 9 * Block.lanes * 4, alignment: 64) { bytes in
                     let tile = bytes.bindMemory(to: Float.self)
                     for output in range {
                         for block in 0..<Block.count(inputs) {
-                            kernels.winograd_weights_adjoint(
+                            Block.kernels.winograd_weights_adjoint(
                                 sums.start + (block * outputRows + output) * Block.lanes, stride,
                                 tile.baseAddress)
                             for lane in 0..<min(Block.lanes, inputs - block * Block.lanes) {

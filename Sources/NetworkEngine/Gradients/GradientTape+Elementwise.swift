@@ -2,14 +2,14 @@ import CVoxelKernels
 
 extension GradientTape {
     func silu(_ x: Value) -> Value {
-        curve(x, { kernels.silu_gradient($0, $1, $2, $3) }) { source, pixels, result in
-            kernels.activate(source, nil, pixels, nil, nil, true, VOXEL_SAME_SIZE, result)
+        curve(x, { Block.kernels.silu_gradient($0, $1, $2, $3) }) { source, pixels, result in
+            Block.kernels.activate(source, nil, pixels, nil, nil, true, VOXEL_SAME_SIZE, result)
         }
     }
 
     func gelu(_ x: Value) -> Value {
-        curve(x, { kernels.gelu_gradient($0, $1, $2, $3) }) { source, pixels, result in
-            kernels.gelu(nil, source, pixels, result)
+        curve(x, { Block.kernels.gelu_gradient($0, $1, $2, $3) }) { source, pixels, result in
+            Block.kernels.gelu(nil, source, pixels, result)
         }
     }
 
@@ -22,17 +22,15 @@ extension GradientTape {
     ) -> Value {
         let data = x.data
         let result = empty(channels: data.channels, like: data)
-        forEachRun(of: result) { block, pixels in
-            let offset = pixels.lowerBound * Block.lanes
-            function(data.block(block) + offset, pixels.count, result.block(block) + offset)
+        forEachRun(of: result) { offset, pixels in
+            function(data.numbers.start + offset, pixels, result.numbers.start + offset)
         }
         return record(result, shape: x.shape, isTokens: x.isTokens, from: [x]) { [self] gradient in
             let back = empty(channels: data.channels, like: data)
-            forEachRun(of: back) { block, pixels in
-                let offset = pixels.lowerBound * Block.lanes
+            forEachRun(of: back) { offset, pixels in
                 derivative(
-                    data.block(block) + offset, gradient.block(block) + offset, pixels.count,
-                    back.block(block) + offset)
+                    data.numbers.start + offset, gradient.numbers.start + offset, pixels,
+                    back.numbers.start + offset)
             }
             add(back, to: x)
         }
@@ -54,10 +52,9 @@ extension GradientTape {
 
     private func product(_ a: BlockedTensor, _ b: BlockedTensor) -> BlockedTensor {
         let result = a.zeros(from: memory)
-        forEachRun(of: a) { block, pixels in
-            let offset = pixels.lowerBound * Block.lanes
-            kernels.add(
-                result.block(block) + offset, a.block(block) + offset, b.block(block) + offset, pixels.count)
+        forEachRun(of: a) { offset, pixels in
+            Block.kernels.add(
+                result.numbers.start + offset, a.numbers.start + offset, b.numbers.start + offset, pixels)
         }
         return result
     }
@@ -93,7 +90,8 @@ extension GradientTape {
                     coefficients[Block.lanes + lane] = 0
                     coefficients[2 * Block.lanes + lane] = shift.map { $0.block(block, of: item)[lane] } ?? 0
                 }
-                kernels.blend(source, source, x.pixels, coefficients.baseAddress, result.block(block, of: item))
+                Block.kernels.blend(
+                    source, source, x.pixels, coefficients.baseAddress, result.block(block, of: item))
             }
         }
         return result
@@ -124,7 +122,7 @@ extension BlockedTensor {
     ) -> (sums: [Double], products: [Double]) {
         var sums = [Double](repeating: 0, count: Block.lanes)
         var products = sums
-        kernels.correlate(
+        Block.kernels.correlate(
             self.block(block, of: item), y.block(block, of: item), center.start, pixels, &sums, &products)
         return (sums, products)
     }

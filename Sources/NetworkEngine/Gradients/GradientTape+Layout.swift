@@ -82,7 +82,7 @@ extension GradientTape {
         resampled(x, extents: x.shape[2...].map { $0 / 2 }, VOXEL_HALF_SIZE) { columns in
             { gradient, block, item, row, target in
                 let source = gradient.block(block, of: item) + row / 2 * (columns / 2) * Block.lanes
-                kernels.activate(
+                Block.kernels.activate(
                     source, nil, columns, quarter.start, quarter.start + Block.lanes, false, VOXEL_DOUBLE_SIZE,
                     target)
             }
@@ -94,7 +94,7 @@ extension GradientTape {
         resampled(x, extents: x.shape[2...].map { $0 * 2 }, VOXEL_DOUBLE_SIZE) { columns in
             { gradient, block, item, row, target in
                 let source = gradient.block(block, of: item) + 2 * row * (2 * columns) * Block.lanes
-                kernels.activate(
+                Block.kernels.activate(
                     source, source + 2 * columns * Block.lanes, columns, four.start, four.start + Block.lanes,
                     false, VOXEL_HALF_SIZE, target)
             }
@@ -118,7 +118,7 @@ extension GradientTape {
         forEachRow(of: result, columns: extents[1]) { block, item, row, target in
             let first = resampling == VOXEL_HALF_SIZE ? 2 * row : row / 2
             let source = data.block(block, of: item) + first * stride
-            kernels.activate(source, source + stride, extents[1], nil, nil, false, resampling, target)
+            Block.kernels.activate(source, source + stride, extents[1], nil, nil, false, resampling, target)
         }
         let backwardRow = back(columns)
         return record(result, shape: x.shape[..<2] + extents, isTokens: false, from: [x]) { [self] gradient in

@@ -12,7 +12,7 @@ extension GradientTape {
         return record(result, shape: shape, isTokens: isTokens, isLearned: true, from: [x]) { [self] gradient in
             add(mapped(gradient, by: matrix.transposed(), bias: nil), to: x)
             add(weightGradient(gradient, x.data), to: weight)
-            if let bias { add(biasGradient(gradient), to: bias) }
+            if let bias { add(channelSums(gradient), to: bias) }
         }
     }
 
@@ -23,8 +23,8 @@ extension GradientTape {
         workers.split(x.batchPixels, by: Block.lanes) { pixels, _ in
             for first in stride(from: pixels.lowerBound, to: pixels.upperBound, by: 112) {
                 let count = min(112, pixels.upperBound - first)
-                let places = (0..<x.blockCount).map { UnsafePointer<Float>?(x.block($0) + first * Block.lanes) }
-                kernels.multiply(
+                let places = x.starts(from: first)
+                Block.kernels.multiply(
                     count, result.blockCount, x.blockCount, places, 0, Block.lanes, packed.numbers.start,
                     packed.paddedInputs * Block.lanes, result.numbers.start + first * Block.lanes,
                     result.stride, false)
@@ -32,7 +32,7 @@ extension GradientTape {
                 for block in 0..<result.blockCount {
                     var finish = voxel_finish(
                         bias: bias.start + block * Block.lanes, residual: nil, moments: nil)
-                    kernels.finish(result.block(block) + first * Block.lanes, count, &finish)
+                    Block.kernels.finish(result.block(block) + first * Block.lanes, count, &finish)
                 }
             }
         }
@@ -44,14 +44,14 @@ extension GradientTape {
         let (outputs, inputs) = (gradient.channels, x.channels)
         let rows = gradient.blockCount * Block.lanes
         let sums = FloatBuffer(uninitialized: x.blockCount * rows * Block.lanes, from: memory)
-        let turned = FloatBuffer(uninitialized: rows * gradient.paddedPixels, from: memory)
+        let transposed = FloatBuffer(uninitialized: rows * gradient.paddedPixels, from: memory)
         let pixelBlocks = gradient.paddedPixels / Block.lanes
         workers.split(pixelBlocks) { range, _ in
             for pixelBlock in range {
                 for block in 0..<gradient.blockCount {
-                    kernels.transpose(
+                    Block.kernels.transpose(
                         gradient.block(block) + pixelBlock * Block.lanes * Block.lanes, Block.lanes,
-                        turned.start + (pixelBlock * rows + block * Block.lanes) * Block.lanes, Block.lanes)
+                        transposed.start + (pixelBlock * rows + block * Block.lanes) * Block.lanes, Block.lanes)
                 }
             }
         }
@@ -60,8 +60,8 @@ extension GradientTape {
         workers.split(rows, by: Block.lanes) { range, _ in
             for first in stride(from: 0, to: pixelBlocks, by: chunk) {
                 let blocks = first..<min(first + chunk, pixelBlocks)
-                let places = blocks.map { UnsafePointer<Float>?(turned.start + $0 * rows * Block.lanes) }
-                kernels.multiply(
+                let places = blocks.map { UnsafePointer<Float>?(transposed.start + $0 * rows * Block.lanes) }
+                Block.kernels.multiply(
                     range.count, x.blockCount, blocks.count, places, range.lowerBound * Block.lanes,
                     Block.lanes, x.numbers.start + first * Block.lanes * Block.lanes, x.stride,
                     sums.start + range.lowerBound * Block.lanes, rows * Block.lanes, first > 0)
@@ -78,23 +78,22 @@ extension GradientTape {
         }
     }
 
-    /// The sum of a gradient over all pixels, for each channel.
-    func biasGradient(_ gradient: BlockedTensor) -> [Float] {
+    /// The sum of x over all pixels, or of x y if y is given, for each channel.
+    func channelSums(_ x: BlockedTensor, times y: BlockedTensor? = nil) -> [Float] {
         let center = FloatBuffer(zeros: Block.lanes)
-        var result = [Float](repeating: 0, count: gradient.blockCount * Block.lanes)
-        result.withUnsafeMutableBufferPointer { result in
-            nonisolated(unsafe) let result = result
-            workers.split(gradient.blockCount) { blocks, _ in
-                for block in blocks {
-                    var totals = [Double](repeating: 0, count: Block.lanes)
-                    for item in 0..<gradient.batch {
-                        let (sums, _) = gradient.correlate(with: gradient, about: center, block, item)
-                        for lane in 0..<Block.lanes { totals[lane] += sums[lane] }
-                    }
-                    for lane in 0..<Block.lanes { result[block * Block.lanes + lane] = Float(totals[lane]) }
+        let result = FloatBuffer(uninitialized: x.blockCount * Block.lanes)
+        workers.split(x.blockCount) { blocks, _ in
+            for block in blocks {
+                var totals = [Double](repeating: 0, count: Block.lanes)
+                for item in 0..<x.batch {
+                    let (sums, products) = x.correlate(with: y ?? x, about: center, block, item)
+                    for lane in 0..<Block.lanes { totals[lane] += y == nil ? sums[lane] : products[lane] }
+                }
+                for lane in 0..<Block.lanes {
+                    result.start[block * Block.lanes + lane] = Float(totals[lane])
                 }
             }
         }
-        return Array(result[..<gradient.channels])
+        return Array(UnsafeBufferPointer(start: result.start, count: x.channels))
     }
 }

@@ -21,7 +21,7 @@ extension GradientTape {
                         Double(shifts[channel]) - mean * slope)
                 }
                 let source = data.block(block, of: item)
-                kernels.blend(source, source, data.pixels, coefficients, result.block(block, of: item))
+                Block.kernels.blend(source, source, data.pixels, coefficients, result.block(block, of: item))
             }
         }
         return record(result, shape: x.shape, isTokens: x.isTokens, isLearned: true, from: [x]) {
@@ -70,7 +70,7 @@ extension GradientTape {
                     coefficients[2 * Block.lanes + channel % Block.lanes] =
                         along * mean - scale * slopes / count
                 }
-                kernels.blend_keeping_sum(
+                Block.kernels.blend_keeping_sum(
                     gradient.block(block, of: item), x.block(block, of: item), x.pixels, coefficients,
                     result.block(block, of: item))
             }
@@ -98,8 +98,8 @@ extension GradientTape {
         let result = empty(channels: data.channels, like: data)
         workers.split(data.batchPixels, by: Block.lanes) { pixels, _ in
             let offset = pixels.lowerBound * Block.lanes
-            kernels.layer_norm(
-                (0..<data.blockCount).map { UnsafePointer(data.block($0) + offset) }, data.channels,
+            Block.kernels.layer_norm(
+                data.starts(from: pixels.lowerBound), data.channels,
                 pixels.count,
                 weight.start, bias.start, layer.epsilon, result.numbers.start + offset, result.stride)
         }
@@ -110,25 +110,15 @@ extension GradientTape {
             )
             workers.split(data.batchPixels, by: Block.lanes) { pixels, _ in
                 let offset = pixels.lowerBound * Block.lanes
-                kernels.layer_norm_gradient(
-                    (0..<data.blockCount).map { UnsafePointer(data.block($0) + offset) },
-                    (0..<data.blockCount).map { UnsafePointer(gradient.block($0) + offset) }, data.channels,
+                Block.kernels.layer_norm_gradient(
+                    data.starts(from: pixels.lowerBound),
+                    gradient.starts(from: pixels.lowerBound), data.channels,
                     pixels.count, weight.start, layer.epsilon, back.numbers.start + offset, back.stride,
                     normal.numbers.start + offset, normal.stride)
             }
             add(back, to: x)
-            var products = [Float](repeating: 0, count: data.blockCount * Block.lanes)
-            let center = FloatBuffer(zeros: Block.lanes)
-            for block in 0..<data.blockCount {
-                var totals = [Double](repeating: 0, count: Block.lanes)
-                for item in 0..<data.batch {
-                    let (_, own) = gradient.correlate(with: normal, about: center, block, item)
-                    for lane in 0..<Block.lanes { totals[lane] += own[lane] }
-                }
-                for lane in 0..<Block.lanes { products[block * Block.lanes + lane] = Float(totals[lane]) }
-            }
-            add(Array(products[..<data.channels]), to: layer.weight)
-            add(biasGradient(gradient), to: layer.bias)
+            add(channelSums(gradient, times: normal), to: layer.weight)
+            add(channelSums(gradient), to: layer.bias)
         }
     }
 }
@@ -202,6 +192,7 @@ private func correlate(
     var products = sums
     sums.withUnsafeMutableBufferPointer { sums in
         products.withUnsafeMutableBufferPointer { products in
+            // Each worker writes the sums of its own blocks.
             nonisolated(unsafe) let (sums, products) = (sums, products)
             workers.split(x.blockCount * x.batch) { places, _ in
                 let centers = FloatBuffer(zeros: Block.lanes)
@@ -211,7 +202,7 @@ private func correlate(
                         centers.start[channel % Block.lanes] = center(channel, item)
                     }
                     let first = item * x.channels + block * Block.lanes
-                    kernels.correlate(
+                    Block.kernels.correlate(
                         x.block(block, of: item), y.block(block, of: item), centers.start, x.pixels,
                         sums.baseAddress.map { $0 + first }, products.baseAddress.map { $0 + first })
                 }

@@ -10,7 +10,7 @@ import TensorFiles
 /// Sums over pixels and images run in one order whatever the number of threads, so gradients have the same bits on
 /// any number of them.
 final class GradientTape {
-    /// An operation's result, and in time its gradient.
+    /// An operation's result, and in the backward pass its gradient.
     final class Value {
         let shape: [Int]
         /// `[batch, tokens, channels...]` rather than `[batch, channels, spatial...]`.
@@ -98,11 +98,11 @@ final class GradientTape {
 
     // MARK: Segments
 
-    /// A segment, of which only inputs and result are kept where it is to be evaluated again.
+    /// The result of a segment. If segments are recomputed, only their inputs and results are kept.
     private func evaluate(
         _ segment: Graph.Segment, of graph: Graph, _ inputs: [Value]
     ) throws(UnsupportedOperation) -> Value {
-        // Either way an input's gradients from within are added up first, so the gradients have the same bits.
+        // In both cases the gradients of an input inside the segment are summed first: the bits are the same.
         guard recomputes else {
             return try run(segment, of: graph, inputs.map { view($0, shape: $0.shape, isTokens: $0.isTokens) })
         }
@@ -181,12 +181,7 @@ final class GradientTape {
     }
 
     /// The numbers of a parameter.
-    func parameter(_ parameter: Parameter) -> Tensor {
-        guard let tensor = parameters[parameter.name] else {
-            preconditionFailure("there is no parameter \(parameter.name)")
-        }
-        return tensor
-    }
+    func parameter(_ parameter: Parameter) -> Tensor { parameters[parameter] }
 
     /// Adds to a parameter's gradient.
     func add(_ values: [Float], to parameter: Parameter) {
@@ -235,19 +230,21 @@ final class GradientTape {
     /// `a + b`.
     func sum(_ a: BlockedTensor, _ b: BlockedTensor) -> BlockedTensor {
         let result = empty(channels: a.channels, like: a)
-        forEachRun(of: a) { block, pixels in
-            let offset = pixels.lowerBound * Block.lanes
-            (result.block(block) + offset).update(
-                from: a.block(block) + offset, count: pixels.count * Block.lanes)
-            kernels.add(result.block(block) + offset, b.block(block) + offset, nil, pixels.count)
+        forEachRun(of: a) { offset, pixels in
+            let sums = result.numbers.start + offset
+            sums.update(from: a.numbers.start + offset, count: pixels * Block.lanes)
+            Block.kernels.add(sums, b.numbers.start + offset, nil, pixels)
         }
         return result
     }
 
-    /// Calls `body` for each block with the pixels of the whole batch, in runs that threads share.
-    func forEachRun(of data: BlockedTensor, _ body: @Sendable (_ block: Int, _ pixels: Range<Int>) -> Void) {
+    /// Calls `body` for each block of the whole batch, in runs of pixels that threads share. A run begins at `offset`
+    /// in the numbers of every tensor of this size.
+    func forEachRun(of data: BlockedTensor, _ body: @Sendable (_ offset: Int, _ pixels: Int) -> Void) {
         workers.split(data.batchPixels, by: Block.lanes) { pixels, _ in
-            for block in 0..<data.blockCount { body(block, pixels) }
+            for block in 0..<data.blockCount {
+                body(block * data.stride + pixels.lowerBound * Block.lanes, pixels.count)
+            }
         }
     }
 

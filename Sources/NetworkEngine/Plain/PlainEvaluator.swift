@@ -4,8 +4,8 @@ import TensorFiles
 
 /// Evaluates a graph on tensors, one operation after the other, on the calling thread.
 ///
-/// This is what the operations mean: the compiled engine and the gradients are tested against it. An item of a batch
-/// has the same bits in any batch.
+/// This is the reference that the compiled engine and the gradients are tested against. An item of a batch has the same
+/// bits in any batch.
 package struct PlainEvaluator: Sendable {
     private let parameters: [String: Tensor]
 
@@ -39,7 +39,7 @@ package struct PlainEvaluator: Sendable {
         }
     }
 
-    /// The result of one operation, which is no input.
+    /// The result of one operation that is not an input.
     func result(of node: Graph.Node, _ operands: [Tensor]) throws(UnsupportedOperation) -> Tensor {
         let x = operands[0]
         switch node.operation {
@@ -73,8 +73,13 @@ package struct PlainEvaluator: Sendable {
         }
     }
 
-    private func tensor(_ parameter: Parameter) -> Tensor {
-        guard let tensor = parameters[parameter.name] else {
+    private func tensor(_ parameter: Parameter) -> Tensor { parameters[parameter] }
+}
+
+extension [String: Tensor] {
+    /// The numbers of a parameter, which must exist.
+    subscript(parameter: Parameter) -> Tensor {
+        guard let tensor = self[parameter.name] else {
             preconditionFailure("there is no parameter \(parameter.name)")
         }
         return tensor

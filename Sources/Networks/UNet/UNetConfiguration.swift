@@ -1,4 +1,5 @@
 import Foundation
+package import VoxelSupport
 
 /// The sizes of a conditional 2-D U-Net, as its configuration file gives them.
 ///
@@ -51,25 +52,6 @@ public struct UNetConfiguration: Codable, Equatable, Sendable {
     /// The published CT-to-MRI network: 254.1 M parameters. Change what differs.
     public init() {}
 
-    /// Decodes a configuration, without validating it.
-    ///
-    /// - Throws: `DecodingError` naming the field that is missing or of the wrong type.
-    public init(from decoder: any Decoder) throws {
-        let fields = try decoder.container(keyedBy: CodingKeys.self)
-        inputChannels = try fields.decodeField(.inputChannels)
-        outputChannels = try fields.decodeField(.outputChannels)
-        modelChannels = try fields.decodeField(.modelChannels)
-        residualBlocks = try fields.decodeField(.residualBlocks)
-        channelMultipliers = try fields.decodeField(.channelMultipliers)
-        attentionResolutions = try fields.decodeField(.attentionResolutions)
-        headChannels = try fields.decodeField(.headChannels)
-        usesScaleShiftNorm = try fields.decodeField(.usesScaleShiftNorm)
-        usesResidualResampling = try fields.decodeField(.usesResidualResampling)
-        usesSpatialTransformer = try fields.decodeField(.usesSpatialTransformer)
-        let hasContext = try fields.contains(.contextWidth) && !fields.decodeNil(forKey: .contextWidth)
-        contextWidth = hasContext ? try fields.decodeField(.contextWidth) : nil
-    }
-
     /// The published CT-to-MRI network: windows of 3 slices, 128 channels, multipliers 1, 4, 8, one spatial
     /// transformer in the middle, style keys of 128 bins; 254.1 M parameters.
     public static let ct2mri = UNetConfiguration()
@@ -90,16 +72,13 @@ extension UNetConfiguration {
     /// - Throws: `UNetConfigurationError` naming the file and the field that is wrong.
     public init(contentsOf url: URL) throws {
         do {
-            self = try JSONDecoder().decode(UNetConfiguration.self, from: Data(contentsOf: url))
+            self = try JSONValue(contentsOf: url).decode(Self.self, allowsUnknownFields: true)
             try validate()
-        } catch let error as UNetConfigurationError {
-            throw UNetConfigurationError(
-                file: url.path, field: error.field, found: error.found, expected: error.expected)
-        } catch let error as DecodingError {
-            throw UNetConfigurationError(decoding: error, file: url.path)
-        } catch {
-            throw UNetConfigurationError(
-                file: url.path, field: nil, found: error.localizedDescription, expected: "a readable file")
+        } catch let error as JSONFieldError {
+            throw UNetConfigurationError(error, file: url.path)
+        } catch var error as UNetConfigurationError {
+            error.file = url.path
+            throw error
         }
     }
 
@@ -163,6 +142,8 @@ extension UNetConfiguration {
     private func require(
         _ field: CodingKeys, _ found: Any, _ condition: Bool, _ expected: String
     ) throws(UNetConfigurationError) {
-        try UNetConfigurationError.require(field.rawValue, found, condition, expected)
+        guard condition else {
+            throw UNetConfigurationError(field: field.rawValue, found: "\(found)", expected: expected)
+        }
     }
 }

@@ -276,7 +276,7 @@ extension PickleMachine {
     private mutating func reduce() throws {
         let call = try pop(2)
         guard case .function(let function) = call[0], case .sequence(let index) = call[1] else {
-            throw failure("a call of what is no function")
+            throw failure("a call of something that is not a function")
         }
         let arguments = pickle.sequences[index]
         switch function {
@@ -313,10 +313,12 @@ extension PickleMachine {
         try push(.tensor(pickle.tensors.count - 1))
     }
 
-    /// What a dictionary has beside its items (`_metadata`, the versions of a network's modules) is skipped.
+    /// The attributes of a dictionary (`_metadata`, the versions of a network's modules) are skipped.
     private mutating func build() throws {
         _ = try pop()
-        guard case .dictionary = try top() else { throw failure("the state of what is no dictionary") }
+        guard case .dictionary = try top() else {
+            throw failure("the state of something that is not a dictionary")
+        }
     }
 
     /// `("storage", type, key, device, count)`.
@@ -325,7 +327,7 @@ extension PickleMachine {
         let fields = pickle.sequences[index]
         guard fields.count == 5, try string(fields[0]) == "storage", case .storageType(let type) = fields[1]
         else {
-            throw failure("what is no storage lies outside the pickle")
+            throw failure("a reference outside the pickle that is not a storage")
         }
         let key = try string(fields[2])
         try charge(2 * Self.costOfContainer + key.utf8.count)

@@ -28,13 +28,13 @@ public struct PyTorchCheckpoint: Sendable {
         case number(Double)
         /// Text.
         case text(String)
-        /// A list or tuple of so many values.
+        /// A list or tuple, by its number of values.
         case list(count: Int)
         /// A dictionary with these names, sorted. Keys that are not text are left out.
         case dictionary(names: [String])
         /// A tensor.
         case tensor(shape: [Int])
-        /// A function or type, which tensors consist of and which is no value by itself.
+        /// A function or type: part of a tensor, not a value by itself.
         case other
     }
 
@@ -42,7 +42,7 @@ public struct PyTorchCheckpoint: Sendable {
 
     /// Opens a checkpoint.
     ///
-    /// - Throws: `PyTorchError` where the file cannot be read, is none of PyTorch's, or holds what is not read.
+    /// - Throws: `PyTorchError` if the file cannot be read, is not a checkpoint, or has unsupported contents.
     public init(contentsOf url: URL) throws {
         do {
             let file = try MappedFile(contentsOf: url)
@@ -67,7 +67,7 @@ public struct PyTorchCheckpoint: Sendable {
     /// The tensors that are values of one dictionary, or nil where there is no dictionary. Without names,
     /// the outermost one.
     ///
-    /// What is no tensor is left out, and so are dictionaries within the dictionary.
+    /// Values that are not tensors are left out, and so are dictionaries inside the dictionary.
     public func tensors(at path: String...) -> PyTorchTensors? { PyTorchTensors(contents, at: path) }
 
     /// Whether a file begins as PyTorch's files do, of whichever version.
@@ -103,15 +103,15 @@ public struct PyTorchTensors: TensorSource {
     /// The names of the tensors, sorted.
     public var names: [String] { indices.keys.sorted() }
 
-    /// The shape of a tensor, or nil where there is none of that name. O(1).
+    /// The shape of a tensor, or nil if there is none of that name. O(1).
     public func shape(of name: String) -> [Int]? { indices[name].map { contents.tensors[$0].shape } }
 
-    /// The type as which a tensor is stored, or nil where there is none of that name. O(1).
+    /// The type as which a tensor is stored, or nil if there is none of that name. O(1).
     public func type(of name: String) -> TensorType? { indices[name].map { contents.tensors[$0].type } }
 
-    /// A tensor, converted to `Float` where it is stored as something else. O(n).
+    /// A tensor, converted to `Float` if it is stored as another type. O(n).
     ///
-    /// - Throws: `PyTorchError` where there is none of that name.
+    /// - Throws: `PyTorchError` if there is none of that name.
     public func tensor(_ name: String) throws -> Tensor {
         guard let index = indices[name] else {
             throw PyTorchError(file: contents.path, problem: .missingTensor(name: name))
@@ -253,7 +253,7 @@ public struct PyTorchError: LocalizedError, Equatable, CustomStringConvertible {
         case unreadable(reason: String)
         /// The file is of the format that PyTorch wrote before version 1.6.
         case legacy
-        /// The file is no zip archive, or one that PyTorch does not write.
+        /// The file is not a zip archive as PyTorch writes it.
         case archive(reason: String)
         /// An entry of the archive is not as PyTorch writes it.
         case entry(name: String, reason: String)

@@ -1,10 +1,10 @@
 import Foundation
+import VoxelSupport
 
 extension Safetensors {
     /// Writes tensors under their names, sorted, so that equal tensors give equal files.
     ///
-    /// Tensors are read one at a time. The file appears under its name only when it is whole and on the disk: it is
-    /// written beside, flushed and renamed. Where that fails nothing new is left.
+    /// Tensors are read one at a time. The file is replaced only when it is complete and flushed to disk.
     ///
     /// - Parameters:
     ///   - tensors: a dictionary, or a file that is read piece by piece.
@@ -25,16 +25,24 @@ extension Safetensors {
         do throws(SafetensorsError.Problem) {
             header = try encodedHeader(of: tensors, names, metadata: metadata, type)
         } catch { throw failure(error) }
-        try replacing(url) { file in
-            try file.write(contentsOf: header)
-            for name in names {
-                let tensor: Tensor
-                do { tensor = try tensors.tensor(name) } catch { throw Unread(error: error) }
-                guard let bytes = type.encode(tensor.values) else {
-                    throw failure(.tooLarge(tensor: name, type: type.rawValue))
+        do {
+            try AtomicFile.write(to: url) { file in
+                try file.write(contentsOf: header)
+                for name in names {
+                    let tensor: Tensor
+                    do { tensor = try tensors.tensor(name) } catch { throw SourceError(error: error) }
+                    guard let bytes = type.encode(tensor.values) else {
+                        throw failure(.tooLarge(tensor: name, type: type.rawValue))
+                    }
+                    try file.write(contentsOf: bytes)
                 }
-                try file.write(contentsOf: bytes)
             }
+        } catch let error as SafetensorsError {
+            throw error
+        } catch let error as SourceError {
+            throw error.error
+        } catch {
+            throw failure(.unwritable(reason: error.localizedDescription))
         }
     }
 
@@ -46,30 +54,9 @@ extension Safetensors {
         to path: String
     ) throws { try write(tensors, metadata: metadata, as: type, to: URL(filePath: path)) }
 
-    /// An error of the source, not of writing.
-    private struct Unread: Error {
+    /// An error of reading a tensor, not of writing the file.
+    private struct SourceError: Error {
         let error: any Error
-    }
-
-    /// Writes a file beside another and puts it in its place.
-    private static func replacing(_ url: URL, write: (FileHandle) throws -> Void) throws {
-        let partial = url.deletingLastPathComponent()
-            .appending(path: ".\(url.lastPathComponent).\(UUID().uuidString).partial")
-        do {
-            defer { try? FileManager.default.removeItem(at: partial) }
-            try Data().write(to: partial, options: .withoutOverwriting)
-            let file = try FileHandle(forWritingTo: partial)
-            defer { try? file.close() }
-            try write(file)
-            try file.synchronize()
-            guard rename(partial.path, url.path) == 0 else {
-                throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
-            }
-        } catch let error as SafetensorsError { throw error } catch let error as Unread {
-            throw error.error
-        } catch {
-            throw SafetensorsError(file: url.path, problem: .unwritable(reason: error.localizedDescription))
-        }
     }
 
     /// The length and the JSON, filled up with spaces so that the numbers begin at a multiple of eight bytes.
