@@ -115,7 +115,8 @@ struct PureBackgroundTests {
         await checkLaw(cases: 300) { generator in
             let scheduler = generator.scheduler(solver: nil)
             let type = PredictionType.allCases.filter { type in
-                type != .noise || scheduler.timesteps.allSatisfy { scheduler.path.coefficients(at: $0).target > 0 }
+                type != .noise
+                    || scheduler.timesteps.allSatisfy { scheduler.path.coefficients(at: $0).target > 0 }
             }.randomElement(using: &generator)!
             let grid = VoxelGrid(shape: generator.shape())
             let source = Volume(grid: grid, voxels: [Float](repeating: -1, count: grid.count))
@@ -127,7 +128,8 @@ struct PureBackgroundTests {
             sampler.clip = -1...1
             for try await state in try sampler.states(from: source) {
                 if scheduler.path.start == .source, sampler.scheduler.step(0).noise == 0 {
-                    try #require(largestDifference(state.noisy.values, state.noisy.values.map { _ in -1 }) < 1e-3)
+                    try #require(
+                        largestDifference(state.noisy.values, state.noisy.values.map { _ in -1 }) < 1e-3)
                 }
                 guard state.isComplete else { continue }
                 let volume = state.estimate.volume
