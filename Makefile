@@ -19,6 +19,11 @@ harmonise: ## Restore the style of a degraded brain without a network; results a
 	@.ci/setup $(if $(BRAIN),,mricron-data)
 	swift run -c release --package-path Examples/Harmonisation Harmonisation build/harmonise $(BRAIN)
 
+.PHONY: ownpath
+ownpath: ## Train on a process of your own, store it in a model file, and translate with it
+	@.ci/setup
+	swift run -c release --package-path Examples/OwnPath OwnPath
+
 .PHONY: ablation
 ablation: ## Train the demonstration networks and measure the effect of each part of the method (hours)
 	@.ci/setup mricron-data
@@ -28,6 +33,17 @@ ablation: ## Train the demonstration networks and measure the effect of each par
 test: ## Run the tests (a selection: FILTER=VolumesTests)
 	@.ci/setup
 	swift test -c release -Xswiftc -enable-testing --disable-xctest $(if $(FILTER),--filter '$(FILTER)')
+
+.PHONY: sanitize
+sanitize: ## Run the tests of the sampler and of the engine under AddressSanitizer and ThreadSanitizer
+	@.ci/setup
+	.ci/sanitize
+
+.PHONY: docs
+docs: ## Check the documentation: that its links lead somewhere, and that its Swift compiles
+	@.ci/setup
+	Documentation/check
+	.ci/outside
 
 .PHONY: build
 build: ## Build the voxelbridge command
@@ -47,11 +63,11 @@ bench: ## Time the network (compared with PyTorch: PEER=bench.py PYTHON=python)
 
 .PHONY: lint
 lint: ## Check the format of the code
-	swift format lint --strict --recursive Package.swift Sources Tests Examples
+	swift format lint --strict --recursive Package.swift Sources Tests Examples .ci/prelude.swift
 
 .PHONY: format
 format: ## Format the code
-	swift format --in-place --recursive Package.swift Sources Tests Examples
+	swift format --in-place --recursive Package.swift Sources Tests Examples .ci/prelude.swift
 
 .PHONY: clean
 clean: ## Remove all build products

@@ -61,10 +61,21 @@ public struct WeightedSample<Storage: SampleStorage>: Sendable {
 /// Storage whose values are an array of floats: all arithmetic follows.
 ///
 /// ```swift
-/// extension Tensor: ArraySampleStorage {
-///     public var groupSize: Int { values.count / shape[0] }
-///     public init?(restoring values: [Float], as shape: [Int]) { ... }
-///     public mutating func addNoise(_ field: NoiseField, timestep: Int, weight: Double) { ... }
+/// /// Numbers in a row, all in one group.
+/// struct Row: ArraySampleStorage {
+///     var values: [Float]
+///     var shape: Int { values.count }
+///     var groupSize: Int { values.count }
+///
+///     init?(restoring values: [Float], as shape: Int) {
+///         guard values.count == shape else { return nil }
+///         self.values = values
+///     }
+///
+///     mutating func addNoise(_ field: NoiseField, timestep: Int, weight: Double) {
+///         let noise = field.slice(0, rows: 1, columns: values.count, timestep: timestep)
+///         for (index, value) in noise.enumerated() { values[index] += Float(weight) * value }
+///     }
 /// }
 /// ```
 public protocol ArraySampleStorage: SampleStorage {

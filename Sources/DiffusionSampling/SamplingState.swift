@@ -1,7 +1,7 @@
 /// Where a run stands after a step: what there is to show of it, and all that is needed to resume it.
 ///
 /// ```swift
-/// for try await state in try sampler.states(from: source, conditioning: style) {
+/// for try await state in try sampler.states(from: source, conditioning: target) {
 ///     preview(state.estimate)
 ///     try state.write(to: checkpoint)
 /// }

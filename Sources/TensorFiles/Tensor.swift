@@ -3,7 +3,7 @@
 /// ```swift
 /// let image = Tensor(shape: [1, 3, 64, 48])           // [batch, channels, rows, columns], zeros
 /// let weight = Tensor(shape: [8, 3, 3, 3], values: numbers)
-/// let features = image.convolved(weight: weight, padding: 1).silu()
+/// try Safetensors.write(["image": image, "weight": weight], to: file)
 /// ```
 ///
 /// Images are `[batch, channels, rows, columns]` (NCHW) and volumes `[batch, channels, slices, rows, columns]`

@@ -15,7 +15,8 @@ import Volumes
 ///     let name = "bias"
 ///     func callAsFunction(_ prediction: Volume, against reference: Volume, mask: Volume?) throws -> Double {
 ///         try MetricError.checkShapes(prediction, reference, mask: mask)
-///         ...
+///         let differences = zip(prediction.voxels, reference.voxels).map { Double($0) - Double($1) }
+///         return differences.reduce(0, +) / Double(differences.count)
 ///     }
 /// }
 /// ```

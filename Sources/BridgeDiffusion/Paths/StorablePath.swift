@@ -4,14 +4,26 @@ package import VoxelSupport
 /// A path that files of models and of training settings can hold.
 ///
 /// ```swift
-/// struct LateBridge: StorablePath {
-///     static let kind = "late_bridge"
+/// /// A flow that moves fast at first: u = (t + 1) / T, with u² in place of u.
+/// struct QuickFlow: StorablePath {
+///     static let kind = "quick_flow"
 ///     var trainingTimesteps = 1000
-///     ...                              // the requirements of GaussianPath
+///     var start: SamplingStart { .noise }
+///
+///     private func share(_ t: Int) -> Double {
+///         let u = Double(t + 1) / Double(trainingTimesteps)
+///         return u * u
+///     }
+///
+///     func coefficients(at t: Int) -> PathCoefficients {
+///         PathCoefficients(target: 1 - share(t), source: 0, variance: share(t) * share(t))
+///     }
+///
+///     func velocity(at t: Int) -> PathCombination { PathCombination(target: -1, noise: 1) }
 /// }
 ///
-/// configuration.process = try StoredPath(LateBridge(trainingTimesteps: 500))
-/// // {"kind": "late_bridge", "trainingTimesteps": 500}
+/// configuration.process = try StoredPath(QuickFlow(trainingTimesteps: 500))
+/// // {"kind": "quick_flow", "trainingTimesteps": 500}
 /// ```
 public protocol StorablePath: GaussianPath, Codable {
     /// What the field `kind` says in files; no two paths have the same.

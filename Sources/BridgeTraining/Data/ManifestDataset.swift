@@ -8,7 +8,7 @@ import Synchronization
 /// ```swift
 /// let manifest = try Manifest(contentsOf: "pairs.csv")
 /// let data = try ManifestDataset.prepare(manifest, cache: folder, configuration: .published)
-/// let run = try TrainingRun(..., training: data.training, validation: data.validation, ...)
+/// let trainer = try Trainer(network, configuration: .published, dataset: data.training)
 /// ```
 ///
 /// Volumes are prepared once, stored in a folder and memory-mapped. All slices are padded with background to the size of

@@ -3,7 +3,7 @@ import Foundation
 /// Trains a network in memory, one step at a time.
 ///
 /// ```swift
-/// var trainer = try Trainer(network, configuration: configuration, dataset: data)
+/// var trainer = try Trainer(network, configuration: configuration, dataset: data.training)
 /// while trainer.state.step < configuration.steps {
 ///     let report = try trainer.step()
 ///     print(report.loss)
