@@ -16,7 +16,7 @@ public struct HistogramMatchingDenoiser: StyledDenoiser {
     /// N: the number of slices on either side of a window's middle slice.
     public let radius: Int
 
-    /// ``PredictionType/sample``: predictions are estimates of x_0.
+    /// `sample`: predictions are estimates of x_0.
     public var predictionType: PredictionType { .sample }
 
     /// 1: slices may have any size.
