@@ -3,6 +3,12 @@ import Testing
 import Volumes
 
 @Suite struct VolumeTests {
+    /// Larger alignments break the frames of asynchronous functions: see `Packed3`.
+    @Test func nothingStoredIsAlignedToMoreThan16Bytes() {
+        #expect(MemoryLayout<Volume>.alignment <= 16)
+        #expect(MemoryLayout<Affine>.alignment <= 16)
+    }
+
     @Test func slicesAreViewsOfTheirVoxels() async {
         await checkLaw { generator in
             let volume = generator.volume()
