@@ -59,8 +59,9 @@ struct DICOMConversion: ~Copyable {
     ) throws(VolumeIOError.Reason) -> (String, isCorrected: Bool) {
         let series = names.map { $0.dropLast(4) }
         guard let first = series.min(by: { $0.count < $1.count }) else {
-            let last = output.split(whereSeparator: \.isNewline).last { !$0.allSatisfy(\.isWhitespace) }
-            throw .conversionFailed(last.map(String.init) ?? "it printed nothing")
+            let lines = output.split(whereSeparator: \.isNewline)
+            let message = lines.first { $0.hasPrefix("Error") } ?? lines.last ?? "it printed nothing"
+            throw .conversionFailed(String(message))
         }
         let isOne = series.allSatisfy { $0 == first || $0.hasPrefix(first + "_Tilt") || $0.hasPrefix(first + "_Eq") }
         guard isOne else { throw .severalSeries(series.map(String.init)) }

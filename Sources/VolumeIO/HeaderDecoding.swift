@@ -82,7 +82,10 @@ private struct StoredHeader {
                 (version, self.isPair) = (.nifti1, isPair)
                 fields = try nifti_2_header(widening: header)
             } else {
-                guard isNamedHeader else { throw signature.allSatisfy { $0 == 0 } ? .analyze : .notNIfTI }
+                let reason = reasonNotNIfTI(UnsafeRawBufferPointer(rebasing: bytes[..<size1]))
+                guard isNamedHeader, reason == .notNIfTI else {
+                    throw reason == .notNIfTI && signature.allSatisfy { $0 == 0 } ? .analyze : reason
+                }
                 (version, isPair) = (nil, true)
                 fields = try nifti_2_header(widening: header).asAnalyze
                 let origin = (0..<3).map { axis -> Double in
