@@ -63,7 +63,9 @@ struct DICOMConversion: ~Copyable {
             let message = lines.first { $0.hasPrefix("Error") } ?? lines.last ?? "it printed nothing"
             throw .conversionFailed(String(message))
         }
-        let isOne = series.allSatisfy { $0 == first || $0.hasPrefix(first + "_Tilt") || $0.hasPrefix(first + "_Eq") }
+        let isOne = series.allSatisfy {
+            $0 == first || $0.hasPrefix(first + "_Tilt") || $0.hasPrefix(first + "_Eq")
+        }
         guard isOne else { throw .severalSeries(series.map(String.init)) }
         let chosen = series.max { $0.count < $1.count }!
         return (folder.appending(path: chosen + ".nii").path, chosen != first)

@@ -67,7 +67,8 @@ public struct NIfTIHeader: Hashable, Sendable {
 
     /// Seconds between two volumes of a series, or `nil` if the file does not say.
     public var timeStep: Double? {
-        let scale = [NIFTI_UNITS_SEC: 1, NIFTI_UNITS_MSEC: 1e-3, NIFTI_UNITS_USEC: 1e-6][fields.xyzt_units & 0x38]
+        let scale = [NIFTI_UNITS_SEC: 1, NIFTI_UNITS_MSEC: 1e-3, NIFTI_UNITS_USEC: 1e-6][
+            fields.xyzt_units & 0x38]
         guard let scale, shape.count > 3, fields.pixdim.4 > 0, fields.pixdim.4.isFinite else { return nil }
         return fields.pixdim.4 * scale
     }

@@ -11,7 +11,8 @@ import Volumes
 ///
 /// Read are:
 /// - NIfTI-1 and NIfTI-2, as one file or as a pair of `.hdr` and `.img`;
-/// - ANALYZE 7.5 pairs, which do not tell left from right: as SPM and NiBabel do, they are taken as LAS, with a warning;
+/// - ANALYZE 7.5 pairs, which do not tell left from right: as SPM and NiBabel do, they are taken as LAS, with a
+///   warning;
 /// - a folder of DICOM files of one series, if `dcm2niix` is installed.
 ///
 /// Files may be plain or gzip-compressed (detected from the first bytes, not from the name), in either byte order, with
@@ -19,8 +20,8 @@ import Volumes
 /// becomes a volume of one slice.
 ///
 /// Untrusted files are safe to read: every size in the header is checked against the file before memory is allocated, a
-/// volume has at most 2^30 voxels, and of a compressed file no more is decompressed than the header asks for. Files may be
-/// read concurrently.
+/// volume has at most 2^30 voxels, and of a compressed file no more is decompressed than the header asks for. Files may
+/// be read concurrently.
 public struct VolumeFile: Sendable {
     /// The voxels and their grid.
     public let volume: Volume
@@ -75,8 +76,8 @@ public struct VolumeFile: Sendable {
         try self.init(contentsOf: URL(filePath: path), volume: index)
     }
 
-    /// Reads the volumes of a series one after another, without holding more than one. A file of one volume is a series of
-    /// one.
+    /// Reads the volumes of a series one after another, without holding more than one. A file of one volume is a series
+    /// of one.
     ///
     /// ```swift
     /// try VolumeFile.forEach(in: "bold.nii.gz") { index, file in
@@ -100,7 +101,9 @@ public struct VolumeFile: Sendable {
     }
 
     /// Reads the volumes of the series at a path one after another; see ``forEach(in:_:)-(URL,_)``.
-    public static func forEach(in path: String, _ body: (_ index: Int, _ file: VolumeFile) throws -> Void) throws {
+    public static func forEach(in path: String, _ body: (_ index: Int, _ file: VolumeFile) throws -> Void)
+        throws
+    {
         try forEach(in: URL(filePath: path), body)
     }
 

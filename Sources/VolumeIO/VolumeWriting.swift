@@ -7,27 +7,29 @@ extension Volume {
     ///
     /// ```swift
     /// try volume.write(to: "mri.nii.gz")
-    /// try volume.write(to: "mri.nii.gz", like: file.header)                  // keeps what the source's header says
-    /// try volume.write(to: "labels.nii.gz", like: file.header, as: .uint8)
+    ///
+    /// let source = try VolumeFile(contentsOf: "ct.nii.gz")
+    /// try translated.write(to: "mri.nii.gz", like: source.header)              // in the space of the source
+    /// try source.volume.write(to: "copy.nii.gz", like: source.header, as: .int16)
     /// ```
     ///
     /// The file is written beside its destination, flushed and renamed: it is replaced whole or, if writing fails, left
     /// as it was. Equal volumes give equal bytes. A name that ends in `.hdr` or `.img` gives a pair of files with both.
     ///
     /// The affine is written as the sform and, unless it has shear, as the qform, both with the code of `space`. With a
-    /// header as the template and a volume on its grid, sform, qform and their codes stay as they are in the template, also
-    /// if they disagree or if neither is in use. On another grid, `space` is that of the template, if it has one.
+    /// header as the template and a volume on its grid, sform, qform and their codes stay as they are in the template,
+    /// also if they disagree or if neither is in use. On another grid, `space` is that of the template, if it has one.
     ///
     /// Integers are stored as they are if all intensities are integers that the type holds. Otherwise its numbers are
     /// spread over the range of intensities, and the header has the slope and intercept.
     ///
     /// - Parameters:
     ///   - url: the file, ending in `.nii`, `.nii.gz`, `.hdr`, `.img`, `.hdr.gz` or `.img.gz`, in a folder that exists.
-    ///   - template: a header whose version, forms, units, description, intent, slice order and extensions are kept. Its
-    ///     data type, scaling and display range are not.
+    ///   - template: a header whose version, forms, units, description, intent, slice order and extensions are kept.
+    ///     Its data type, scaling and display range are not.
     ///   - type: the data type of the voxels.
-    ///   - version: the version of the format; by default that of the template or NIfTI-1, or NIfTI-2 if the grid does not
-    ///     fit in NIfTI-1.
+    ///   - version: the version of the format; by default that of the template or NIfTI-1, or NIfTI-2 if the grid does
+    ///     not fit in NIfTI-1.
     ///   - space: the coordinate system of the world coordinates.
     ///   - text: a description for the header (`descrip`), cut at 79 bytes; by default that of the template.
     /// - Throws: `VolumeIOError`.
@@ -82,14 +84,14 @@ public struct VolumeSeriesWriter: ~Copyable {
     /// Begins a file.
     ///
     /// - Parameters:
-    ///   - url: the file; see ``Volumes/Volume/write(to:like:as:version:space:text:)-(URL,_,_,_,_,_)``.
+    ///   - url: the file, named as for `Volume.write(to:)`.
     ///   - grid: the grid of each volume.
     ///   - count: number of volumes, at least one.
     ///   - timeStep: seconds between two volumes; by default what the template says.
     ///   - template: a header to keep, as for a single volume.
     ///   - type: the data type of the voxels.
-    ///   - range: the range of all intensities, over which the numbers of an integer type are spread. Without it, integers
-    ///     are stored as they are, and all intensities must be integers that the type holds.
+    ///   - range: the range of all intensities, over which the numbers of an integer type are spread. Without it,
+    ///     integers are stored as they are, and all intensities must be integers that the type holds.
     ///   - version: the version of the format.
     ///   - space: the coordinate system of the world coordinates.
     ///   - text: a description for the header.
@@ -114,7 +116,7 @@ public struct VolumeSeriesWriter: ~Copyable {
         } catch { throw VolumeIOError(path: url.path, reason: error) }
     }
 
-    /// Begins a file at a path; see ``init(to:grid:count:timeStep:like:as:range:version:space:text:)-(URL,_,_,_,_,_,_,_,_,_)``.
+    /// Begins the file at a path, as with a URL.
     ///
     /// - Throws: `VolumeIOError`.
     public init(
@@ -129,7 +131,8 @@ public struct VolumeSeriesWriter: ~Copyable {
 
     /// Writes the next volume.
     ///
-    /// - Throws: `VolumeIOError`, also for a volume of another shape, for one too many, and for intensities that the type
+    /// - Throws: `VolumeIOError`, also for a volume of another shape, for one too many, and for intensities that the
+    ///   type
     ///   cannot hold.
     public mutating func append(_ volume: Volume) throws(VolumeIOError) {
         do throws(VolumeIOError.Reason) {
@@ -148,7 +151,7 @@ public struct VolumeSeriesWriter: ~Copyable {
     /// Puts the file in its place.
     ///
     /// - Throws: `VolumeIOError`, also if volumes are missing.
-    public consuming func commit() throws(VolumeIOError) {
+    public mutating func commit() throws(VolumeIOError) {
         do throws(VolumeIOError.Reason) {
             guard written == count else { throw .wrongVolumeCount(found: written, expected: count) }
             try writer.commit()
@@ -159,7 +162,8 @@ public struct VolumeSeriesWriter: ~Copyable {
         guard type.isInteger else { return }
         let needed = try Scaling(storing: volume.voxels, as: type)
         let found = volume.intensityRange
-        let fits = range.map { $0.contains(found.lowerBound) && $0.contains(found.upperBound) } ?? needed.isIdentity
+        let fits =
+            range.map { $0.contains(found.lowerBound) && $0.contains(found.upperBound) } ?? needed.isIdentity
         guard fits else {
             throw .notRepresentable(low: found.lowerBound, high: found.upperBound, dataType: "\(type)")
         }
@@ -180,7 +184,9 @@ private struct VoxelWriter: ~Copyable {
         let name = url.lastPathComponent.lowercased()
         let isCompressed = name.hasSuffix(".gz")
         let pair = FilePair(url.path)
-        guard pair != nil || name.hasSuffix(".nii") || name.hasSuffix(".nii.gz") else { throw .unknownExtension }
+        guard pair != nil || name.hasSuffix(".nii") || name.hasSuffix(".nii.gz") else {
+            throw .unknownExtension
+        }
         let header = try draft(pair != nil, scaling).bytes()
         let voxelURL = pair.map { URL(filePath: $0.voxels) } ?? url
         let voxelFile = try Self.file(at: voxelURL, beginningWith: pair == nil ? header : [], isCompressed)

@@ -2,7 +2,8 @@ import CNIfTI
 import Foundation
 import Volumes
 
-// The position of voxels in space: the three methods of nifti1.h, "3D image (volume) orientation and location in space".
+// The position of voxels in space: the three methods of nifti1.h, "3D image (volume) orientation and location in
+// space".
 
 extension nifti_2_header {
     /// The affine in millimetres and the method that gave it: the first of sform, qform and `pixdim` that is in use and
@@ -84,8 +85,8 @@ extension nifti_2_header {
 extension nifti_2_header {
     /// Sets the sform, `pixdim`, and, if it can represent the affine, the qform.
     ///
-    /// A qform represents a rotation and a spacing, but no shear. Its code is set to zero if it would misplace some voxel
-    /// by more than a hundredth of a voxel in the precision of `version`.
+    /// A qform represents a rotation and a spacing, but no shear. Its code is set to zero if it would misplace some
+    /// voxel by more than a hundredth of a voxel in the precision of `version`.
     mutating func place(on grid: VoxelGrid, in space: NIfTISpace, version: NIfTIHeader.Version) {
         let rows = grid.affine.rows
         (srow_x, srow_y, srow_z) = (tuple(rows[0]), tuple(rows[1]), tuple(rows[2]))
@@ -134,8 +135,8 @@ private func disagreement(of qform: Affine, from sform: Affine, extents: SIMD3<I
 }
 
 extension Affine {
-    /// The placement of a file that has no orientation, as NiBabel and SPM take it: LAS axes, and the origin in the centre
-    /// of the volume, or in the voxel that an ANALYZE file names, counted from 1, if it is near the volume.
+    /// The placement of a file that has no orientation, as NiBabel and SPM take it: LAS axes, and the origin in the
+    /// centre of the volume, or in the voxel that an ANALYZE file names, counted from 1, if it is near the volume.
     fileprivate static func leftAnteriorSuperior(
         spacing: SIMD3<Double>, extents: SIMD3<Int>, origin: SIMD3<Double>?
     ) -> Affine {

@@ -40,6 +40,7 @@ extension OpenVolume {
         try reader.skip(to: header.dataOffset + index * count * type.bytes, ofTotal: totalBytes(type))
         var result: Result<StoredRange, VolumeIOError.Reason> = .success(StoredRange())
         let voxels = [Float](unsafeUninitializedCapacity: count) { voxels, initialized in
+            useLargePages(UnsafeMutableRawBufferPointer(voxels))
             do throws(VolumeIOError.Reason) {
                 result = .success(
                     try reader.isCompressed
@@ -62,7 +63,8 @@ extension OpenVolume {
     }
 
     /// Reads all voxels in their order, and hands them on in pieces, those that are not finite as NaN. O(1) in memory.
-    mutating func scan(_ body: (UnsafeBufferPointer<Float>) -> Void) throws(VolumeIOError.Reason) -> StoredRange {
+    mutating func scan(_ body: (UnsafeBufferPointer<Float>) -> Void) throws(VolumeIOError.Reason) -> StoredRange
+    {
         let type = try checkedVoxelType()
         try reader.skip(to: header.dataOffset, ofTotal: totalBytes(type))
         let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: Self.chunk)
@@ -115,7 +117,7 @@ extension OpenVolume {
         _ type: VoxelType, into voxels: UnsafeMutableBufferPointer<Float>, count: Int
     ) throws(VolumeIOError.Reason) -> StoredRange {
         // Each part is read and converted whole by one core; below a few, one core is as fast.
-        let part = max(16 * Self.chunk, 1)
+        let part = 16 * Self.chunk
         let parts = (count + part - 1) / part
         guard parts > 1 else { return try readInOrder(type, into: voxels, count: count) }
         let start = reader.position
@@ -142,6 +144,15 @@ extension OpenVolume {
         guard header.isSwapped, type.bytes > 1 else { return }
         nifti_swap_Nbytes(Int64(bytes.count / type.bytes), CInt(type.bytes), bytes.baseAddress)
     }
+}
+
+/// Asks for large pages: to touch new small ones takes as long as to decompress the voxels.
+private func useLargePages(_ memory: UnsafeMutableRawBufferPointer) {
+    #if os(Linux)
+        let page = Int(getpagesize())
+        guard let start = memory.baseAddress?.alignedUp(toMultipleOf: page), memory.count > page else { return }
+        madvise(start, memory.count - page, MADV_HUGEPAGE)
+    #endif
 }
 
 /// Checks that the system can provide the memory: a Swift array that it cannot provide ends the program.

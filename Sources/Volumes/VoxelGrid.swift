@@ -49,7 +49,8 @@ public struct VoxelGrid: Hashable, Sendable {
     /// The index of voxel (x, y, z) in storage, x fastest.
     public func offset(_ x: Int, _ y: Int, _ z: Int) -> Int { (z * shape.y + y) * shape.x + x }
 
-    /// Whether two grids have the same shape, and the positions of each voxel differ by at most `tolerance` millimetres.
+    /// Whether two grids have the same shape, and the positions of each voxel differ by at most `tolerance`
+    /// millimetres.
     public func matches(_ other: VoxelGrid, tolerance: Double = 1e-3) -> Bool {
         shape == other.shape && largestDistance(to: other) <= tolerance
     }

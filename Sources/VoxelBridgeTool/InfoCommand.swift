@@ -81,7 +81,7 @@ private struct VolumeDescription: Encodable {
     /// A line for each field.
     var lines: [String] {
         func list(_ values: [Double]) -> String {
-            values.map { String(format: "%.6g", $0) }.joined(separator: ", ")
+            values.map { String(format: "%.6g", $0 + 0) }.joined(separator: ", ")
         }
         var facts = [
             ("format", format), ("shape", shape.map(String.init).joined(separator: " x ")),

@@ -11,10 +11,10 @@ import VoxelSupport
 /// ben,validation,ben/ct.nii.gz,ben/t1.nii.gz,
 /// ```
 ///
-/// It is a comma-separated file with a header line, in UTF-8, UTF-16 or Latin-1. Semicolons or tabs may separate the fields
-/// instead. Fields with the separator are quoted; paths are relative to the manifest. The column `mask` and its fields are
-/// optional: voxels that are zero in the mask become background in both volumes. Other columns and lines that begin with
-/// `#` are ignored, with a warning.
+/// It is a comma-separated file with a header line, in UTF-8, UTF-16 or Latin-1. Semicolons or tabs may separate the
+/// fields instead. Fields with the separator are quoted; paths are relative to the manifest. The column `mask` and its
+/// fields are optional: voxels that are zero in the mask become background in both volumes. Other columns and lines
+/// that begin with `#` are ignored, with a warning.
 public struct Manifest: Sendable {
     /// A subject: one line of the table.
     public struct Subject: Equatable, Sendable {
@@ -54,8 +54,8 @@ public struct Manifest: Sendable {
     /// The problems of other lines and of the table as a whole.
     public let problems: [ManifestError.Problem]
 
-    /// What was ignored, what volumes' headers leave open, and what may be a mistake, by line: columns of other names, a
-    /// file in two splits or as its own target.
+    /// What was ignored, what volumes' headers leave open, and what may be a mistake, by line: columns of other names,
+    /// a file in two splits or as its own target.
     public let warnings: [ManifestError.Problem]
 
     /// Reads a manifest and checks what can be checked without reading voxels: columns, splits, names, files, grids.
@@ -111,8 +111,8 @@ public struct Manifest: Sendable {
     /// A manifest of subjects, with the file at a path; see ``init(_:file:)-(_,URL)``.
     public init(_ subjects: [Subject], file: String) { self.init(subjects, file: URL(filePath: file)) }
 
-    /// Writes the manifest. The paths of files below its folder are relative, so that the folder can be moved; other paths
-    /// are absolute.
+    /// Writes the manifest. The paths of files below its folder are relative, so that the folder can be moved; other
+    /// paths are absolute.
     ///
     /// - Throws: `ManifestError` if there are problems; the system's error if the file cannot be written.
     public func write(to file: URL) throws {
@@ -151,8 +151,8 @@ extension Manifest {
 }
 
 extension Manifest.Split {
-    /// The splits of a number of subjects by fractions: first those for training, then for validation, then for test. The
-    /// order of the subjects should be random.
+    /// The splits of a number of subjects by fractions: first those for training, then for validation, then for test.
+    /// The order of the subjects should be random.
     ///
     /// Counts are rounded. Of three or more subjects, there is at least one in each split whose fraction is above zero.
     ///
@@ -303,8 +303,12 @@ private struct ManifestCheck {
 
     /// Takes a valid subject, and warns of files that are used twice in a way that is hardly meant.
     private mutating func append(_ subject: Manifest.Subject) {
-        let (source, target) = (subject.source.resolvingSymlinksInPath(), subject.target.resolvingSymlinksInPath())
-        if source == target { warn(subject.line, "source and target are the same file, \(subject.source.path)") }
+        let (source, target) = (
+            subject.source.resolvingSymlinksInPath(), subject.target.resolvingSymlinksInPath()
+        )
+        if source == target {
+            warn(subject.line, "source and target are the same file, \(subject.source.path)")
+        }
         for file in source == target ? [source] : [source, target] {
             let first = firstUses[file.path] ?? (subject.line, subject.split)
             firstUses[file.path] = first
@@ -364,8 +368,8 @@ private struct ManifestCheck {
         }
     }
 
-    /// The file at a path, relative to a folder. If there is none, the one whose name is written with the same characters
-    /// in the other Unicode form: `ü` as one code point or as two.
+    /// The file at a path, relative to a folder. If there is none, the one whose name is written with the same
+    /// characters in the other Unicode form: `ü` as one code point or as two.
     private func existingFile(_ path: String, in folder: URL) -> URL {
         let forms = [
             path, path.precomposedStringWithCanonicalMapping, path.decomposedStringWithCanonicalMapping,

@@ -1,7 +1,8 @@
 import ArgumentParser
 import Foundation
 
-/// Times the network, its layers, a whole translation, a training step and files of volumes, optionally compared with PyTorch.
+/// Times the network, its layers, a whole translation and a training step, optionally compared with PyTorch, and files
+/// of volumes, optionally compared with NiBabel.
 @main
 struct Benchmarks: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
