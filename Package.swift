@@ -46,7 +46,7 @@ let package = Package(
             ]),
 
         // Leaves that stand on a system library each.
-        .target(name: "VolumeIO", dependencies: ["VoxelSupport", "Volumes", "CNIfTI"]),
+        .target(name: "VolumeIO", dependencies: ["VoxelSupport", "Volumes", "CNIfTI", "CISAL"]),
         .target(name: "VolumeFigures", dependencies: ["VoxelSupport", "Volumes", "CPNG"]),
         .target(
             name: "NetworkEngine", dependencies: ["TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"]),
@@ -85,7 +85,7 @@ let package = Package(
             name: "benchmarks",
             dependencies: [
                 "BridgeTraining", "NetworkEngine", "Networks", "ReferenceUNet", "SliceSampling", "StyleKeys",
-                "TensorFiles", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "TensorFiles", "VolumeIO", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Examples/Benchmarks/Sources"),
 
@@ -94,6 +94,7 @@ let package = Package(
         .target(
             name: "CNIfTI",
             linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz")]),
+        .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
 

@@ -1,15 +1,10 @@
-import CNIfTI
 import Foundation
 import VoxelSupport
 
 /// Sequential reading of a file, decompressed if its first bytes are those of a gzip stream.
-///
-/// Only the regular file at the path is opened; libnifti's `nifti_image_read` also tries other names and formats.
-struct ByteReader: ~Copyable {
+struct ByteReader {
     /// Size of the file on disk, in bytes.
     let fileBytes: Int
-
-    let isCompressed: Bool
 
     /// The maximum size of the decompressed file, in bytes: the compression factor of deflate is at most 1032 (zlib
     /// technical details).
@@ -19,61 +14,107 @@ struct ByteReader: ~Copyable {
         return overflow ? .max : product
     }
 
-    /// Number of decompressed bytes read so far.
-    private(set) var position = 0
+    var isCompressed: Bool { gzip != nil }
 
-    private var file: znzFile?
+    /// The position of the next byte in the decompressed file.
+    var position = 0
+
+    let file: FileDescriptor
+    private let gzip: GzipInflater?
 
     init(path: String) throws(VolumeIOError.Reason) {
         var status = stat()
         guard stat(path, &status) == 0 else {
-            throw errno == ENOENT ? .missing : .unreadable(systemMessage)
+            let reason: VolumeIOError.Reason = errno == ENOENT ? .missing : .unreadable(systemMessage)
+            if let target = try? FileManager.default.destinationOfSymbolicLink(atPath: path) {
+                throw reason == .missing ? .danglingLink(target: target) : reason
+            }
+            throw reason
         }
         guard status.st_mode & S_IFMT == S_IFREG else { throw .notARegularFile }
         guard status.st_size > 0 else { throw .empty }
-        let isCompressed = try beginsAsGzip(path)
-        guard let file = znzopen(path, "rb", isCompressed ? 1 : 0) else { throw .unreadable(systemMessage) }
-        (self.file, self.isCompressed, fileBytes) = (file, isCompressed, Int(status.st_size))
+        fileBytes = Int(status.st_size)
+        do throws(SystemError) { file = try FileDescriptor(open(path, O_RDONLY | O_CLOEXEC)) } catch {
+            throw .unreadable("\(error)")
+        }
+        var signature: (UInt8, UInt8) = (0, 0)
+        let isCompressed = pread(file.number, &signature, 2, 0) == 2 && signature == (0x1f, 0x8b)
+        gzip = isCompressed ? GzipInflater(reading: file) : nil
     }
 
-    deinit {
-        var file = file
-        if file != nil { Xznzclose(&file) }
+    /// Another reader of an open plain file, from a position on.
+    init(of file: FileDescriptor, from position: Int) {
+        (self.file, self.position, gzip, fileBytes) = (file, position, nil, .max)
     }
 
     /// Fills a buffer, or as much of it as the file has left. Returns the number of bytes read.
     mutating func read(into buffer: UnsafeMutableRawBufferPointer) throws(VolumeIOError.Reason) -> Int {
-        let count = znzread(buffer.baseAddress, 1, buffer.count, file)
-        guard count >= 0 else { throw .corruptGzip }
+        let count: Int
+        if let gzip { count = try gzip.read(into: buffer) } else { count = try readPlain(into: buffer) }
         position += count
         return count
     }
 
-    /// Fills a buffer, or at least its first `count` bytes.
+    /// Fills a buffer.
     ///
     /// - Parameter total: the expected size of the file in bytes, for the error.
     /// - Throws: `truncated` if the file ends before that.
     mutating func fill(
-        _ buffer: UnsafeMutableRawBufferPointer, atLeast count: Int, ofTotal total: Int
+        _ buffer: UnsafeMutableRawBufferPointer, ofTotal total: Int
     ) throws(VolumeIOError.Reason) {
-        guard try read(into: buffer) >= count else {
+        guard try read(into: buffer) == buffer.count else {
             throw .truncated(expectedBytes: total, foundBytes: position)
         }
     }
 
-    /// Closes the file.
+    /// Moves on to a position. O(1), or O(n) in a compressed file.
+    mutating func skip(to target: Int, ofTotal total: Int) throws(VolumeIOError.Reason) {
+        guard isCompressed else { return position = target }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
+        defer { buffer.deallocate() }
+        while position < target {
+            try fill(.init(rebasing: buffer.prefix(target - position)), ofTotal: total)
+        }
+    }
+
+    /// Checks the end of a compressed file, if it comes within 64 KiB.
     ///
-    /// - Throws: `corruptGzip` if a compressed stream was read to its end and its checksum is missing.
+    /// - Throws: `corruptGzip` if its checksum or length is wrong or missing.
     mutating func finish() throws(VolumeIOError.Reason) {
-        defer { file = nil }
-        guard Xznzclose(&file) == 0 else { throw isCompressed ? .corruptGzip : .unreadable(systemMessage) }
+        guard let gzip, !gzip.isFinished else { return }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
+        defer { buffer.deallocate() }
+        guard try read(into: buffer) == buffer.count || gzip.isFinished else { throw .corruptGzip }
+    }
+
+    /// Fills a buffer with the next bytes of a plain file, or as much of it as the file has left.
+    private func readPlain(
+        into buffer: UnsafeMutableRawBufferPointer
+    ) throws(VolumeIOError.Reason) -> Int {
+        var done = 0
+        while done < buffer.count {
+            let count = pread(
+                file.number, buffer.baseAddress! + done, buffer.count - done, off_t(position + done))
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw .unreadable(systemMessage) }
+            if count == 0 { break }
+            done += count
+        }
+        return done
     }
 }
 
-private func beginsAsGzip(_ path: String) throws(VolumeIOError.Reason) -> Bool {
-    guard let file = fopen(path, "rb") else { throw .unreadable(systemMessage) }
-    defer { fclose(file) }
-    return getc(file) == 0x1f && getc(file) == 0x8b
+/// An open file, which is closed when nothing refers to it any more.
+final class FileDescriptor: Sendable {
+    let number: CInt
+
+    /// - Throws: the system's error if `open` returned none.
+    init(_ number: CInt) throws(SystemError) {
+        guard number >= 0 else { throw .current }
+        self.number = number
+    }
+
+    deinit { close(number) }
 }
 
 private var systemMessage: String { "\(SystemError.current)" }

@@ -1,7 +1,7 @@
 import CNIfTI
 
 extension nifti_2_header {
-    /// The fields of a NIfTI-1 header that this package reads, converted to the wider types of NIfTI-2.
+    /// The fields of a NIfTI-1 header, converted to the wider types of NIfTI-2.
     init(widening header: nifti_1_header) throws(VolumeIOError.Reason) {
         guard let offset = Int64(exactly: header.vox_offset) else {
             throw .invalidDataOffset(Double(header.vox_offset))
@@ -27,12 +27,21 @@ extension nifti_2_header {
         qoffset_z = Double(header.qoffset_z)
         (srow_x, srow_y, srow_z) = (wide(header.srow_x), wide(header.srow_y), wide(header.srow_z))
         xyzt_units = Int32(header.xyzt_units)
-        descrip = header.descrip
+        (descrip, aux_file) = (header.descrip, header.aux_file)
+        (intent_p1, intent_p2, intent_p3) = (
+            Double(header.intent_p1), Double(header.intent_p2), Double(header.intent_p3)
+        )
+        (intent_code, intent_name) = (Int32(header.intent_code), header.intent_name)
+        (cal_max, cal_min) = (Double(header.cal_max), Double(header.cal_min))
+        (slice_duration, toffset) = (Double(header.slice_duration), Double(header.toffset))
+        (slice_start, slice_end) = (Int64(header.slice_start), Int64(header.slice_end))
+        (slice_code, dim_info) = (Int32(header.slice_code), header.dim_info)
     }
 }
 
 extension nifti_1_header {
-    /// The fields that this package writes, converted to the narrower types of NIfTI-1.
+    /// The fields of a NIfTI-2 header, converted to the narrower types of NIfTI-1. Descriptive numbers that do not fit
+    /// become zero.
     ///
     /// - Precondition: the extents fit 16 bits.
     init(narrowing header: nifti_2_header) {
@@ -50,7 +59,8 @@ extension nifti_1_header {
             Float(p.0), Float(p.1), Float(p.2), Float(p.3), Float(p.4), Float(p.5), Float(p.6), Float(p.7)
         )
         (scl_slope, scl_inter) = (Float(header.scl_slope), Float(header.scl_inter))
-        (qform_code, sform_code) = (Int16(header.qform_code), Int16(header.sform_code))
+        qform_code = Int16(exactly: header.qform_code) ?? 0
+        sform_code = Int16(exactly: header.sform_code) ?? 0
         quatern_b = Float(header.quatern_b)
         quatern_c = Float(header.quatern_c)
         quatern_d = Float(header.quatern_d)
@@ -58,8 +68,17 @@ extension nifti_1_header {
         qoffset_y = Float(header.qoffset_y)
         qoffset_z = Float(header.qoffset_z)
         (srow_x, srow_y, srow_z) = (narrow(header.srow_x), narrow(header.srow_y), narrow(header.srow_z))
-        xyzt_units = CChar(header.xyzt_units)
-        descrip = header.descrip
+        xyzt_units = CChar(truncatingIfNeeded: header.xyzt_units)
+        (descrip, aux_file) = (header.descrip, header.aux_file)
+        (intent_p1, intent_p2, intent_p3) = (
+            Float(header.intent_p1), Float(header.intent_p2), Float(header.intent_p3)
+        )
+        (intent_code, intent_name) = (Int16(exactly: header.intent_code) ?? 0, header.intent_name)
+        (slice_duration, toffset) = (Float(header.slice_duration), Float(header.toffset))
+        slice_start = Int16(exactly: header.slice_start) ?? 0
+        slice_end = Int16(exactly: header.slice_end) ?? 0
+        slice_code = CChar(exactly: header.slice_code) ?? 0
+        dim_info = header.dim_info
     }
 }
 

@@ -1,11 +1,13 @@
+import CNIfTI
 import Foundation
 import Volumes
 
-/// The header of a NIfTI file: shape, position, data type.
+/// The header of a NIfTI or ANALYZE 7.5 file: shape, position, data type.
 ///
 /// ```swift
 /// let header = try NIfTIHeader(contentsOf: "bold.nii.gz")
 /// print(header)                 // NIfTI-1, 64 x 64 x 30 x 200, int16; 64 x 64 x 30 voxels of 3 x 3 x 4 mm, RAS
+/// for warning in header.warnings { print(warning) }
 /// ```
 public struct NIfTIHeader: Hashable, Sendable {
     /// The versions of the format.
@@ -22,13 +24,21 @@ public struct NIfTIHeader: Hashable, Sendable {
         case sform
         /// The quaternion, `pixdim` and offsets (method 2).
         case qform
-        /// `pixdim` alone (method 1): the file has no orientation; voxel (0, 0, 0) is at the origin, and the axes are
-        /// assumed to be RAS.
+        /// `pixdim` alone (method 1): the file has no orientation. As NiBabel and FSL do, the axes are taken as LAS; as
+        /// NiBabel does, with the origin in the centre, or where an ANALYZE file has its origin.
         case spacing
     }
 
-    /// The version of the format.
-    public let version: Version
+    /// A header extension: a record of another program, which is kept when the header is a template.
+    public struct Extension: Hashable, Sendable {
+        /// What it holds, by the standard's list: 2 for DICOM, 4 for AFNI, 6 for a comment.
+        public let code: Int
+        /// The contents, with the zeros that fill them up.
+        public let bytes: [UInt8]
+    }
+
+    /// The version of the format; `nil` for ANALYZE 7.5.
+    public let version: Version?
 
     /// All extents, x fastest: three of a volume, four of a series.
     public let shape: [Int]
@@ -49,6 +59,20 @@ public struct NIfTIHeader: Hashable, Sendable {
     /// The stored data type, such as `uint8`, `int16`, `float32` or `rgb24`.
     public let dataType: String
 
+    /// The stored data type, if it is one that can be read: one real number per voxel.
+    public var voxelType: VoxelType? { VoxelType(rawValue: fields.datatype) }
+
+    /// Number of volumes: 1, or the product of the extents after the third.
+    public var volumeCount: Int { shape.dropFirst(3).reduce(1, *) }
+
+    /// Seconds between two volumes of a series, or `nil` if the file does not say.
+    public var timeStep: Double? {
+        let scale = [NIFTI_UNITS_SEC: 1, NIFTI_UNITS_MSEC: 1e-3, NIFTI_UNITS_USEC: 1e-6][
+            fields.xyzt_units & 0x38]
+        guard let scale, shape.count > 3, fields.pixdim.4 > 0, fields.pixdim.4.isFinite else { return nil }
+        return fields.pixdim.4 * scale
+    }
+
     /// Intensity = `slope` x stored value + `intercept`. 1 if the file has no scaling.
     public let slope: Double
 
@@ -58,7 +82,26 @@ public struct NIfTIHeader: Hashable, Sendable {
     /// The description (`descrip`), without control characters.
     public let text: String
 
-    let layout: VoxelLayout
+    /// The header extensions.
+    public internal(set) var extensions: [Extension] = []
+
+    /// What the header does not say, or says in two ways, and how it was read.
+    public internal(set) var warnings: [VolumeIOWarning] = []
+
+    /// The header as stored, with the fields of NIfTI-2, in this machine's byte order; forms that cannot be used have
+    /// the code 0.
+    let storedBytes: [UInt8]
+
+    /// Whether the byte order of the file is not that of this machine.
+    let isSwapped: Bool
+
+    /// Whether the voxels are in a file of their own.
+    let isPair: Bool
+
+    /// Position of the first voxel in the decompressed file, in bytes.
+    let dataOffset: Int
+
+    var fields: nifti_2_header { storedBytes.withUnsafeBytes { $0.loadUnaligned(as: nifti_2_header.self) } }
 
     /// The space of the form that gave the affine, or `nil` if `pixdim` gave it or the code is not a standard one.
     public var space: NIfTISpace? {
@@ -69,15 +112,14 @@ public struct NIfTIHeader: Hashable, Sendable {
         }
     }
 
-    /// Reads the header of a file, and nothing else. O(1) in time and memory.
+    /// Reads the header of a file, and nothing else. O(1) in time and memory, but for header extensions.
     ///
-    /// The file may also hold a series, vectors or colours.
+    /// The file may also hold a series, vectors or colours. `VolumeFile` lists the formats.
     ///
     /// - Throws: `VolumeIOError`.
     public init(contentsOf url: URL) throws(VolumeIOError) {
         do throws(VolumeIOError.Reason) {
-            var reader = try ByteReader(path: url.path)
-            self = try NIfTIHeader(readingFrom: &reader)
+            self = try OpenVolume(path: url.path).header
         } catch { throw VolumeIOError(path: url.path, reason: error) }
     }
 
@@ -90,9 +132,12 @@ public struct NIfTIHeader: Hashable, Sendable {
 }
 
 extension NIfTIHeader: CustomStringConvertible {
+    /// `NIfTI-1`, `NIfTI-2` or `ANALYZE 7.5`.
+    public var format: String { version.map { "NIfTI-\($0.rawValue)" } ?? "ANALYZE 7.5" }
+
     /// Version, shape, data type and grid in one line.
     public var description: String {
-        "NIfTI-\(version.rawValue), \(shape.map(String.init).joined(separator: " x ")), \(dataType); \(grid)"
+        "\(format), \(shape.map(String.init).joined(separator: " x ")), \(dataType); \(grid)"
     }
 }
 

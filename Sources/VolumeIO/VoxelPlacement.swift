@@ -1,18 +1,41 @@
 import CNIfTI
+import Foundation
 import Volumes
 
-// The position of voxels in space: the three methods of nifti1.h, "3D image (volume) orientation and location in space".
+// The position of voxels in space: the three methods of nifti1.h, "3D image (volume) orientation and location in
+// space".
 
 extension nifti_2_header {
     /// The affine in millimetres and the method that gave it: the first of sform, qform and `pixdim` that is in use and
-    /// has linearly independent axes.
-    func placement(extents: SIMD3<Int>) throws(VolumeIOError.Reason) -> (
-        affine: Affine, method: NIfTIHeader.Placement
-    ) {
-        if let affine = sformAffine { return (affine, .sform) }
-        guard let spacing = spacing(extents: extents) else { throw .noUsablePlacement }
-        if let affine = qformAffine(spacing: spacing) { return (affine, .qform) }
-        guard let affine = usable(Affine(spacing: spacing)) else { throw .noUsablePlacement }
+    /// has linearly independent axes. The code of a form that is in use and has not becomes zero.
+    ///
+    /// - Parameters:
+    ///   - origin: the voxel of an ANALYZE file that is at the origin, counted from 1.
+    ///   - warnings: receives what the forms do not agree upon.
+    mutating func placement(
+        extents: SIMD3<Int>, origin: SIMD3<Double>? = nil, warnings: inout [VolumeIOWarning]
+    ) throws(VolumeIOError.Reason) -> (affine: Affine, method: NIfTIHeader.Placement) {
+        let spacing = spacing(extents: extents)
+        let sform = sformAffine
+        let qform = spacing.flatMap { qformAffine(spacing: $0) }
+        if sform == nil, sform_code > 0 {
+            warnings.append(.unusableForm("sform", code: Int(sform_code)))
+            sform_code = 0
+        }
+        if qform == nil, qform_code > 0 {
+            warnings.append(.unusableForm("qform", code: Int(qform_code)))
+            qform_code = 0
+        }
+        if let sform {
+            if let qform, let warning = disagreement(of: qform, from: sform, extents: extents) {
+                warnings.append(warning)
+            }
+            return (sform, .sform)
+        }
+        guard let spacing else { throw .noUsablePlacement }
+        if let qform { return (qform, .qform) }
+        let affine = Affine.leftAnteriorSuperior(spacing: spacing, extents: extents, origin: origin)
+        guard let affine = usable(affine) else { throw .noUsablePlacement }
         return (affine, .spacing)
     }
 
@@ -62,13 +85,13 @@ extension nifti_2_header {
 extension nifti_2_header {
     /// Sets the sform, `pixdim`, and, if it can represent the affine, the qform.
     ///
-    /// A qform represents a rotation and a spacing, but no shear. Its code is set to zero if it would misplace some voxel
-    /// by more than a hundredth of a voxel in the precision of `version`.
+    /// A qform represents a rotation and a spacing, but no shear. Its code is set to zero if it would misplace some
+    /// voxel by more than a hundredth of a voxel in the precision of `version`.
     mutating func place(on grid: VoxelGrid, in space: NIfTISpace, version: NIfTIHeader.Version) {
         let rows = grid.affine.rows
         (srow_x, srow_y, srow_z) = (tuple(rows[0]), tuple(rows[1]), tuple(rows[2]))
         sform_code = Int32(space.rawValue)
-        xyzt_units = NIFTI_UNITS_MM
+        xyzt_units = NIFTI_UNITS_MM | xyzt_units & 0x38
 
         var matrix = nifti_dmat44()
         matrix.m = (tuple(rows[0]), tuple(rows[1]), tuple(rows[2]), (0, 0, 0, 1))
@@ -95,6 +118,34 @@ extension nifti_2_header {
         guard let affine = stored.qformAffine(spacing: spacing) else { return false }
         return VoxelGrid(shape: grid.shape, affine: affine)
             .matches(grid, tolerance: 0.01 * grid.spacing.min())
+    }
+}
+
+/// A warning if two forms place some voxel more than a tenth of a voxel apart.
+private func disagreement(of qform: Affine, from sform: Affine, extents: SIMD3<Int>) -> VolumeIOWarning? {
+    let (q, s) = (VoxelGrid(shape: extents, affine: qform), VoxelGrid(shape: extents, affine: sform))
+    let distance = q.largestDistance(to: s)
+    guard distance > 0.1 * s.spacing.min() else { return nil }
+    let (a, b) = (qform.columns, sform.columns)
+    let cosines = [(a.x, b.x), (a.y, b.y), (a.z, b.z)].map { a, b in
+        (a * b).sum() / ((a * a).sum() * (b * b).sum()).squareRoot()
+    }
+    let degrees = acos(min(max(cosines.min()!, -1), 1)) * 180 / .pi
+    return .formsDisagree(degrees: degrees, millimetres: distance)
+}
+
+extension Affine {
+    /// The placement of a file that has no orientation, as NiBabel and SPM take it: LAS axes, and the origin in the
+    /// centre of the volume, or in the voxel that an ANALYZE file names, counted from 1, if it is near the volume.
+    fileprivate static func leftAnteriorSuperior(
+        spacing: SIMD3<Double>, extents: SIMD3<Int>, origin: SIMD3<Double>?
+    ) -> Affine {
+        let shape = SIMD3<Double>(extents)
+        var centre = (shape - 1) / 2
+        if let origin, origin != .zero, all(origin .> -shape), all(origin .< 2 * shape) { centre = origin - 1 }
+        return Affine(
+            columns: [-spacing.x, 0, 0], [0, spacing.y, 0], [0, 0, spacing.z],
+            translation: spacing * centre * [1, -1, -1])
     }
 }
 

@@ -51,15 +51,20 @@ public struct VoxelGrid: Hashable, Sendable {
     /// The index of voxel (x, y, z) in storage, x fastest.
     public func offset(_ x: Int, _ y: Int, _ z: Int) -> Int { (z * shape.y + y) * shape.x + x }
 
-    /// Whether two grids have the same shape, and the positions of each voxel differ by at most `tolerance` millimetres.
+    /// Whether two grids have the same shape, and the positions of each voxel differ by at most `tolerance`
+    /// millimetres.
     public func matches(_ other: VoxelGrid, tolerance: Double = 1e-3) -> Bool {
-        guard shape == other.shape else { return false }
+        shape == other.shape && largestDistance(to: other) <= tolerance
+    }
+
+    /// The largest distance in millimetres between a voxel here and in another grid of the same shape.
+    package func largestDistance(to other: VoxelGrid) -> Double {
         let far = SIMD3<Double>(shape &- 1)
-        return (0..<8).allSatisfy { corner in
+        return (0..<8).map { corner in
             let voxel = SIMD3<Double>(
                 corner & 1 == 0 ? 0 : far.x, corner & 2 == 0 ? 0 : far.y, corner & 4 == 0 ? 0 : far.z)
-            return (world(atVoxel: voxel) - other.world(atVoxel: voxel)).length <= tolerance
-        }
+            return (world(atVoxel: voxel) - other.world(atVoxel: voxel)).length
+        }.max()!
     }
 }
 

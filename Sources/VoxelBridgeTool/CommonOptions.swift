@@ -26,12 +26,10 @@ func printJSON(_ value: some Encodable) throws {
     print(String(decoding: try encoder.encode(value), as: UTF8.self))
 }
 
-/// Reads a volume, and warns about voxels that are not finite.
-func readVolume(_ path: String, logger: Logger) throws -> VolumeFile {
-    let file = try VolumeFile(contentsOf: path)
-    if file.replacedVoxels > 0 {
-        logger.warning("\(path): \(file.replacedVoxels) voxels were NaN or infinite and are now 0")
-    }
+/// Reads a volume, or one of a series, and prints the warnings.
+func readVolume(_ path: String, volume index: Int? = nil, logger: Logger) throws -> VolumeFile {
+    let file = try index.map { try VolumeFile(contentsOf: path, volume: $0) } ?? VolumeFile(contentsOf: path)
+    for warning in file.warnings { logger.warning("\(path): \(warning)") }
     return file
 }
 

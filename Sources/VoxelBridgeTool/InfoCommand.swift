@@ -12,7 +12,7 @@ struct InfoCommand: ParsableCommand {
             parameters, the network's configuration, and the settings used in training.
             """)
 
-    @Argument(help: "The file (.nii or .nii.gz; .safetensors or .pth).")
+    @Argument(help: "The file (a volume or series as 'convert' reads it; .safetensors or .pth).")
     var file: String
 
     @Flag(help: "Print a JSON object.")
@@ -48,20 +48,22 @@ private struct VolumeDescription: Encodable {
     let slope: Double
     let intercept: Double
     let description: String
-    /// `nil` for series, colours and vectors.
+    /// Of all volumes together; `nil` for colours.
     let intensities: Intensities?
+    let warnings: [String]
 
     struct Intensities: Encodable {
         let minimum: Float
         let maximum: Float
-        /// Number of voxels that are NaN or infinite; they are read as zero.
+        /// Number of voxels that are NaN or infinite, which minimum and maximum leave out.
         let notFinite: Int
     }
 
     init(of url: URL) throws {
-        let header = try NIfTIHeader(contentsOf: url)
+        let scan = try VolumeScan(contentsOf: url)
+        let header = scan.header
         let grid = header.grid
-        format = "NIfTI-\(header.version.rawValue)"
+        format = header.format
         shape = header.shape
         spacing = (0..<3).map { grid.spacing[$0] }
         orientation = grid.orientation.description
@@ -70,24 +72,16 @@ private struct VolumeDescription: Encodable {
         (sformCode, qformCode) = (header.sformCode, header.qformCode)
         (dataType, slope, intercept) = (header.dataType, header.slope, header.intercept)
         description = header.text
-        do {
-            let file = try VolumeFile(contentsOf: url)
-            let range = file.volume.intensityRange
-            intensities = Intensities(
-                minimum: range.lowerBound, maximum: range.upperBound, notFinite: file.replacedVoxels)
-        } catch {
-            // A series, or colours: only the header is described.
-            switch error.reason {
-            case .notOneVolume, .unsupportedDataType: intensities = nil
-            default: throw error
-            }
+        intensities = scan.range.map {
+            Intensities(minimum: $0.lowerBound, maximum: $0.upperBound, notFinite: scan.notFinite)
         }
+        warnings = scan.warnings.map(\.description)
     }
 
     /// A line for each field.
     var lines: [String] {
         func list(_ values: [Double]) -> String {
-            values.map { String(format: "%.6g", $0) }.joined(separator: ", ")
+            values.map { String(format: "%.6g", $0 + 0) }.joined(separator: ", ")
         }
         var facts = [
             ("format", format), ("shape", shape.map(String.init).joined(separator: " x ")),
@@ -105,6 +99,7 @@ private struct VolumeDescription: Encodable {
             }
         }
         if !description.isEmpty { facts.append(("description", description)) }
+        facts += warnings.map { ("warning", $0) }
         return facts.map { $0.0.padding(toLength: 13, withPad: " ", startingAt: 0) + $0.1 }
     }
 }

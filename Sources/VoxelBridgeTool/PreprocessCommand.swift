@@ -40,7 +40,7 @@ struct PreprocessCommand: ParsableCommand {
             .appending(PadToMultiple(of: multiple, plane: plane))
         let prepared = try naming(source) { try pipeline.apply(to: file.volume) }
         try prepared.volume.write(
-            to: output, space: file.header.space ?? .aligned, text: "voxelbridge preprocess")
+            to: output, like: file.header, text: "voxelbridge preprocess")
         logging.logger.info("Wrote \(output)")
     }
 }

@@ -94,6 +94,9 @@ struct TrainCommand: AsyncParsableCommand {
         let cache =
             cache.map { URL(filePath: $0, directoryHint: .isDirectory) } ?? folder.appending(path: "cache")
         let manifest = try Manifest(contentsOf: URL(filePath: data))
+        for warning in manifest.warnings {
+            logger.warning("\(data):\(warning.line > 0 ? "\(warning.line):" : "") \(warning.text)")
+        }
         let preparing = logging.quiet ? nil : ProgressLine(label: "Preparing")
         let prepared = try ManifestDataset.prepare(manifest, cache: cache, configuration: configuration) {
             preparing?.show($0, of: $1, detail: "subject \($0) of \($1)")

@@ -154,7 +154,7 @@ struct TranslateCommand: AsyncParsableCommand {
             throw FileFailure(path: state ?? source, reason: "\(error)")
         }
         try translated.write(
-            to: URL(filePath: output), space: file.header.space ?? .aligned, text: "voxelbridge translate")
+            to: URL(filePath: output), like: file.header, text: "voxelbridge translate")
         if let state { try? FileManager.default.removeItem(atPath: state) }
         logger.info("Wrote \(output)")
     }

@@ -15,14 +15,16 @@ struct VoxelBridge: AsyncParsableCommand {
               voxelbridge translate ct.nii.gz mri.nii.gz --model ct2mri.safetensors --style t1.json
               voxelbridge evaluate mri.nii.gz truth.nii.gz
 
-            Volumes are NIfTI-1 or NIfTI-2 files, .nii or .nii.gz. Results go to standard output, messages and \
-            progress to standard error. The exit code is 0 on success, 1 on failure, and 2 for an invalid command \
-            line.
+            Volumes are NIfTI-1 or NIfTI-2 files, .nii or .nii.gz. ANALYZE files, pairs of .hdr and .img, and \
+            folders of DICOM files (with dcm2niix installed) are read too. Results go to standard output, messages \
+            and progress to standard error. The exit code is 0 on success, 1 on failure, and 2 for an invalid \
+            command line.
             """,
         version: "0.2.0",
         subcommands: [
             TranslateCommand.self, PredictCommand.self, EvaluateCommand.self, KeyCommand.self,
-            PreprocessCommand.self, InfoCommand.self, MontageCommand.self, ImportCommand.self,
+            PreprocessCommand.self, InfoCommand.self, ConvertCommand.self, MontageCommand.self,
+            ImportCommand.self,
             PhantomCommand.self, TrainCommand.self,
         ])
 }

@@ -174,7 +174,7 @@ struct ManifestTests {
     @Test(arguments: [
         ([""], "is empty"),
         (["subject,split,source"], "there is no column 'target'"),
-        (["subject,split,source,target,sauce"], "unknown column 'sauce'"),
+        (["subject,split,sauce,target"], "there is no column 'source'"),
         (["subject,split,source,target,source"], "duplicate column 'source'"),
         (["subject,split,source,target"], "has no subjects"),
         (["subject,split,source,target", "a,validation,ct.nii,ct.nii"], "no subject of the split train"),
@@ -189,6 +189,115 @@ struct ManifestTests {
                     configuration: configuration)
             }
             #expect(error?.description.contains(message) == true, "\(error.map { "\($0)" } ?? "")")
+        }
+    }
+
+    // MARK: as spreadsheets and scripts write it
+
+    private let plain = ["subject,split,source,target", "anna,train,ct.nii,\"t1, final.nii.gz\""]
+
+    private func read(_ lines: [String], encoding: String.Encoding = .utf8) throws -> Manifest {
+        try withManifest(lines, encoding: encoding) { try Manifest(contentsOf: $0) }
+    }
+
+    private func expectAnna(_ manifest: Manifest) {
+        #expect(manifest.problems.isEmpty)
+        #expect(manifest.subjects.map(\.name) == ["anna"])
+        #expect(manifest.subjects.map(\.target.lastPathComponent) == ["t1, final.nii.gz"])
+    }
+
+    @Test(arguments: [";", "\t"]) func otherSeparators(separator: String) throws {
+        let lines = ["subject,split,source,target", "anna,train,ct.nii,@"].map {
+            $0.replacing(",", with: separator).replacing("@", with: "t1, final.nii.gz")
+        }
+        let manifest = try read(lines)
+        expectAnna(manifest)
+        #expect(manifest.warnings.isEmpty)
+        // A problem is the same with every separator.
+        let problem = try read([lines[0], "ben;train;ct.nii".replacing(";", with: separator)]).problems
+        #expect(problem.map(\.text) == ["there is no target"])
+    }
+
+    @Test(arguments: [String.Encoding.utf16, .utf16LittleEndian, .utf16BigEndian])
+    func otherEncodings(encoding: String.Encoding) throws {
+        let manifest = try read(plain, encoding: encoding)
+        expectAnna(manifest)
+        #expect(manifest.warnings.isEmpty)
+    }
+
+    @Test func latin1() throws {
+        let manifest = try read([plain[0], "zoé,train,ct.nii,ct.nii"], encoding: .isoLatin1)
+        #expect(manifest.subjects.map(\.name) == ["zoé"])
+        #expect(manifest.warnings[0].line == 0 && manifest.warnings[0].text.contains("Latin-1"))
+        let error = #expect(throws: ManifestError.self) { try read([plain[0] + "\u{0}\u{0}x"]) }
+        #expect(error?.description.contains("not a text file") == true)
+    }
+
+    @Test func whatIsNotReadIsSaid() throws {
+        let lines = [
+            "# pairs of 2024", ",subject,split,source,target,age,",
+            #"0,anna,train,ct.nii,"t1, final.nii.gz",40,"#,
+            ",,,,,,", "#1,ben,train,ct.nii,ct.nii,41,,",
+        ]
+        let manifest = try read(lines)
+        expectAnna(manifest)
+        #expect(manifest.subjects[0].line == 3)
+        #expect(manifest.warnings.map(\.line) == [2, 1])
+        #expect(manifest.warnings[0].text.hasPrefix("ignored columns: 'age', 2 without a name"))
+        #expect(manifest.warnings[1].text.contains("'#'"))
+    }
+
+    /// A name that was typed as one code point and stored as two, or the other way.
+    @Test func theOtherUnicodeForm() throws {
+        for (stored, typed) in [("u\u{308}ber", "\u{fc}ber"), ("\u{fc}ber", "u\u{308}ber")] {
+            try withManifest([plain[0], "anna,train,\(typed).nii,ct.nii"]) { file in
+                let url = file.deletingLastPathComponent().appending(path: stored + ".nii")
+                try Volume.brainPhantom(on: VoxelGrid(shape: [20, 24, 16], spacing: [3, 3, 3])).write(to: url)
+                let manifest = try Manifest(contentsOf: file)
+                #expect(manifest.problems.isEmpty, "\(manifest.problems)")
+                #expect(
+                    manifest.subjects.first?.source.path.unicodeScalars.count == url.path.unicodeScalars.count)
+            }
+        }
+    }
+
+    @Test func filesThatAreUsedTwice() throws {
+        let manifest = try read([
+            header, "anna,train,ct.nii,\"t1, final.nii.gz\",mask.nii", "ben,train,ct.nii,\"t1, final.nii.gz\",",
+            "carl,validation,flat.nii,\"t1, final.nii.gz\",mask.nii", "dora,test,flat.nii,flat.nii,",
+        ])
+        #expect(manifest.problems.isEmpty)
+        #expect(manifest.warnings.map(\.line) == [4, 5, 5])
+        #expect(manifest.warnings[0].text.contains("is in the split validation, and in train on line 2"))
+        #expect(manifest.warnings[1].text.hasPrefix("source and target are the same file"))
+        #expect(manifest.warnings[2].text.contains("in the split test, and in validation on line 4"))
+    }
+
+    /// Positions that differ by rounding are the same grid; beyond a tenth of a voxel the distance is told.
+    @Test func gridsThatDifferByLittle() throws {
+        for (shift, fits) in [(0.02, true), (0.29, true), (0.31, false)] {
+            try withManifest([plain[0], "anna,train,ct.nii,moved.nii"]) { file in
+                let grid = VoxelGrid(
+                    shape: [20, 24, 16], affine: Affine(spacing: [3, 3, 3], translation: [0, shift, 0]))
+                try Volume.brainPhantom(on: grid).write(
+                    to: file.deletingLastPathComponent().appending(path: "moved.nii"))
+                let manifest = try Manifest(contentsOf: file)
+                #expect(manifest.problems.isEmpty == fits)
+                if !fits { #expect(manifest.problems[0].text.contains("up to 0.31 mm from the source's")) }
+            }
+        }
+    }
+
+    /// What headers leave open is said by line.
+    @Test func warningsOfHeaders() throws {
+        try withManifest([plain[0], "anna,train,ct.nii,ct.nii"]) { file in
+            let url = file.deletingLastPathComponent().appending(path: "ct.nii")
+            var bytes = try Data(contentsOf: url)
+            bytes.replaceSubrange(252..<256, with: [0, 0, 0, 0])
+            try bytes.write(to: url)
+            let warnings = try Manifest(contentsOf: file).warnings
+            #expect(warnings.map(\.line) == [2, 2, 2])
+            #expect(warnings[0].text == "source \(url.path): \(VolumeIOWarning.noOrientation)")
         }
     }
 

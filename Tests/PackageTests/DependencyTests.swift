@@ -12,7 +12,7 @@ struct DependencyTests {
     private let design: KeyValuePairs<String, Set<String>> = [
         "VoxelSupport": [],
         "Volumes": [],
-        "VolumeIO": ["VoxelSupport", "Volumes", "CNIfTI"],
+        "VolumeIO": ["VoxelSupport", "Volumes", "CNIfTI", "CISAL"],
         "Preprocessing": ["Volumes"],
         "StyleKeys": ["VoxelSupport", "Volumes"],
         "BridgeDiffusion": ["VoxelSupport"],

@@ -23,6 +23,7 @@ struct NIfTIBytes {
     var quaternionOffset = [0.0, 0, 0]
     var rows: [[Double]] = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
     var text = ""
+    var intentCode = 0
     var extensionBytes: [UInt8] = [0, 0, 0, 0]
     var voxels: [UInt8] = []
 
@@ -74,10 +75,22 @@ struct NIfTIBytes {
             put(real: quaternionOffset[i], at: one ? 268 : 376, i)
             for j in 0..<4 { put(real: rows[i][j], at: one ? 280 : 400, 4 * i + j) }
         }
+        one ? put(Int16(intentCode), at: 68) : put(Int32(intentCode), at: 504)
         let signature = magic ?? (one ? Array("n+1\0".utf8) : Array("n+2\0\r\n\u{1a}\n".utf8))
         bytes.replaceSubrange((one ? 344 : 4)..<(one ? 344 : 4) + signature.count, with: signature)
         return bytes + extensionBytes + voxels
     }
+
+    /// The two files of a pair: all up to the voxels, and the voxels.
+    var pair: (header: [UInt8], voxels: [UInt8]) {
+        var copy = self
+        copy.magic = version == 1 ? Array("ni1\0".utf8) : Array("ni2\0\r\n\u{1a}\n".utf8)
+        copy.dataOffset = 0
+        return (Array(copy.bytes.dropLast(voxels.count)), voxels)
+    }
+
+    /// A number in the file's byte order.
+    func stored<Number>(_ number: Number) -> [UInt8] { ordered(withUnsafeBytes(of: number) { Array($0) }[...]) }
 
     private func ordered(_ native: ArraySlice<UInt8>) -> [UInt8] {
         isBigEndian == (Int16(1).bigEndian == 1) ? Array(native) : native.reversed()

@@ -48,14 +48,42 @@ import Volumes
         #expect(header.grid.affine.largestDifference(from: expected) < 1e-6)
     }
 
-    @Test func spacingAloneHasNoOffset() throws {
+    /// As NiBabel reads it.
+    @Test func spacingAloneIsLASAboutTheCentre() throws {
         let header = try header {
             $0.pixdim = [1, 1.5, -2, 3, 0, 0, 0, 0]
             ($0.rows, $0.quaternionOffset) = (rows, [7, 8, 9])
         }
         #expect(header.placement == .spacing)
         #expect(header.space == nil)
-        #expect(header.grid.affine == Affine(spacing: [1.5, 2, 3]))
+        let expected = Affine(rows: [-1.5, 0, 0, 0.75], [0, 2, 0, -2], [0, 0, 3, -4.5])
+        #expect(header.grid.affine == expected)
+        #expect(header.warnings == [.noOrientation])
+    }
+
+    @Test func formsThatDisagreeAreNamed() throws {
+        let half = 20 * Double.pi / 360
+        let header = try header {
+            ($0.sformCode, $0.qformCode) = (2, 1)
+            $0.rows = [[2, 0, 0, -3], [0, 2, 0, 5], [0, 0, 2, 1]]
+            $0.pixdim = [1, 2, 2, 2, 0, 0, 0, 0]
+            // Turned by 20 degrees about z, and 3 mm further up.
+            ($0.quaternion, $0.quaternionOffset) = ([0, 0, sin(half)], [-3, 5, 4])
+        }
+        #expect(header.placement == .sform)
+        guard case .formsDisagree(let degrees, let millimetres)? = header.warnings.first else {
+            Issue.record("\(header.warnings)")
+            return
+        }
+        #expect(abs(degrees - 20) < 1e-4)
+        // The corner at (2, 4) mm moves by 2 sin(10 degrees) of its distance.
+        let moved = 2 * sin(half) * 20.0.squareRoot()
+        let expected = (moved * moved + 9).squareRoot()
+        #expect(abs(millimetres - expected) < 1e-4)
+        let turned = try self.header {
+            ($0.sformCode, $0.qformCode, $0.quaternionOffset) = (2, 1, [0.05, 0, 0])
+        }
+        #expect(turned.warnings.isEmpty)
     }
 
     @Test(arguments: [0: 1, 1: 1000, 2: 1, 3: 0.001, 1 | 8: 1000, 3 | 16: 0.001] as [UInt8: Double])
@@ -69,7 +97,11 @@ import Volumes
             #expect(found.grid.affine.largestDifference(from: affine) < 1e-6 * millimetres)
         }
         let spacing = SIMD3(1.5, 2, 3) * millimetres
-        try expect(Affine(spacing: spacing)) { _ in }
+        try expect(
+            Affine(
+                columns: [-spacing.x, 0, 0], [0, spacing.y, 0], [0, 0, spacing.z],
+                translation: spacing * [0.5, -1, -1.5])
+        ) { _ in }
         try expect(Affine(spacing: spacing, translation: SIMD3(4, 5, 6) * millimetres)) {
             ($0.qformCode, $0.quaternionOffset) = (1, [4, 5, 6])
         }
@@ -89,6 +121,7 @@ import Volumes
             ($0.qformCode, $0.quaternionOffset) = (3, [4, 5, 6])
         }
         #expect(qform.placement == .qform)
+        #expect(qform.warnings == [.unusableForm("sform", code: 2)])
         #expect(qform.space == .talairach)
         #expect(qform.grid.affine == Affine(spacing: .one, translation: [4, 5, 6]))
 
@@ -97,6 +130,9 @@ import Volumes
             ($0.qformCode, $0.quaternion) = (1, [1, 1, 1])
         }
         #expect(spacing.placement == .spacing)
+        #expect(
+            spacing.warnings
+                == [.unusableForm("sform", code: 2), .unusableForm("qform", code: 1), .noOrientation])
 
         let error = #expect(throws: VolumeIOError.self) {
             try header {

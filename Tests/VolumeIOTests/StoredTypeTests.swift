@@ -23,7 +23,7 @@ import Volumes
                     #expect(read.volume.voxels == expected, sourceLocation: sourceLocation)
                     #expect(read.replacedVoxels == replaced, sourceLocation: sourceLocation)
                     #expect(read.header.dataType == name, sourceLocation: sourceLocation)
-                    #expect(read.header.version.rawValue == version, sourceLocation: sourceLocation)
+                    #expect(read.header.version?.rawValue == version, sourceLocation: sourceLocation)
                 }
             }
         }
@@ -82,14 +82,42 @@ import Volumes
             are: [0, 1], replaced: 1)
     }
 
-    @Test func moreVoxelsThanOneBuffer() throws {
+    /// So many voxels that the parts of a plain file are read at the same time.
+    @Test(arguments: [false, true]) func moreVoxelsThanOneBuffer(isCompressed: Bool) throws {
         var file = NIfTIBytes()
-        file.dim = [3, 100, 100, 20, 1, 1, 1, 1]
+        file.dim = [3, 200, 150, 80, 1, 1, 1, 1]
         file.isBigEndian = true
-        file.set((0..<200_000).map { Int32($0) }, dataType: 8)
-        let volume = try withFile(file.bytes) { try Volume(contentsOf: $0) }
-        #expect(volume.voxels == (0..<200_000).map { Float($0) })
-        #expect(volume[3, 2, 1] == 10_203)
+        (file.slope, file.intercept) = (2, 1)
+        file.set((0..<2_400_000).map { Int32($0) }, dataType: 8)
+        let volume = try withFile(isCompressed ? gzip(file.bytes) : file.bytes) { try Volume(contentsOf: $0) }
+        #expect(volume.voxels == (0..<2_400_000).map { Float(2 * $0 + 1) })
+        #expect(volume[3, 2, 1] == 60_807)
+    }
+
+    /// 32-bit floats hold 24 bits of a number.
+    @Test func numbersFarFromZero() throws {
+        func read<Number>(_ numbers: [Number], _ dataType: Int16, slope: Double = 0) throws -> VolumeFile {
+            var file = NIfTIBytes()
+            (file.dim, file.sformCode, file.slope) = ([3, numbers.count, 1, 1, 1, 1, 1, 1], 1, slope)
+            file.set(numbers, dataType: dataType)
+            return try withFile(file.bytes) { try VolumeFile(contentsOf: $0) }
+        }
+        let far = Int64(1) << 50
+        let error = #expect(throws: VolumeIOError.self) { try read([far, far + 700, far + 900], 1024) }
+        #expect(
+            error?.reason
+                == .indistinct(dataType: "int64", low: 1_125_899_906_842_624, high: 1_125_899_906_843_524))
+        #expect(error?.description.contains("1125899906842624 to 1125899906843524") == true)
+        #expect(throws: VolumeIOError.self) { try read([1e10, 1e10 + 1], 64) }
+        #expect(
+            try read([far, far + 1 << 30], 1024).warnings
+                == [.coarse(dataType: "int64", low: 0x1p50, high: 0x1p50 + 0x1p30, step: 0x1p27)])
+        #expect(try read([100_000_000, 100_000_900] as [Int32], 8).warnings.count == 1)
+        // A constant, numbers that 24 bits hold, and a range that is wide enough.
+        #expect(try read([far, far], 1024).warnings.isEmpty)
+        #expect(try read([16_000_000, 16_000_100] as [Int32], 8).warnings.isEmpty)
+        #expect(try read([0, far] as [Int64], 1024, slope: 3).warnings.isEmpty)
+        #expect(try read([5.25, 5.75], 64).warnings.isEmpty)
     }
 
     @Test(arguments: [16, 4096, 1_000_000]) func extensionsAreSkipped(size: Int) throws {
@@ -106,10 +134,15 @@ import Volumes
     }
 
     @Test func extentsOfOneAreNoSeries() throws {
-        for dim in [[4, 2, 3, 4, 1, 1, 1, 1], [7, 2, 3, 4, 1, 1, 1, 1], [3, 2, 3, 4, 0, -1, 0, 0]] {
+        for dim in [
+            [4, 2, 3, 4, 1, 1, 1, 1], [7, 2, 3, 4, 1, 1, 1, 1], [3, 2, 3, 4, 0, -1, 0, 0],
+            [5, 2, 3, 4, 1, 0, 0, 0],
+        ] {
             var file = NIfTIBytes()
-            file.dim = dim
-            #expect(try withFile(file.bytes) { try Volume(contentsOf: $0) }.shape == [2, 3, 4])
+            (file.dim, file.sformCode) = (dim, 1)
+            let read = try withFile(file.bytes) { try VolumeFile(contentsOf: $0) }
+            #expect(read.volume.shape == [2, 3, 4])
+            #expect(read.warnings == (dim[0] == 5 ? [.extentOfZero(axis: 5)] : []))
         }
         var slice = NIfTIBytes()
         slice.dim = [2, 6, 4, 0, 0, 0, 0, 0]

@@ -54,7 +54,7 @@ import Volumes
 
     @Test func namesWithoutAMeaning() throws {
         try withTemporaryFolder { folder in
-            for name in ["volume", "volume.img", "volume.gz", "volume.nii.bz2", "volume.nii.gz.txt"] {
+            for name in ["volume", "volume.mnc", "volume.gz", "volume.nii.bz2", "volume.nii.gz.txt"] {
                 #expect(reason { try volume.write(to: folder.appending(path: name)) } == .unknownExtension)
             }
             let left = try names(in: folder)

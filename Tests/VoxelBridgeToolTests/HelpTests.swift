@@ -4,7 +4,7 @@ import Testing
 /// The help of the commands.
 struct HelpTests {
     @Test(arguments: [
-        ([], "translate predict evaluate key preprocess info montage import phantom train --version"),
+        ([], "translate predict evaluate key preprocess info convert montage import phantom train --version"),
         (
             ["translate"],
             """
@@ -17,6 +17,7 @@ struct HelpTests {
         (["key"], "--bins --output --verbose --quiet"),
         (["preprocess"], "--spacing --multiple --plane --verbose --quiet"),
         (["info"], "--json"),
+        (["convert"], "--volume --type --nifti --verbose --quiet"),
         (
             ["train"],
             """

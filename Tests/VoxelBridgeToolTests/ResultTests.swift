@@ -138,6 +138,7 @@ struct ResultTests {
         let dataType: String
         let description: String
         let intensities: Intensities?
+        let warnings: [String]
 
         struct Intensities: Decodable {
             let minimum: Float
@@ -156,7 +157,7 @@ struct ResultTests {
             #expect(facts.spacing == [3.5, 4, 4] && facts.description == "a phantom")
             #expect(facts.affine == [[3.5, 0, 0, 0], [0, 4, 0, 0], [0, 0, 4, 0], [0, 0, 0, 1]])
             #expect(facts.intensities?.maximum == phantom.intensityRange.upperBound)
-            #expect(facts.intensities?.notFinite == 0)
+            #expect(facts.intensities?.notFinite == 0 && facts.warnings.isEmpty)
             let text = try await Tool.succeed("info", a).output
             for fact in ["18 x 20 x 14", "3.5, 4, 4 mm", "RAS", "NIfTI-1", "a phantom"] {
                 #expect(text.contains(fact), "\(fact) is missing in:\n\(text)")
@@ -168,7 +169,40 @@ struct ResultTests {
     func infoTellsOfASeriesToo() async throws {
         let outcome = try await Tool.succeed("info", Fixtures.data("perfusion_4d.nii.gz").path, "--json")
         let facts = try decode(Facts.self, outcome.output)
-        #expect(facts.shape == [52, 68, 20, 10] && facts.intensities == nil)
+        #expect(facts.shape == [52, 68, 20, 10])
+        #expect(facts.intensities?.minimum == 0 && facts.intensities?.maximum == 2640)
+    }
+
+    /// A volume of a series goes to another format, and a file without orientation stays one, with a warning.
+    @Test func convertKeepsWhatTheFileSays() async throws {
+        try await withVolumes { folder in
+            let (series, pair) = (folder.appending(path: "series.nii.gz"), folder.appending(path: "one.hdr"))
+            let volume = Volume(grid: VoxelGrid(shape: [4, 5, 6]), voxels: (0..<120).map { Float($0) })
+            var writer = try VolumeSeriesWriter(to: series, grid: volume.grid, count: 2, text: "of a series")
+            for factor: Float in [1, 2] { try writer.append(volume.map { $0 * factor }) }
+            try writer.commit()
+            let refused = try await Tool.run(["convert", series.path, pair.path])
+            #expect(refused.status == 1 && refused.messages.contains("--volume"))
+            _ = try await Tool.succeed(
+                "convert", series.path, pair.path, "--volume", "1", "--type", "int16", "--nifti", "2")
+            let file = try VolumeFile(contentsOf: pair)
+            #expect(file.volume == volume.map { $0 * 2 })
+            #expect(file.header.version == .nifti2 && file.header.voxelType == .int16)
+            #expect(file.header.text == "of a series")
+
+            let source = folder.appending(path: "plain.nii")
+            try volume.write(to: source)
+            var bytes = try Data(contentsOf: source)
+            bytes.replaceSubrange(252..<256, with: [0, 0, 0, 0])
+            try bytes.write(to: source)
+            let outcome = try await Tool.succeed(
+                "convert", source.path, folder.appending(path: "copy.nii").path)
+            #expect(outcome.messages.contains("Warning: \(source.path): sform and qform have code 0"))
+            let header = try NIfTIHeader(contentsOf: folder.appending(path: "copy.nii"))
+            #expect(header.sformCode == 0 && header.qformCode == 0 && header.placement == .spacing)
+            let facts = try decode(Facts.self, try await Tool.succeed("info", source.path, "--json").output)
+            #expect(facts.warnings.count == 1 && facts.orientation == "LAS")
+        }
     }
 
     // MARK: preprocess, montage

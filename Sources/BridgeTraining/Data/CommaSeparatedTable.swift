@@ -1,5 +1,10 @@
+import Foundation
+
 /// The records of a comma-separated file (RFC 4180): fields with commas, line breaks or quotation marks are quoted, and
-/// quotation marks in them are doubled. Empty lines are skipped.
+/// quotation marks in them are doubled. Lines without a field that is not empty are skipped, and lines that begin with
+/// `#`.
+///
+/// The separator may also be a semicolon or a tab, as spreadsheets write it.
 struct CommaSeparatedTable {
     /// One record.
     struct Record: Equatable {
@@ -10,15 +15,31 @@ struct CommaSeparatedTable {
 
     let records: [Record]
 
-    init(_ text: String) {
+    /// The numbers of the lines that begin with `#`.
+    let comments: [Int]
+
+    /// A table whose separator is the one with which its first record has the most of some columns.
+    init(_ text: String, columns: [String]) {
+        func known(_ table: CommaSeparatedTable) -> Int {
+            table.records.first?.fields.count { columns.contains($0.trimmed.lowercased()) } ?? 0
+        }
+        let tables = [",", ";", "\t"].map { CommaSeparatedTable(text, separator: $0) }
+        // The first of those that are equally good: max(by:) would give the last.
+        self = tables.dropFirst().reduce(tables[0]) { known($1) > known($0) ? $1 : $0 }
+    }
+
+    init(_ text: String, separator: Character = ",") {
         var records: [Record] = []
+        var comments: [Int] = []
         var fields: [String] = []
         var field = ""
         var (line, firstLine) = (1, 1)
         var isQuoted = false
         func endRecord() {
             fields.append(field)
-            if fields.count > 1 || !field.allSatisfy(\.isWhitespace) {
+            if fields[0].trimmed.first == "#" {
+                comments.append(firstLine)
+            } else if !fields.allSatisfy(\.trimmed.isEmpty) {
                 records.append(Record(line: firstLine, fields: fields))
             }
             (fields, field) = ([], "")
@@ -40,7 +61,7 @@ struct CommaSeparatedTable {
                 }
             } else if character == "\"", field.allSatisfy(\.isWhitespace) {
                 (isQuoted, field) = (true, "")
-            } else if character == "," {
+            } else if character == separator {
                 fields.append(field)
                 field = ""
             } else if character.isNewline {
@@ -55,7 +76,7 @@ struct CommaSeparatedTable {
             index += 1
         }
         endRecord()
-        self.records = records
+        (self.records, self.comments) = (records, comments)
     }
 
     /// A field, quoted if necessary.
@@ -63,4 +84,9 @@ struct CommaSeparatedTable {
         guard field.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return field }
         return "\"" + field.replacing("\"", with: "\"\"") + "\""
     }
+}
+
+extension String {
+    /// Without white space at both ends.
+    var trimmed: String { trimmingCharacters(in: .whitespaces) }
 }

@@ -1,5 +1,6 @@
 public import Foundation
 import VolumeIO
+import Volumes
 import VoxelSupport
 
 /// A table of subjects: pairs of volumes, and their splits.
@@ -10,8 +11,10 @@ import VoxelSupport
 /// ben,validation,ben/ct.nii.gz,ben/t1.nii.gz,
 /// ```
 ///
-/// It is a comma-separated file with a header line. Fields with commas are quoted; paths are relative to the manifest. The
-/// column `mask` and its fields are optional: voxels that are zero in the mask become background in both volumes.
+/// It is a comma-separated file with a header line, in UTF-8, UTF-16 or Latin-1. Semicolons or tabs may separate the
+/// fields instead. Fields with the separator are quoted; paths are relative to the manifest. The column `mask` and its
+/// fields are optional: voxels that are zero in the mask become background in both volumes. Other columns and lines
+/// that begin with `#` are ignored, with a warning.
 public struct Manifest: Sendable {
     /// A subject: one line of the table.
     public struct Subject: Equatable, Sendable {
@@ -51,27 +54,35 @@ public struct Manifest: Sendable {
     /// The problems of other lines and of the table as a whole.
     public let problems: [ManifestError.Problem]
 
+    /// What was ignored, what volumes' headers leave open, and what may be a mistake, by line: columns of other names,
+    /// a file in two splits or as its own target.
+    public let warnings: [ManifestError.Problem]
+
     /// Reads a manifest and checks what can be checked without reading voxels: columns, splits, names, files, grids.
     /// Problems are collected in `problems`.
     ///
     /// - Throws: `ManifestError` if the file cannot be read as a table.
     public init(contentsOf file: URL) throws(ManifestError) {
         self.file = file
-        let text: String
-        do { text = try String(contentsOf: file, encoding: .utf8) } catch {
-            throw ManifestError(file: file.path, problems: [.init(0, "cannot be read as text: \(error)")])
+        let read: (text: String, note: String?)
+        do { read = try CommaSeparatedTable.text(contentsOf: file) } catch {
+            let reason = error is CommaSeparatedTable.NotText ? "\(error)" : error.localizedDescription
+            throw ManifestError(file: file.path, problems: [.init(0, "cannot be read: \(reason)")])
         }
-        let table = CommaSeparatedTable(text)
+        let table = CommaSeparatedTable(read.text, columns: Columns.known)
         guard let header = table.records.first else {
             throw ManifestError(
                 file: file.path, problems: [.init(0, "is empty; expected a first line \(Columns.example)")])
         }
         let columns = try Columns(header, file: file.path)
         var check = ManifestCheck()
+        if let note = read.note { check.warn(0, note) }
+        if let ignored = columns.ignored { check.warn(header.line, ignored) }
+        if let comment = table.comments.first { check.warn(comment, "lines that begin with '#' are ignored") }
         for record in table.records.dropFirst() {
             check.read(record, columns: columns, folder: file.deletingLastPathComponent())
         }
-        (subjects, problems) = check.result
+        (subjects, problems, warnings) = check.result
     }
 
     /// Reads and checks the manifest at a path; see ``init(contentsOf:)-(URL)``.
@@ -94,14 +105,14 @@ public struct Manifest: Sendable {
             subject.line = index + 2
             check.read(subject)
         }
-        (self.subjects, problems) = check.result
+        (self.subjects, problems, warnings) = check.result
     }
 
     /// A manifest of subjects, with the file at a path; see ``init(_:file:)-(_,URL)``.
     public init(_ subjects: [Subject], file: String) { self.init(subjects, file: URL(filePath: file)) }
 
-    /// Writes the manifest. The paths of files below its folder are relative, so that the folder can be moved; other paths
-    /// are absolute.
+    /// Writes the manifest. The paths of files below its folder are relative, so that the folder can be moved; other
+    /// paths are absolute.
     ///
     /// - Throws: `ManifestError` if there are problems; the system's error if the file cannot be written.
     public func write(to file: URL) throws {
@@ -140,8 +151,8 @@ extension Manifest {
 }
 
 extension Manifest.Split {
-    /// The splits of a number of subjects by fractions: first those for training, then for validation, then for test. The
-    /// order of the subjects should be random.
+    /// The splits of a number of subjects by fractions: first those for training, then for validation, then for test.
+    /// The order of the subjects should be random.
     ///
     /// Counts are rounded. Of three or more subjects, there is at least one in each split whose fraction is above zero.
     ///
@@ -195,30 +206,38 @@ public struct ManifestError: Error, Equatable, CustomStringConvertible, Localize
 /// The columns of a table.
 private struct Columns {
     static let needed = ["subject", "split", "source", "target"]
-    static let example = "subject,split,source,target,mask"
+    static let known = needed + ["mask"]
+    static let example = known.joined(separator: ",")
 
     let names: [String]
 
     init(_ header: CommaSeparatedTable.Record, file: String) throws(ManifestError) {
-        names = header.fields.map { $0.trimmingCharacters(in: .whitespaces).lowercased() }
+        names = header.fields.map { $0.trimmed.lowercased() }
         var problems: [ManifestError.Problem] = []
         for name in Self.needed where !names.contains(name) {
             problems.append(
                 .init(header.line, "there is no column '\(name)'; expected a first line \(Self.example)"))
         }
-        for (index, name) in names.enumerated() {
-            if !Self.needed.contains(name), name != "mask" {
-                problems.append(.init(header.line, "unknown column '\(name)'; expected \(Self.example)"))
-            } else if names[..<index].contains(name) {
-                problems.append(.init(header.line, "duplicate column '\(name)'"))
-            }
+        for (index, name) in names.enumerated()
+        where Self.known.contains(name) && names[..<index].contains(name) {
+            problems.append(.init(header.line, "duplicate column '\(name)'"))
         }
         guard problems.isEmpty else { throw ManifestError(file: file, problems: problems) }
     }
 
+    /// The names of the columns that are not read, as a warning.
+    var ignored: String? {
+        let others = names.filter { !Self.known.contains($0) }
+        guard !others.isEmpty else { return nil }
+        let texts = others.filter { !$0.isEmpty }.map { "'\($0)'" }
+        let nameless = others.count - texts.count
+        let all = texts + (nameless > 0 ? ["\(nameless) without a name"] : [])
+        return "ignored columns: \(all.joined(separator: ", ")); read are \(Self.example)"
+    }
+
     func field(_ name: String, of record: CommaSeparatedTable.Record) -> String? {
         guard let index = names.firstIndex(of: name), index < record.fields.count else { return nil }
-        let text = record.fields[index].trimmingCharacters(in: .whitespaces)
+        let text = record.fields[index].trimmed
         return text.isEmpty ? nil : text
     }
 }
@@ -227,18 +246,24 @@ private struct Columns {
 private struct ManifestCheck {
     private var subjects: [Manifest.Subject] = []
     private var problems: [ManifestError.Problem] = []
+    private var warnings: [ManifestError.Problem] = []
     /// The line of each name, in lower case: file systems may ignore case.
     private var lines: [String: Int] = [:]
+    /// The line and the split in which each file occurs first.
+    private var firstUses: [String: (line: Int, split: Manifest.Split)] = [:]
 
-    /// The valid subjects, and the problems of the others.
-    var result: ([Manifest.Subject], [ManifestError.Problem]) {
-        (subjects, subjects.isEmpty && problems.isEmpty ? [.init(0, "has no subjects")] : problems)
+    /// The valid subjects, the problems of the others, and warnings.
+    var result: ([Manifest.Subject], [ManifestError.Problem], [ManifestError.Problem]) {
+        (subjects, subjects.isEmpty && problems.isEmpty ? [.init(0, "has no subjects")] : problems, warnings)
     }
+
+    mutating func warn(_ line: Int, _ text: String) { warnings.append(.init(line, text)) }
 
     mutating func read(_ record: CommaSeparatedTable.Record, columns: Columns, folder: URL) {
         let before = problems.count
-        if record.fields.count > columns.names.count {
-            problem(record.line, "found \(record.fields.count) fields; expected \(columns.names.count)")
+        let fields = (record.fields.lastIndex { !$0.trimmed.isEmpty } ?? -1) + 1
+        if fields > columns.names.count {
+            problem(record.line, "found \(fields) fields; expected \(columns.names.count)")
         }
         let name = columns.field("subject", of: record)
         if let name { check(name, record.line) } else { problem(record.line, "there is no subject") }
@@ -252,7 +277,7 @@ private struct ManifestCheck {
         var files: [String: URL] = [:]
         for column in ["source", "target", "mask"] {
             if let path = columns.field(column, of: record) {
-                files[column] = URL(filePath: path, relativeTo: folder).standardizedFileURL.absoluteURL
+                files[column] = existingFile(path, in: folder)
             } else if column != "mask" {
                 problem(record.line, "there is no \(column)")
             }
@@ -264,7 +289,7 @@ private struct ManifestCheck {
         var subject = Manifest.Subject(
             name: name, split: split, source: source, target: target, mask: files["mask"])
         subject.line = record.line
-        subjects.append(subject)
+        append(subject)
     }
 
     mutating func read(_ subject: Manifest.Subject) {
@@ -273,7 +298,28 @@ private struct ManifestCheck {
         var files = ["source": subject.source, "target": subject.target]
         files["mask"] = subject.mask
         check(files, subject.line)
-        if problems.count == before { subjects.append(subject) }
+        if problems.count == before { append(subject) }
+    }
+
+    /// Takes a valid subject, and warns of files that are used twice in a way that is hardly meant.
+    private mutating func append(_ subject: Manifest.Subject) {
+        let (source, target) = (
+            subject.source.resolvingSymlinksInPath(), subject.target.resolvingSymlinksInPath()
+        )
+        if source == target {
+            warn(subject.line, "source and target are the same file, \(subject.source.path)")
+        }
+        for file in source == target ? [source] : [source, target] {
+            let first = firstUses[file.path] ?? (subject.line, subject.split)
+            firstUses[file.path] = first
+            if first.split != subject.split {
+                warn(
+                    subject.line,
+                    "\(file.path) is in the split \(subject.split.rawValue), and in \(first.split.rawValue) on "
+                        + "line \(first.line): the splits are not independent")
+            }
+        }
+        subjects.append(subject)
     }
 
     private mutating func problem(_ line: Int, _ text: String) { problems.append(.init(line, text)) }
@@ -294,18 +340,41 @@ private struct ManifestCheck {
         var headers: [String: NIfTIHeader] = [:]
         for column in ["source", "target", "mask"] {
             guard let file = files[column] else { continue }
-            do { headers[column] = try NIfTIHeader(contentsOf: file) } catch {
-                problem(line, "\(column) \(error)")
-            }
+            do {
+                let header = try NIfTIHeader(contentsOf: file)
+                headers[column] = header
+                for warning in header.warnings { warn(line, "\(column) \(file.path): \(warning)") }
+            } catch { problem(line, "\(column) \(error)") }
         }
         guard let source = headers["source"] else { return }
         for column in ["target", "mask"] {
-            guard let header = headers[column], !header.grid.matches(source.grid) else { continue }
-            problem(
-                line,
-                "the \(column) is not on the source's grid: found \(header.grid); expected \(source.grid); resample it "
-                    + "onto the source's grid first")
+            guard let header = headers[column] else { continue }
+            if header.grid.shape != source.grid.shape {
+                problem(
+                    line,
+                    "the \(column) is not on the source's grid: found \(header.grid); expected \(source.grid); "
+                        + "resample it onto the source's grid first")
+                continue
+            }
+            // Programs round positions differently, by far less than a tenth of a voxel.
+            let distance = header.grid.largestDistance(to: source.grid)
+            if distance > 0.1 * source.grid.spacing.min() {
+                problem(
+                    line,
+                    "the \(column) is not on the source's grid: its voxels are up to \(distance.shortText) mm from the "
+                        + "source's; found \(header.grid); expected \(source.grid); resample it onto the source's "
+                        + "grid first")
+            }
         }
+    }
+
+    /// The file at a path, relative to a folder. If there is none, the one whose name is written with the same
+    /// characters in the other Unicode form: `ü` as one code point or as two.
+    private func existingFile(_ path: String, in folder: URL) -> URL {
+        let forms = [
+            path, path.precomposedStringWithCanonicalMapping, path.decomposedStringWithCanonicalMapping,
+        ].map { URL(filePath: $0, relativeTo: folder).standardizedFileURL.absoluteURL }
+        return forms.first { FileManager.default.fileExists(atPath: $0.path) } ?? forms[0]
     }
 
     private static func canBeFileName(_ name: String) -> Bool {

@@ -1,15 +1,16 @@
 import ArgumentParser
 import Foundation
 
-/// Times the network, its layers, a whole translation and a training step, optionally compared with PyTorch.
+/// Times the network, its layers, a whole translation and a training step, optionally compared with PyTorch, and files
+/// of volumes, optionally compared with NiBabel.
 @main
 struct Benchmarks: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "benchmarks",
-        abstract: "Times the network, its layers, a whole translation and a training step.",
+        abstract: "Times the network, its layers, a whole translation, a training step and files of volumes.",
         subcommands: [
             AllCommand.self, NetworkCommand.self, LayersCommand.self, TranslateCommand.self,
-            TrainCommand.self, WriteWeightsCommand.self, RunPeerCommand.self,
+            TrainCommand.self, VolumesCommand.self, WriteWeightsCommand.self, RunPeerCommand.self,
         ])
 }
 

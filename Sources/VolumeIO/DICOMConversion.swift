@@ -1,0 +1,73 @@
+import Foundation
+
+/// The DICOM files of a folder, converted to a NIfTI file by `dcm2niix`. The file exists as long as this value.
+struct DICOMConversion: ~Copyable {
+    /// The file of the series.
+    let file: String
+
+    /// Whether the file was corrected for the tilt of the gantry or for unequal distances of slices.
+    let isCorrected: Bool
+
+    private let folder: URL
+
+    /// - Parameters:
+    ///   - source: a folder of DICOM files of one series.
+    ///   - program: the name of the converter, or its path.
+    init(folder source: String, program: String = "dcm2niix") throws(VolumeIOError.Reason) {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "voxelbridge-\(UUID().uuidString)")
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        } catch { throw .unwritable("\(error)") }
+        do throws(VolumeIOError.Reason) {
+            let output = try Self.run(program, on: source, into: folder)
+            let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])
+                .filter { $0.hasSuffix(".nii") }.sorted()
+            (file, isCorrected) = try Self.choose(from: names, in: folder, output: output)
+        } catch {
+            try? FileManager.default.removeItem(at: folder)
+            throw error
+        }
+        self.folder = folder
+    }
+
+    deinit { try? FileManager.default.removeItem(at: folder) }
+
+    /// Runs the converter, and returns what it prints.
+    private static func run(
+        _ program: String, on source: String, into folder: URL
+    ) throws(VolumeIOError.Reason) -> String {
+        let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
+        let places = program.contains("/") ? [program] : path.split(separator: ":").map { "\($0)/\(program)" }
+        guard let found = places.first(where: { FileManager.default.isExecutableFile(atPath: $0) }) else {
+            throw .converterMissing
+        }
+        let process = Process()
+        process.executableURL = URL(filePath: found)
+        // No sidecars, no compression, and files named by the series' number and description.
+        process.arguments = ["-b", "n", "-z", "n", "-f", "%s %d", "-o", folder.path, source]
+        let pipe = Pipe()
+        (process.standardOutput, process.standardError) = (pipe, pipe)
+        do { try process.run() } catch { throw .conversionFailed("\(error)") }
+        let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        return output
+    }
+
+    /// The file of the only series: the last of those that `dcm2niix` makes of it, which is the most corrected.
+    private static func choose(
+        from names: [String], in folder: URL, output: String
+    ) throws(VolumeIOError.Reason) -> (String, isCorrected: Bool) {
+        let series = names.map { $0.dropLast(4) }
+        guard let first = series.min(by: { $0.count < $1.count }) else {
+            let lines = output.split(whereSeparator: \.isNewline)
+            let message = lines.first { $0.hasPrefix("Error") } ?? lines.last ?? "it printed nothing"
+            throw .conversionFailed(String(message))
+        }
+        let isOne = series.allSatisfy {
+            $0 == first || $0.hasPrefix(first + "_Tilt") || $0.hasPrefix(first + "_Eq")
+        }
+        guard isOne else { throw .severalSeries(series.map(String.init)) }
+        let chosen = series.max { $0.count < $1.count }!
+        return (folder.appending(path: chosen + ".nii").path, chosen != first)
+    }
+}
