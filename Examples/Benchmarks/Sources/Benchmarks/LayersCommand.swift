@@ -61,7 +61,7 @@ private struct CompiledChain {
 
     init(_ layer: LayerCase, count: Int, options: ComputeOptions) throws {
         let (chain, size) = (LayerChain(layer, count: count), layer.size)
-        network = try CompiledNetwork(chain, planned: (size, size), options: options) { Tensor(random: $0) }
+        network = try CompiledNetwork(chain, planned: [size, size], options: options) { Tensor(random: $0) }
         let graph = chain.graph(batch: 1, size: [size, size])
         images = graph.imageShapes.map { Tensor(shape: $0, randomFrom: "image") }
         shared = graph.sharedShapes.map { Tensor(shape: $0, randomFrom: "shared") }
