@@ -42,7 +42,8 @@ struct ElementwiseTests {
         await checkLaw { generator in
             let shape = [2, 3] + (0..<generator.size(in: 1...3)).map { _ in generator.size(in: 1...4) }
             let (x, scale, shift) = (
-                randomTensor(shape, &generator), randomTensor(shape, &generator), randomTensor(shape, &generator)
+                randomTensor(shape, &generator), randomTensor(shape, &generator),
+                randomTensor(shape, &generator)
             )
             try requireClose(
                 x.modulated(scale: scale, shift: shift),

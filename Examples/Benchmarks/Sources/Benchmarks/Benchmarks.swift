@@ -8,7 +8,7 @@ struct Benchmarks: AsyncParsableCommand {
         commandName: "benchmarks",
         abstract: "Times the network, its layers, a whole translation and a training step.",
         subcommands: [
-            AllCommand.self, NetworkCommand.self, LayersCommand.self, TranslateCommand.self,
+            AllCommand.self, NetworkCommand.self, LayersCommand.self, LatentCommand.self, TranslateCommand.self,
             TrainCommand.self, WriteWeightsCommand.self, RunPeerCommand.self,
         ])
 }
