@@ -9,7 +9,8 @@ struct LatentCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "latent", abstract: "Times the parts of the published 3-D latent translator on a volume.")
 
-    @Option(help: "The volume's extents, multiples of 16: planes, rows and columns.") var shape = "48x48x32"
+    @Option(help: "Planes, rows and columns of the volume: multiples of 4, or of 16 for the denoiser.")
+    var shape = "48x48x32"
     @Option(
         parsing: .upToNextOption,
         help: "The parts: \(LatentNetwork.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)")
@@ -19,8 +20,10 @@ struct LatentCommand: AsyncParsableCommand {
     private var extents: [Int] { shape.split(separator: "x").compactMap { Int($0) } }
 
     func validate() throws {
-        guard extents.count == 3, extents.allSatisfy({ $0 > 0 && $0 % 16 == 0 }) else {
-            throw ValidationError("--shape is three multiples of 16, such as 48x48x32; found '\(shape)'.")
+        let multiple = parts.contains(.denoiser) ? 16 : 4
+        guard extents.count == 3, extents.allSatisfy({ $0 > 0 && $0 % multiple == 0 }) else {
+            throw ValidationError(
+                "--shape is three multiples of \(multiple), such as 48x48x32; found '\(shape)'.")
         }
     }
 
