@@ -35,7 +35,7 @@ struct ArenaPlan: Sendable {
         {
             defer { placed.append(image) }
             let step = steps[written[image]]
-            if let old = step.replaces, lastRead[old] == written[image], step.writes == image,
+            if let old = step.replaces, lastRead[old] == written[image],
                 images[old].size == images[image].size
             {
                 offsets[image] = offsets[old]

@@ -116,6 +116,10 @@ private final class SizedProgram: Sendable {
     let program: Program
     let shared: SharedComputation
     private let mostWorkspaces: Int
+
+    /// Memory above this is returned: volumes are evaluated once for a long time, and by several networks in turn.
+    private static let mostKeptNumbers = 1 << 28
+
     private let free = Mutex<[Workspace]>([])
 
     init(graph: Graph, program: Program, shared: SharedComputation, workspaces: Int) {
@@ -125,6 +129,7 @@ private final class SizedProgram: Sendable {
     func withWorkspace(_ body: (Workspace) -> Void) {
         let workspace = free.withLock { $0.popLast() } ?? Workspace(program.plan)
         body(workspace)
+        guard workspace.numbers.count <= Self.mostKeptNumbers else { return }
         free.withLock { if $0.count < mostWorkspaces { $0.append(workspace) } }
     }
 }

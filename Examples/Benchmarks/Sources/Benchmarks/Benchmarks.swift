@@ -1,12 +1,12 @@
 import ArgumentParser
 import Foundation
 
-/// Times the network, its layers, a whole translation and a training step, optionally compared with PyTorch.
+/// Times the networks, their layers, a whole translation and a training step, optionally compared with PyTorch.
 @main
 struct Benchmarks: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "benchmarks",
-        abstract: "Times the network, its layers, a whole translation and a training step.",
+        abstract: "Times the networks, their layers, a whole translation and a training step.",
         subcommands: [
             AllCommand.self, NetworkCommand.self, LayersCommand.self, LatentCommand.self, TranslateCommand.self,
             TrainCommand.self, WriteWeightsCommand.self, RunPeerCommand.self,
