@@ -1,4 +1,5 @@
 """Times PyTorch on single layers, for `benchmarks all`: peer_layers.py [--threads N] [--repeat N] KIND:INPUTS:OUTPUTS:SIZE ...
+SIZE is ROWSxCOLUMNS or PLANESxROWSxCOLUMNS.
 
 Prints one JSON object: the seconds of each layer's shortest run after a warm-up.
 """
@@ -16,9 +17,9 @@ def weight(*shape):
     return torch.randn(*shape) * 0.05
 
 
-def convolution(inputs, outputs, kernel):
-    w, b = weight(outputs, inputs, kernel, kernel), weight(outputs)
-    return lambda x: F.conv2d(x, w, b, padding=kernel // 2)
+def convolution(inputs, outputs, kernel, axes=2):
+    w, b = weight(outputs, inputs, *[kernel] * axes), weight(outputs)
+    return lambda x: (F.conv2d if axes == 2 else F.conv3d)(x, w, b, padding=kernel // 2)
 
 
 def linear(inputs, outputs, bias=True):
@@ -31,9 +32,30 @@ def group_norm(channels):
     return lambda x: F.group_norm(x, 32, w, b)
 
 
-def normalized(inputs, outputs):
-    norm, conv = group_norm(inputs), convolution(inputs, outputs, 3)
+def normalized(inputs, outputs, axes=2):
+    norm, conv = group_norm(inputs), convolution(inputs, outputs, 3, axes)
     return lambda x: conv(F.silu(norm(x)))
+
+
+def halving(inputs, outputs):
+    w, b, up = weight(outputs, inputs, 3, 3, 3), weight(outputs), convolution(outputs, outputs, 3, 3)
+    return lambda x: up(F.interpolate(F.conv3d(F.pad(x, (0, 1) * 3), w, b, stride=2), scale_factor=2, mode="nearest"))
+
+
+def narrowing(inputs, outputs):
+    one, back = normalized(inputs, 1, 3), convolution(1, outputs, 3, 3)
+    return lambda x: back(one(x))
+
+
+def attention(width, _):
+    norm, qkv, out = group_norm(width), weight(3 * width, width, 1), weight(width, width, 1)
+
+    def run(x):
+        flat = x.flatten(2)
+        q, k, v = F.conv1d(norm(flat), qkv).unflatten(1, (width // 32, 3, 32)).transpose(-1, -2).unbind(2)
+        h = F.scaled_dot_product_attention(q, k, v).transpose(-1, -2).flatten(1, 2)
+        return (flat + F.conv1d(h, out)).reshape(x.shape)
+    return run
 
 
 def residual(inputs, outputs, resample=lambda x: x):
@@ -80,6 +102,8 @@ def transformer(width, _):
 
 KINDS = dict(convolution=lambda i, o: convolution(i, o, 3), pointwise=lambda i, o: convolution(i, o, 1),
              normalized=normalized, residual=residual, resampling=resampling, transformer=transformer)
+VOLUME_KINDS = dict(convolution=lambda i, o: convolution(i, o, 3, 3), pointwise=lambda i, o: convolution(i, o, 1, 3),
+                    normalized=lambda i, o: normalized(i, o, 3), halving=halving, narrowing=narrowing, attention=attention)
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--threads", type=int, default=2)
@@ -91,7 +115,9 @@ times = {}
 with torch.inference_mode():
     for layer in arguments.layers:
         kind, inputs, outputs, size = layer.split(":")
-        run, x = KINDS[kind](int(inputs), int(outputs)), torch.randn(1, int(inputs), int(size), int(size))
+        size = [int(extent) for extent in size.split("x")]
+        run = (KINDS if len(size) == 2 else VOLUME_KINDS)[kind](int(inputs), int(outputs))
+        x = torch.randn(1, int(inputs), *size)
         run(x)
         times[layer] = float("inf")
         for _ in range(arguments.repeat):

@@ -18,6 +18,7 @@
 typedef float lanes __attribute__((vector_size(64), may_alias));
 typedef int32_t integers __attribute__((vector_size(64), may_alias));
 typedef double doubles __attribute__((vector_size(128), may_alias));
+typedef int64_t longs __attribute__((vector_size(128), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -247,6 +248,71 @@ static void activate(
         activate_row(row, next, pixels, false, all(1), all(0), true, resampling, result);
     else
         activate_row(row, next, pixels, false, all(1), all(0), false, resampling, result);
+}
+
+// MARK: - Products, rectifiers and codebooks
+
+static void scale(float *x, const float *factor, float offset, size_t pixels) {
+    for (size_t pixel = 0; pixel < pixels; pixel++)
+        store(x + pixel * 16, load(x + pixel * 16) * (offset + load(factor + pixel * 16)));
+}
+
+static void rectify(float *x, float slope, size_t pixels) {
+    for (size_t pixel = 0; pixel < pixels; pixel++) {
+        lanes y = load(x + pixel * 16);
+        store(x + pixel * 16, choose(y < all(0), y * slope, y));
+    }
+}
+
+// The pixels that are compared with a block of entries at a time.
+#define NEAREST_PIXELS 2
+
+INLINE void nearest_pixels(
+    const int count, const float *const *blocks, size_t width, size_t first, const float *entries,
+    size_t entry_blocks, size_t *indices) {
+    doubles least[NEAREST_PIXELS], place[NEAREST_PIXELS];
+    for (int pixel = 0; pixel < count; pixel++) {
+        least[pixel] = (doubles){0} + (double)INFINITY;
+        place[pixel] = (doubles){0};
+    }
+    for (size_t block = 0; block < entry_blocks; block++) {
+        doubles sum[NEAREST_PIXELS] = {0};
+        for (size_t channel = 0; channel < width; channel++) {
+            doubles entry = widened(load(entries + (block * width + channel) * 16));
+            for (int pixel = 0; pixel < count; pixel++) {
+                doubles gap = (double)blocks[channel / 16][(first + pixel) * 16 + channel % 16] - entry;
+                sum[pixel] += gap * gap;
+            }
+        }
+        for (int pixel = 0; pixel < count; pixel++) {
+            longs closer = sum[pixel] < least[pixel];
+            least[pixel] = (doubles)((closer & (longs)sum[pixel]) | (~closer & (longs)least[pixel]));
+            doubles here = (doubles){0} + (double)block;
+            place[pixel] = (doubles)((closer & (longs)here) | (~closer & (longs)place[pixel]));
+        }
+    }
+    for (int pixel = 0; pixel < count; pixel++) {
+        size_t best = 0;
+        double distance = INFINITY;
+        for (int lane = 0; lane < 16; lane++) {
+            size_t index = (size_t)place[pixel][lane] * 16 + lane;
+            if (least[pixel][lane] < distance || (least[pixel][lane] == distance && index < best)) {
+                distance = least[pixel][lane];
+                best = index;
+            }
+        }
+        indices[pixel] = distance < (double)INFINITY ? best : 0;
+    }
+}
+
+static void nearest(
+    const float *const *blocks, size_t width, size_t pixels, const float *entries, size_t entry_blocks,
+    size_t *indices) {
+    size_t first = 0;
+    for (; first + NEAREST_PIXELS <= pixels; first += NEAREST_PIXELS)
+        nearest_pixels(NEAREST_PIXELS, blocks, width, first, entries, entry_blocks, indices + first);
+    for (; first < pixels; first++)
+        nearest_pixels(1, blocks, width, first, entries, entry_blocks, indices + first);
 }
 
 // MARK: - Winograd
@@ -597,6 +663,9 @@ const voxel_kernels KERNELS = {
     .multiply = multiply,
     .finish = finish,
     .activate = activate,
+    .scale = scale,
+    .rectify = rectify,
+    .nearest = nearest,
     .winograd_input = winograd_input,
     .winograd_output = winograd_output,
     .winograd_weights = winograd_weights,

@@ -1,4 +1,5 @@
 import CVoxelKernels
+import Foundation
 import Synchronization
 
 /// Sixteen neighbouring channels of an image, `[pixels][16]`: one vector register a pixel, and what kernels work on.
@@ -73,7 +74,13 @@ final class BufferPool: Sendable {
         let start: UnsafeMutablePointer<Float>
 
         fileprivate init(_ count: Int) {
-            let bytes = UnsafeMutableRawPointer.allocate(byteCount: max(1, count) * 4, alignment: 64)
+            let size = max(1, count) * MemoryLayout<Float>.size
+            let isLarge = size >= 16 << 20
+            let bytes = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: isLarge ? 2 << 20 : 64)
+            #if os(Linux)
+                // Large pages: volumes are entered page by page for the first time in every evaluation.
+                if isLarge { madvise(bytes, size, MADV_HUGEPAGE) }
+            #endif
             start = bytes.bindMemory(to: Float.self, capacity: count)
         }
 

@@ -106,7 +106,7 @@ public struct UNet: Sendable {
         let fingerprints = Mutex<[String: UInt64]>([:])
         let multiple = configuration.sizeMultiple
         let size = max(1, Self.plannedSize / multiple) * multiple
-        compiled = try CompiledNetwork(architecture, planned: (size, size), options: options) {
+        compiled = try CompiledNetwork(architecture, planned: [size, size], options: options) {
             let tensor = try weights.tensor($0.name)
             var fingerprint = Fingerprint()
             fingerprint.combine(tensor.values)
@@ -156,7 +156,7 @@ public struct UNet: Sendable {
         into output: UnsafeMutableBufferPointer<Float>
     ) throws {
         let shared = [architecture.sinusoids(of: [timestep])] + (key.map { [$0] } ?? [])
-        try compiled.evaluate(images: [x, y], rows: rows, columns: columns, shared: shared, into: output)
+        try compiled.evaluate(images: [x, y], size: [rows, columns], shared: shared, into: output)
     }
 
     private func check(x: Tensor, y: Tensor, timesteps: [Float], key: Tensor?) throws {

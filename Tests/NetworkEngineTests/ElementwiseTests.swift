@@ -38,6 +38,19 @@ struct ElementwiseTests {
         }
     }
 
+    @Test func numbersAreScaledAndShiftedByMaps() async {
+        await checkLaw { generator in
+            let shape = [2, 3] + (0..<generator.size(in: 1...3)).map { _ in generator.size(in: 1...4) }
+            let (x, scale, shift) = (
+                randomTensor(shape, &generator), randomTensor(shape, &generator),
+                randomTensor(shape, &generator)
+            )
+            try requireClose(
+                x.modulated(scale: scale, shift: shift),
+                tabulated(shape) { x.at($0) * (1 + scale.at($0)) + shift.at($0) }, tolerance: 3e-7)
+        }
+    }
+
     @Test func sumsAndProducts() {
         let (a, b) = (Tensor(shape: [3], values: [1, 2, 3]), Tensor(shape: [3], values: [4, 5, 6]))
         #expect((a + b).values == [5, 7, 9])

@@ -19,7 +19,7 @@ struct InferenceInvariantTests {
         }
 
         static func evaluate(inputs: Int, image: [Int] = [1, 4, 2, 2], change: Int = 0) throws {
-            let compiled = try CompiledNetwork(OneConvolution(inputs: inputs), planned: (2, 2)) { parameter in
+            let compiled = try CompiledNetwork(OneConvolution(inputs: inputs), planned: [2, 2]) { parameter in
                 Tensor(shape: parameter.shape.map { $0 + change })
             }
             _ = try compiled(images: [Tensor(shape: image)], shared: [])

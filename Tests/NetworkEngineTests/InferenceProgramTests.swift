@@ -19,6 +19,18 @@ struct InferenceProgramTests {
             try #require(some.error < 5e-5, "some together are off by \(some.error)")
         }
     }
+
+    @Test func anyNetworkOfVolumesAgreesEverywhere() async {
+        await checkLaw(cases: 100) { generator in
+            let trace = PlainTrace(&generator)
+            var network = RandomNetwork(trace, planes: generator.size(in: 1...5), &generator)
+            for _ in 0..<generator.size(in: 1...14) { network.grow(&generator) }
+            let worst = try trace.worst(options: ComputeOptions(threads: 2))
+            try #require(worst.error < 5e-5, "\(worst.place) is off by \(worst.error)")
+            let some = try trace.compiled(network.some(&generator))
+            try #require(some.error < 5e-5, "some together are off by \(some.error)")
+        }
+    }
 }
 
 /// A network that grows by one random operation at a time.
@@ -31,10 +43,14 @@ struct RandomNetwork {
 
     private static let channels = 32
 
-    init(_ trace: PlainTrace, _ generator: inout SeededGenerator) {
+    /// A network of slices, or of volumes of some planes.
+    init(_ trace: PlainTrace, planes: Int? = nil, _ generator: inout SeededGenerator) {
         a = trace
         let (rows, columns) = (generator.size(in: 1...7), generator.size(in: 2...7))
-        values = [a.image(Self.channels, rows, columns), a.image(Self.channels, rows, columns)]
+        values = (0..<2).map { _ in
+            planes.map { trace.image(Self.channels, $0, rows, columns) }
+                ?? trace.image(Self.channels, rows, columns)
+        }
         shifts = (0..<2).map { _ in trace.shared([1, Self.channels]) }
         context = a.shared([1, 3, Self.channels])
     }
@@ -55,11 +71,21 @@ struct RandomNetwork {
         let name = "\(layers)"
         let channels = Self.channels
         let shape = x.shape
-        let flat = [1, channels, shape[2] * shape[3]]
+        let isVolume = shape.count == 5
+        let flat = [1, channels, shape[2...].reduce(1, *)]
+        let kernel = { (extent: Int) in shape[2...].map { _ in extent } }
         let result: GraphValue
-        switch Int.random(in: 0..<17, using: &generator) {
-        case 0, 14: result = Convolution(name, inputs: channels, outputs: channels, kernel: [3, 3])(x)
-        case 1: result = Convolution(name, inputs: channels, outputs: channels, kernel: [1, 1])(x)
+        switch Int.random(in: 0..<(isVolume ? 22 : 17), using: &generator) {
+        case 0, 14: result = Convolution(name, inputs: channels, outputs: channels, kernel: kernel(3))(x)
+        case 1: result = Convolution(name, inputs: channels, outputs: channels, kernel: kernel(1))(x)
+        case 17: result = x.modulated(scale: other, shift: values[values.count - 1])
+        case 18: result = x * other
+        case 19: result = x.leakyReLU(slope: 0.2)
+        case 20: result = GroupNorm(name, channels: channels, groups: 1, isAffine: false)(x)
+        case 21,
+            8 where isVolume:
+            result = Convolution(
+                name, inputs: channels, outputs: channels, kernel: kernel(3), stride: kernel(2))(x.upsampled())
         case 2: result = GroupNorm(name, channels: channels)(x)
         case 3: result = x.silu()
         case 4, 15: result = x + other

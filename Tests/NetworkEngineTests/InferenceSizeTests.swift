@@ -39,7 +39,7 @@ struct InferenceSizeTests {
     @Test func anySizeAgreesInAnyOrder() async {
         await checkLaw(cases: 5) { generator in
             let parameters = parameters(&generator)
-            let compiled = try CompiledNetwork(Branching(), planned: (4, 4)) { parameters[$0.name]! }
+            let compiled = try CompiledNetwork(Branching(), planned: [4, 4]) { parameters[$0.name]! }
             // More sizes than are kept.
             let sizes = (0..<9).map { _ in [generator.size(in: 1...12), generator.size(in: 1...12)] }
             let inputs = sizes.map {
@@ -61,14 +61,14 @@ struct InferenceSizeTests {
         var generator = SeededGenerator(seed: 1)
         let parameters = parameters(&generator)
         let network = Branching(hasLayerOfLargeImages: true)
-        let compiled = try CompiledNetwork(network, planned: (4, 4)) { parameters[$0.name]! }
+        let compiled = try CompiledNetwork(network, planned: [4, 4]) { parameters[$0.name]! }
         let error = #expect(throws: UnsupportedOperation.self) {
             try compiled(images: [Tensor(shape: [1, 3, 8, 8])], shared: [Tensor(shape: [1, 5])])
         }
         #expect(error?.operation == "convolution 'second.weight' to [1, 3, 8, 8]")
         #expect(error?.reason.contains("'second.weight' was not read") == true)
         // And it is evaluated where it is planned for.
-        let large = try CompiledNetwork(network, planned: (8, 8)) { parameters[$0.name]! }
+        let large = try CompiledNetwork(network, planned: [8, 8]) { parameters[$0.name]! }
         let x = randomTensor([1, 3, 8, 8], &generator)
         let time = randomTensor([1, 5], &generator)
         let expected = try PlainEvaluator(parameters: parameters)(

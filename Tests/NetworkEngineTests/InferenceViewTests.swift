@@ -45,7 +45,7 @@ struct InferenceResultTests {
             let images = (0..<count).map { _ in builder.image(image.shape) }
             _ = [builder.shared([3]), images[count - 1].silu()]
             let network = RecordedNetwork(builder.graph(endingIn: images[0]))
-            let compiled = try CompiledNetwork(network, planned: (1, 2)) { Tensor(shape: $0.shape) }
+            let compiled = try CompiledNetwork(network, planned: [1, 2]) { Tensor(shape: $0.shape) }
             let others = [Tensor](repeating: image + image, count: count - 1)
             #expect(try compiled(images: [image] + others, shared: [Tensor(shape: [3])]) == image)
         }

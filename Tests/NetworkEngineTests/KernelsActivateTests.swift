@@ -97,6 +97,20 @@ struct KernelsActivateTests {
         }
     }
 
+    @Test func productsAndRectifiers() async {
+        await checkKernels(cases: 20) { kernels, generator in
+            let count = generator.size(in: 1...9) * Block.lanes
+            let (x, factor) = (Numbers(generator.floats(count)), Numbers(generator.floats(count)))
+            let (offset, slope) = (Float.random(in: -2...2, using: &generator), Float(0.25))
+            let scaled = zip(x.values, factor.values).map { Double($0) * (Double(offset) + Double($1)) }
+            kernels.scale(x.start, factor.start, offset, count / Block.lanes)
+            try requireClose(x.values, scaled, tolerance: 1e-6)
+            let rectified = x.values.map { Double($0 < 0 ? slope * $0 : $0) }
+            kernels.rectify(x.start, slope, count / Block.lanes)
+            try requireClose(x.values, rectified, tolerance: 0)
+        }
+    }
+
     /// What is no number, or beyond all, never becomes an ordinary one.
     @Test func whatIsNoNumberStaysNone() {
         for kernels in kernelTables {

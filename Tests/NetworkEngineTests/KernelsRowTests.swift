@@ -66,6 +66,40 @@ struct KernelsRowTests {
         }
     }
 
+    /// Among codes of few values, many are equally near; after the last there is infinity.
+    @Test func theNearestOfACodebookIsTheFirstOfTheLeastDistance() async {
+        await checkKernels(cases: 40) { kernels, generator in
+            let (width, pixels) = (generator.size(in: 1...20), generator.size(in: 1...5))
+            let (entries, count) = (generator.size(in: 1...40), (width + 15) / 16)
+            let number = { (generator: inout SeededGenerator) in
+                Float(Int.random(in: -1...1, using: &generator)) / 2
+            }
+            let blocks = (0..<count).map { _ in
+                Numbers((0..<pixels * Block.lanes).map { _ in number(&generator) })
+            }
+            let codes = (0..<entries).map { _ in (0..<width).map { _ in number(&generator) } }
+            let packed = Numbers(
+                (0..<(entries + 15) / 16 * width * Block.lanes).map { place in
+                    let entry = place / Block.lanes / width * Block.lanes + place % Block.lanes
+                    return entry < entries ? codes[entry][place / Block.lanes % width] : .infinity
+                })
+            var indices = [Int](repeating: -1, count: pixels)
+            kernels.nearest(
+                blocks.map { UnsafePointer<Float>?($0.start) }, width, pixels, packed.start,
+                (entries + 15) / 16,
+                &indices)
+            for pixel in 0..<pixels {
+                let distances = codes.map { code in
+                    code.enumerated().reduce(Float(0)) { sum, place in
+                        let x = blocks[place.offset / 16][pixel * Block.lanes + place.offset % 16]
+                        return sum + (x - place.element) * (x - place.element)
+                    }
+                }
+                try #require(indices[pixel] == distances.firstIndex(of: distances.min()!))
+            }
+        }
+    }
+
     @Test(arguments: [0, 1000] as [Float])
     func layerNormIsOverTheChannels(mean: Float) async {
         await checkKernels(cases: 30) { kernels, generator in

@@ -19,10 +19,10 @@ package final class PlainTrace {
         self.generator = SeededGenerator(seed: generator.next())
     }
 
-    /// A random image, `[1, channels, rows, columns]`.
-    package func image(_ channels: Int, _ rows: Int, _ columns: Int) -> GraphValue {
-        images.append(randomTensor([1, channels, rows, columns], &generator))
-        return builder.image([1, channels, rows, columns])
+    /// A random image, `[1, channels, extents...]`.
+    package func image(_ channels: Int, _ extents: Int...) -> GraphValue {
+        images.append(randomTensor([1, channels] + extents, &generator))
+        return builder.image([1, channels] + extents)
     }
 
     /// A random shared input.
@@ -31,9 +31,9 @@ package final class PlainTrace {
         return builder.shared(shape)
     }
 
-    /// The same numbers as an image, `[1, channels, rows, columns]`: what a compiled network ends in.
+    /// The same numbers as an image, `[1, channels, rows, columns]` or of a volume: what a compiled network ends in.
     package func image(_ x: GraphValue) -> GraphValue {
-        guard x.isTokens else { return x.shape.count == 4 ? x : x.reshaped(x.shape[..<2] + [1, x.shape[2]]) }
+        guard x.isTokens else { return x.shape.count >= 4 ? x : x.reshaped(x.shape[..<2] + [1, x.shape[2]]) }
         let flat = x.shape.count == 3 ? x : x.reshaped([1, x.shape[1], x.shape[2...].reduce(1, *)])
         return image(flat.transposed())
     }
@@ -83,7 +83,7 @@ extension PlainTrace {
     package func compile(_ graph: Graph, options: ComputeOptions) throws -> CompiledNetwork {
         let parameters = parameters(of: graph)
         return try CompiledNetwork(
-            RecordedNetwork(graph), planned: (images[0].shape[2], images[0].shape[3]), options: options
+            RecordedNetwork(graph), planned: Array(images[0].shape[2...]), options: options
         ) { parameters[$0.name]! }
     }
 

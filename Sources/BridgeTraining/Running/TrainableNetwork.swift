@@ -105,7 +105,7 @@ public struct TrainableUNet: TrainableNetwork {
     /// The compiled network with these parameters, which evaluates a batch window by window.
     public func evaluator(of parameters: [String: Tensor]) throws -> @Sendable (WindowBatch) throws -> Tensor {
         let size = max(1, 160 / configuration.sizeMultiple) * configuration.sizeMultiple
-        let network = try CompiledNetwork(architecture, planned: (size, size), options: options) { parameter in
+        let network = try CompiledNetwork(architecture, planned: [size, size], options: options) { parameter in
             guard let tensor = parameters[parameter.name] else { preconditionFailure("no \(parameter.name)") }
             return tensor
         }

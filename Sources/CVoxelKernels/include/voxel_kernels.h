@@ -75,6 +75,20 @@ typedef struct {
         const float *row, const float *next, size_t pixels, const float *scale, const float *shift, bool silu,
         voxel_resampling resampling, float *result);
 
+    /// x = x (offset + factor), pixel by pixel.
+    void (*scale)(float *x, const float *factor, float offset, size_t pixels);
+
+    /// x, or slope x where x is negative, in place.
+    void (*rectify)(float *x, float slope, size_t pixels);
+
+    /// The entry of a codebook nearest to each of `pixels` pixels, by the sum of squared differences of the first
+    /// `width` channels of some blocks in double precision; the first of those equally near.
+    ///
+    /// - entries: for each block of sixteen entries `[width][16]`.
+    void (*nearest)(
+        const float *const *blocks, size_t width, size_t pixels, const float *entries, size_t entry_blocks,
+        size_t *indices);
+
     /// A row of tiles to the Winograd domain: B^T d B of each 6 x 6 patch d, tile after tile four pixels on.
     ///
     /// - rows: six rows of 4 tiles + 2 pixels, `row_stride` apart.

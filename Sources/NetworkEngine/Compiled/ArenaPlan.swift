@@ -2,8 +2,7 @@
 struct ArenaPlan: Sendable {
     /// The size of an image in the arena.
     struct Image: Sendable {
-        let channels, rows, columns: Int
-        var pixels: Int { rows * columns }
+        let channels, pixels: Int
         var blocks: Int { Block.count(channels) }
         var size: Int { blocks * pixels * Block.lanes }
     }
@@ -18,7 +17,7 @@ struct ArenaPlan: Sendable {
     let momentCount: Int
 
     /// Lays the images out in the order in which they are written, each in the lowest gap that is free for as
-    /// long as it is needed.
+    /// long as it is needed, or where the image lies that its step replaces.
     ///
     /// - Parameter results: the images that are needed after the last step.
     init(images: [Image], steps: [any ProgramStep], results: Set<Int>, threads: Int) {
@@ -34,6 +33,14 @@ struct ArenaPlan: Sendable {
         var placed: [Int] = []
         for image in images.indices.sorted(by: { written[$0] < written[$1] }) where written[image] < steps.count
         {
+            defer { placed.append(image) }
+            let step = steps[written[image]]
+            if let old = step.replaces, lastRead[old] == written[image],
+                images[old].size == images[image].size
+            {
+                offsets[image] = offsets[old]
+                continue
+            }
             let neighbours = placed.filter { lastRead[$0] >= written[image] && written[$0] <= lastRead[image] }
             var begin = 0
             for other in neighbours.sorted(by: { offsets[$0] < offsets[$1] }) {
@@ -41,7 +48,6 @@ struct ArenaPlan: Sendable {
                 begin = max(begin, offsets[other] + images[other].size)
             }
             offsets[image] = begin
-            placed.append(image)
         }
         self.images = images
         self.offsets = offsets

@@ -2,43 +2,54 @@ import CVoxelKernels
 
 /// One head of attention, and the memory that it takes.
 struct AttentionSizes: Sendable {
-    /// Queries whose scores are kept at a time.
-    static let blockRows = 56
-
     let headChannels, headBlocks, contextTokens, contextBlocks: Int
+    /// Queries whose scores are kept at a time: as many as stay in half of the second cache, but for the fewest that
+    /// products are fast for.
+    let blockRows: Int
 
-    struct Scratch {
-        /// `[context blocks][head channels][16]`, `[head blocks][context tokens][16]`, `[head blocks][rows][16]`,
-        /// `[context blocks][rows][16]` and `[head blocks][rows][16]`.
-        let keys, values, queries, scores, output: UnsafeMutablePointer<Float>
+    /// A head's keys and values.
+    struct Context {
+        /// `[context blocks][head channels][16]` and `[head blocks][context tokens][16]`.
+        let keys, values: UnsafeMutablePointer<Float>
+    }
+
+    /// What is kept for a block of queries.
+    struct Rows {
+        /// `[head blocks][rows][16]`, `[context blocks][rows][16]` and `[head blocks][rows][16]`.
+        let queries, scores, output: UnsafeMutablePointer<Float>
     }
 
     init(headChannels: Int, contextTokens: Int) {
         (self.headChannels, self.contextTokens) = (headChannels, contextTokens)
         (headBlocks, contextBlocks) = (Block.count(headChannels), Block.count(contextTokens))
+        blockRows = contextTokens <= 2048 ? 56 : 28
     }
 
-    private var contextSize: Int { headBlocks * contextBlocks * Block.lanes * Block.lanes }
-    private var rowsSize: Int { headBlocks * Self.blockRows * Block.lanes }
-    var scratchSize: Int { 2 * contextSize + 2 * rowsSize + contextBlocks * Self.blockRows * Block.lanes }
+    /// The numbers of keys or of values, and of queries or of results.
+    private var headSize: Int { headBlocks * contextBlocks * Block.lanes * Block.lanes }
+    private var querySize: Int { headBlocks * blockRows * Block.lanes }
+    /// The numbers of a head's keys and values, and of what is kept for a block of queries.
+    var contextSize: Int { 2 * headSize }
+    var rowsSize: Int { 2 * querySize + contextBlocks * blockRows * Block.lanes }
 
-    func scratch(_ start: UnsafeMutablePointer<Float>) -> Scratch {
-        let queries = start + 2 * contextSize
-        return Scratch(
-            keys: start, values: start + contextSize, queries: queries, scores: queries + 2 * rowsSize,
-            output: queries + rowsSize)
+    func context(_ start: UnsafeMutablePointer<Float>) -> Context {
+        Context(keys: start, values: start + headSize)
     }
 
-    /// The results of some queries, `[head blocks][rows][16]`, from keys, values and queries in `scratch`.
-    func attend(_ rows: Int, _ scratch: Scratch, scale: Float) {
+    func rows(_ start: UnsafeMutablePointer<Float>) -> Rows {
+        Rows(queries: start, scores: start + 2 * querySize, output: start + querySize)
+    }
+
+    /// The results of some queries, `[head blocks][rows][16]`, from the queries in `scratch`.
+    func attend(_ rows: Int, _ context: Context, _ scratch: Rows, scale: Float) {
         let queries = Block.starts(scratch.queries, count: headBlocks, stride: rows * Block.lanes)
         Block.kernels.multiply(
-            rows, contextBlocks, headBlocks, queries, 0, Block.lanes, scratch.keys,
+            rows, contextBlocks, headBlocks, queries, 0, Block.lanes, context.keys,
             headBlocks * Block.lanes * Block.lanes, scratch.scores, rows * Block.lanes, false)
         Block.kernels.softmax(scratch.scores, rows * Block.lanes, rows, contextTokens, scale)
         let shares = Block.starts(scratch.scores, count: contextBlocks, stride: rows * Block.lanes)
         Block.kernels.multiply(
-            rows, headBlocks, contextBlocks, shares, 0, Block.lanes, scratch.values,
+            rows, headBlocks, contextBlocks, shares, 0, Block.lanes, context.values,
             contextBlocks * Block.lanes * Block.lanes, scratch.output, rows * Block.lanes, false)
     }
 }

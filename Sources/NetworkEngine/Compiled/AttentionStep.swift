@@ -27,7 +27,7 @@ struct AttentionStep: ProgramStep {
 
     var reads: Set<Int> { Set(queries.map(\.image)).union(keys.images).union(values.images) }
 
-    func scratchSize(threads: Int) -> Int { threads * sizes.scratchSize }
+    func scratchSize(threads: Int) -> Int { heads * sizes.contextSize + threads * sizes.rowsSize }
 
     private var sizes: AttentionSizes {
         AttentionSizes(headChannels: channels / heads, contextTokens: contextTokens)
@@ -42,21 +42,29 @@ struct AttentionStep: ProgramStep {
         let query = reader(.image(queries), in: evaluation)
         let key = reader(keys, in: evaluation)
         let value = reader(values, in: evaluation)
-        evaluation.pool.split(heads) { heads, worker in
-            let scratch = sizes.scratch(evaluation.scratch.start + worker * sizes.scratchSize)
+        let contexts = evaluation.scratch
+        let rowsPlace = contexts + heads * sizes.contextSize
+        let channels = { @Sendable (head: Int) in head * sizes.headChannels..<(head + 1) * sizes.headChannels }
+        evaluation.pool.split(heads) { heads, _ in
             for head in heads {
-                let channels = head * sizes.headChannels..<(head + 1) * sizes.headChannels
-                key.copyTransposed(channels, tokens: contextTokens, to: scratch.keys)
+                let context = sizes.context(contexts.start + head * sizes.contextSize)
+                key.copyTransposed(channels(head), tokens: contextTokens, to: context.keys)
                 value.copy(
-                    channels, tokens: contextTokens, padded: sizes.contextBlocks * Block.lanes,
-                    to: scratch.values)
-                for first in stride(from: 0, to: pixels, by: AttentionSizes.blockRows) {
-                    let rows = min(AttentionSizes.blockRows, pixels - first)
-                    query.copy(channels, tokens: rows, from: first, padded: rows, to: scratch.queries)
-                    sizes.attend(rows, scratch, scale: scale)
-                    AttentionSizes.copy(
-                        scratch.output, rows: rows, padded: rows, to: results, channels, from: first)
-                }
+                    channels(head), tokens: contextTokens, padded: sizes.contextBlocks * Block.lanes,
+                    to: context.values)
+            }
+        }
+        let blocks = (pixels + sizes.blockRows - 1) / sizes.blockRows
+        evaluation.pool.split(heads * blocks) { range, worker in
+            let scratch = sizes.rows(rowsPlace.start + worker * sizes.rowsSize)
+            for (head, block) in range.map({ $0.quotientAndRemainder(dividingBy: blocks) }) {
+                let context = sizes.context(contexts.start + head * sizes.contextSize)
+                let first = block * sizes.blockRows
+                let rows = min(sizes.blockRows, pixels - first)
+                query.copy(channels(head), tokens: rows, from: first, padded: rows, to: scratch.queries)
+                sizes.attend(rows, context, scratch, scale: scale)
+                AttentionSizes.copy(
+                    scratch.output, rows: rows, padded: rows, to: results, channels(head), from: first)
             }
         }
     }

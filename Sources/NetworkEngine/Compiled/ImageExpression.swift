@@ -7,7 +7,8 @@ struct BlockReference: Hashable, Sendable {
     let block: Int
 }
 
-/// An image given by blocks in the arena, with normalisation, SiLU and resampling deferred to its consumer.
+/// An image given by blocks in the arena, with normalisation, products, activation and resampling deferred to its
+/// consumer.
 ///
 /// Deferring is how layers are fused: a convolution that reads `SiLU(GroupNorm(x))` computes both on the rows that
 /// it is about to transform, while they are in cache. Joining or splitting channels costs nothing at all.
@@ -16,51 +17,78 @@ struct ImageExpression: Sendable {
     var blocks: [BlockReference]
     var channels: Int
     /// The size of the blocks' images, before resampling.
-    var rows, columns: Int
+    var extents: Extents
 
     /// Applied to every pixel, in this order.
     var stages: [Stage] = []
-    /// Whether `x / (1 + e^-x)` is applied after the stages.
-    var appliesSiLU = false
+    /// Another image that is multiplied after the stages.
+    var factor: Factor?
+    /// Applied after the factor.
+    var activation = Activation.none
     /// Applied last.
     var resampling = Resampling.same
 
     /// An affine map of each channel.
     enum Stage: Sendable {
-        case normalize(GroupNorm, weight: FloatBuffer, bias: FloatBuffer)
+        case normalize(GroupNorm, weight: FloatBuffer?, bias: FloatBuffer?)
         /// `x (1 + scale) + shift`; both are shared values.
         case modulate(scale: Int, shift: Int)
         /// `x + shift`, a shared value.
         case shift(Int)
     }
 
-    enum Resampling: Sendable { case same, half, double }
+    /// `x y`, or `x (1 + y)`, pixel by pixel.
+    struct Factor: Sendable {
+        let blocks: [BlockReference]
+        let addsOne: Bool
+    }
 
-    var pixels: Int { rows * columns }
+    enum Activation: Sendable {
+        case none
+        /// `x / (1 + e^-x)`.
+        case silu
+        /// x, or `slope x` where x is negative.
+        case leakyReLU(slope: Float)
+    }
+
+    enum Resampling: Equatable, Sendable {
+        case same
+        /// Rows and columns of one plane averaged in pairs.
+        case half
+        /// Every pixel twice along rows and columns, and `planes` times along planes.
+        case double(planes: Int)
+    }
+
+    var pixels: Int { extents.pixels }
+
+    var isActivated: Bool { if case .none = activation { false } else { true } }
+    var isRectified: Bool { if case .leakyReLU = activation { true } else { false } }
 
     /// Whether the blocks themselves are the image.
-    var isPlain: Bool { stages.isEmpty && !appliesSiLU && resampling == .same }
+    var isPlain: Bool { stages.isEmpty && factor == nil && !isActivated && resampling == .same }
 
     /// The size of the image.
-    var size: (rows: Int, columns: Int) {
+    var size: Extents {
         switch resampling {
-        case .same: (rows, columns)
-        case .half: (rows / 2, columns / 2)
-        case .double: (rows * 2, columns * 2)
+        case .same: extents
+        case .half: Extents(rows: extents.rows / 2, columns: extents.columns / 2)
+        case .double(let planes):
+            Extents(planes: extents.planes * planes, rows: extents.rows * 2, columns: extents.columns * 2)
         }
     }
 
     /// The images that are read, and those whose moments are.
-    var images: Set<Int> { Set(blocks.map(\.image)) }
+    var images: Set<Int> { Set((blocks + (factor?.blocks ?? [])).map(\.image)) }
     var measuredImages: Set<Int> {
-        stages.contains { if case .normalize = $0 { true } else { false } } ? images : []
+        let isNormalized = stages.contains { if case .normalize = $0 { true } else { false } }
+        return isNormalized ? Set(blocks.map(\.image)) : []
     }
 }
 
 /// Computes rows of an expression on demand.
 struct ImageReader: Sendable {
     private let expression: ImageExpression
-    private let blocks: [BufferPlace]
+    private let blocks, factors: [BufferPlace]
     /// The scales of all channels, then their shifts.
     private let affine: BufferPlace?
 
@@ -73,6 +101,7 @@ struct ImageReader: Sendable {
     init(_ expression: ImageExpression, in evaluation: Evaluation, scratch: BufferPlace) {
         self.expression = expression
         blocks = expression.blocks.map { evaluation.place($0) }
+        factors = expression.factor?.blocks.map { evaluation.place($0) } ?? []
         affine = expression.stages.isEmpty ? nil : scratch
         guard affine != nil else { return }
         let places = expression.blocks.count * Block.lanes
@@ -85,30 +114,39 @@ struct ImageReader: Sendable {
     }
 
     /// Writes one row of one block of the image, `[columns][16]`.
-    func read(row: Int, of block: Int, to result: UnsafeMutablePointer<Float>) {
-        let stride = expression.columns * Block.lanes
-        let columns = expression.size.columns
-        switch expression.resampling {
-        case .same: activate(block, from: row * stride, columns, VOXEL_SAME_SIZE, to: result)
-        case .half: activate(block, from: 2 * row * stride, columns, VOXEL_HALF_SIZE, to: result)
-        case .double: activate(block, from: row / 2 * stride, columns, VOXEL_DOUBLE_SIZE, to: result)
-        }
+    func read(plane: Int, row: Int, of block: Int, to result: UnsafeMutablePointer<Float>) {
+        let (rows, columns) = (expression.extents.rows, expression.size.columns)
+        let (first, resampling) =
+            switch expression.resampling {
+            case .same: (plane * rows + row, VOXEL_SAME_SIZE)
+            case .half: (2 * row, VOXEL_HALF_SIZE)
+            case .double(let planes): (plane / planes * rows + row / 2, VOXEL_DOUBLE_SIZE)
+            }
+        compute(block, from: first * expression.extents.columns * Block.lanes, columns, resampling, to: result)
     }
 
     /// Writes some pixels of one block of an image that is not resampled, `[pixels][16]`.
     func read(pixels: Range<Int>, of block: Int, to result: UnsafeMutablePointer<Float>) {
-        activate(block, from: pixels.lowerBound * Block.lanes, pixels.count, VOXEL_SAME_SIZE, to: result)
+        compute(block, from: pixels.lowerBound * Block.lanes, pixels.count, VOXEL_SAME_SIZE, to: result)
     }
 
-    private func activate(
+    private func compute(
         _ block: Int, from offset: Int, _ pixels: Int, _ resampling: voxel_resampling,
         to result: UnsafeMutablePointer<Float>
     ) {
         let row = blocks[block].start + offset
         let scale = affine.map { $0.start + block * Block.lanes }
+        let isSiLU = if case .silu = expression.activation { true } else { false }
         Block.kernels.activate(
-            row, row + expression.columns * Block.lanes, pixels, scale,
-            scale.map { $0 + blocks.count * Block.lanes }, expression.appliesSiLU, resampling, result)
+            row, row + expression.extents.columns * Block.lanes, pixels, scale,
+            scale.map { $0 + blocks.count * Block.lanes }, isSiLU && factors.isEmpty, resampling, result)
+        if let factor = expression.factor {
+            Block.kernels.scale(result, factors[block].start + offset, factor.addsOne ? 1 : 0, pixels)
+            if isSiLU {
+                Block.kernels.activate(result, nil, pixels, nil, nil, true, VOXEL_SAME_SIZE, result)
+            }
+        }
+        if case .leakyReLU(let slope) = expression.activation { Block.kernels.rectify(result, slope, pixels) }
     }
 }
 
@@ -134,9 +172,9 @@ extension ImageExpression {
                 let (mean, variance) = moments(of: members, affine, in: evaluation)
                 let slope = 1 / (variance + Double(norm.epsilon)).squareRoot()
                 for channel in members {
-                    let scale = slope * Double(weight.start[channel])
+                    let scale = slope * Double(weight?.start[channel] ?? 1)
                     affine.shift[channel] =
-                        Float((Double(affine.shift[channel]) - mean) * scale) + bias.start[channel]
+                        Float((Double(affine.shift[channel]) - mean) * scale) + (bias?.start[channel] ?? 0)
                     affine.scale[channel] = Float(Double(affine.scale[channel]) * scale)
                 }
             }

@@ -32,7 +32,8 @@ struct LayerWeights: Sendable {
             .sorted { $0.0.weight.count > $1.0.weight.count }
         let results = try concurrentMap(jobs, threads: options.threads) { layer, form in
             PackedConvolution(
-                try tensor(layer.weight), bias: try layer.bias.map(tensor), stride: layer.stride, form: form)
+                try tensor(layer.weight), bias: try layer.bias.map(tensor), geometry: layer.geometry, form: form
+            )
         }
         convolutions = Dictionary(uniqueKeysWithValues: zip(jobs.map(\.0.weight), results))
 
@@ -52,28 +53,26 @@ struct LayerWeights: Sendable {
 
     /// The packed weights of a convolution or a linear map; nil where they were not read for this stride.
     func convolution(_ weight: Parameter, stride: Int = 1) -> PackedConvolution? {
-        convolutions[weight].flatMap { $0.stride == stride ? $0 : nil }
+        convolutions[weight].flatMap { $0.geometry.stride == stride ? $0 : nil }
     }
 
-    /// A parameter with a number for each channel, and zeros up to the end of the last block; nil where it was not
-    /// read.
+    /// The numbers of a parameter, such as one for each channel, and zeros up to the end of the last block; nil where it
+    /// was not read.
     func numbers(_ parameter: Parameter) -> FloatBuffer? { vectors[parameter] }
 
     /// How each layer is computed.
     ///
-    /// The rule decides a result's last bits: a 3 x 3 kernel of stride 1 takes Winograd's form while the budget
-    /// lasts; the layers with the most pixels come first, as they save the most multiplications for each byte, and
-    /// then those that come first in the network. Everything else is direct.
+    /// The rule decides a result's last bits: a kernel of 3 x 3 or 3 x 3 x 3 of stride 1 takes Winograd's form while the
+    /// budget lasts; the layers with the most pixels come first, as they save the most multiplications for each byte,
+    /// and then those that come first in the network. Everything else is direct.
     private static func forms(of layers: [PackedLayer], winogradMemory: Int?) -> [PackedConvolution.Form] {
         var forms = [PackedConvolution.Form](repeating: .direct, count: layers.count)
         var left = winogradMemory ?? .max
-        let candidates = layers.indices.filter {
-            layers[$0].weight.shape.dropFirst(2) == [3, 3] && layers[$0].stride == 1
-        }
+        let candidates = layers.indices.filter { layers[$0].geometry.isWinograd }
         for index in candidates.sorted(by: { (-layers[$0].pixels, $0) < (-layers[$1].pixels, $1) }) {
             let shape = layers[index].weight.shape
             let bytes = PackedConvolution.byteCount(
-                outputs: shape[0], inputs: shape[1], places: 9, form: .winograd)
+                outputs: shape[0], inputs: shape[1], geometry: layers[index].geometry, form: .winograd)
             guard bytes <= left else { continue }
             forms[index] = .winograd
             left -= bytes
@@ -86,14 +85,16 @@ struct LayerWeights: Sendable {
 private struct PackedLayer {
     let weight: Parameter
     let bias: Parameter?
-    let stride: Int
+    let geometry: KernelGeometry
     /// Pixels of the result.
     let pixels: Int
 
     init?(_ node: Graph.Node) {
         switch node.operation {
-        case .linear(let layer): (weight, bias, stride) = (layer.weight, layer.bias, 1)
-        case .convolution(let layer): (weight, bias, stride) = (layer.weight, layer.bias, layer.stride[0])
+        case .linear(let layer): (weight, bias, geometry) = (layer.weight, layer.bias, .point)
+        case .convolution(let layer):
+            guard let geometry = KernelGeometry(layer) else { return nil }
+            (weight, bias, self.geometry) = (layer.weight, layer.bias, geometry)
         default: return nil
         }
         pixels = node.shape.reduce(1, *) / weight.shape[0]

@@ -9,7 +9,9 @@ struct LoadStep: ProgramStep {
 
     func run(in evaluation: Evaluation) {
         evaluation.images[image].withUnsafeBufferPointer { source in
-            guard let start = source.baseAddress else { return }
+            guard let first = source.baseAddress else { return }
+            // Workers only read it.
+            nonisolated(unsafe) let start = first
             evaluation.fill(writes) { $0 < channels ? (start + $0 * pixels, 1) : nil }
         }
     }
@@ -33,15 +35,21 @@ struct GatherStep: ProgramStep {
 
 extension Evaluation {
     /// Copies each channel of an image from `source`, whose numbers are `stride` apart; zeros where that is nil.
-    fileprivate func fill(_ image: Int, from source: (_ channel: Int) -> (UnsafePointer<Float>, stride: Int)?) {
-        let pixels = plan.images[image].pixels
-        for (index, place) in places(of: image).enumerated() {
-            for lane in 0..<Block.lanes {
-                let result = place.start + lane
-                if let (start, stride) = source(index * Block.lanes + lane) {
-                    for pixel in 0..<pixels { result[pixel * Block.lanes] = start[pixel * stride] }
-                } else {
-                    for pixel in 0..<pixels { result[pixel * Block.lanes] = 0 }
+    fileprivate func fill(
+        _ image: Int, from source: @Sendable (_ channel: Int) -> (UnsafePointer<Float>, stride: Int)?
+    ) {
+        let places = places(of: image)
+        // In runs that stay in the first cache while their lanes are written one after the other.
+        pool.split(plan.images[image].pixels, by: 256) { pixels, _ in
+            for first in stride(from: pixels.lowerBound, to: pixels.upperBound, by: 256) {
+                let run = first..<min(first + 256, pixels.upperBound)
+                for channel in 0..<places.count * Block.lanes {
+                    let result = places[channel / Block.lanes].start + channel % Block.lanes
+                    if let (start, stride) = source(channel) {
+                        for pixel in run { result[pixel * Block.lanes] = start[pixel * stride] }
+                    } else {
+                        for pixel in run { result[pixel * Block.lanes] = 0 }
+                    }
                 }
             }
         }
@@ -59,17 +67,21 @@ struct WriteStep: ProgramStep {
 
     func run(in evaluation: Evaluation) {
         let reader = ImageReader(source, in: evaluation, scratch: evaluation.scratch)
-        let (rows, columns) = source.size
+        let size = source.size
         let results = evaluation.places(of: writes)
-        evaluation.pool.split(results.count) { blocks, _ in
-            for block in blocks {
-                let result = results[block].start
-                for row in 0..<rows {
-                    reader.read(row: row, of: block, to: result + row * columns * Block.lanes)
+        evaluation.pool.split(results.count * size.planes) { planes, _ in
+            for index in planes {
+                let (block, plane) = index.quotientAndRemainder(dividingBy: size.planes)
+                let begin = plane * size.rows * size.columns * Block.lanes
+                let result = results[block].start + begin
+                for row in 0..<size.rows {
+                    reader.read(
+                        plane: plane, row: row, of: block, to: result + row * size.columns * Block.lanes)
                 }
                 guard let addend else { continue }
-                var finish = voxel_finish(bias: nil, residual: evaluation.block(addend[block]), moments: nil)
-                Block.kernels.finish(result, rows * columns, &finish)
+                var finish = voxel_finish(
+                    bias: nil, residual: evaluation.block(addend[block]) + begin, moments: nil)
+                Block.kernels.finish(result, size.rows * size.columns, &finish)
             }
         }
     }

@@ -2,30 +2,28 @@ import Networks
 
 /// The passes of a program, and what each gives.
 extension ProgramBuilder {
-    private mutating func newImage(channels: Int, rows: Int, columns: Int) -> (
-        index: Int, image: ImageExpression
-    ) {
-        let image = ArenaPlan.Image(channels: channels, rows: rows, columns: columns)
+    private mutating func newImage(channels: Int, _ extents: Extents) -> (index: Int, image: ImageExpression) {
+        let image = ArenaPlan.Image(channels: channels, pixels: extents.pixels)
         images.append(image)
         let index = images.count - 1
         let references = (0..<image.blocks).map { BlockReference(image: index, block: $0) }
-        return (index, ImageExpression(blocks: references, channels: channels, rows: rows, columns: columns))
+        return (index, ImageExpression(blocks: references, channels: channels, extents: extents))
     }
 
     mutating func load(_ index: Int, shape: [Int]) -> ImageValue {
-        let new = newImage(channels: shape[1], rows: shape[2], columns: shape[3])
-        steps.append(LoadStep(image: index, channels: shape[1], pixels: shape[2] * shape[3], writes: new.index))
+        let new = newImage(channels: shape[1], Extents(shape[2...]))
+        steps.append(
+            LoadStep(image: index, channels: shape[1], pixels: new.image.pixels, writes: new.index))
         return ImageValue(expression: new.image)
     }
 
     /// The same image with nothing deferred.
     mutating func plain(_ x: ImageValue) -> ImageValue {
         if x.expression.isPlain && !x.awaitsGELU { return x }
-        let (rows, columns) = x.expression.size
-        let new = newImage(channels: x.expression.channels, rows: rows, columns: columns)
+        let new = newImage(channels: x.expression.channels, x.expression.size)
         if x.awaitsGELU {
             steps.append(
-                GateStep(value: nil, gate: x.expression.blocks, pixels: rows * columns, writes: new.index))
+                GateStep(value: nil, gate: x.expression.blocks, pixels: new.image.pixels, writes: new.index))
         } else {
             steps.append(WriteStep(source: x.expression, addend: nil, writes: new.index))
         }
@@ -33,15 +31,13 @@ extension ProgramBuilder {
     }
 
     mutating func convolved(_ x: ImageValue, _ weights: PackedConvolution) -> ImageValue {
-        let x = x.awaitsGELU || (weights.kernel == 1 && x.expression.resampling != .same) ? plain(x) : x
-        let size = x.expression.size
-        let extent = { (n: Int) in (n + 2 * weights.padding - weights.kernel) / weights.stride + 1 }
-        let (rows, columns) = (extent(size.rows), extent(size.columns))
-        let new = newImage(channels: weights.outputs, rows: rows, columns: columns)
+        let isResampledPoint = weights.geometry.places == 1 && x.expression.resampling != .same
+        let x = x.awaitsGELU || isResampledPoint ? plain(x) : x
+        let size = weights.geometry.result(of: x.expression.size)
+        let new = newImage(channels: weights.outputs, size)
         steps.append(
             ConvolutionStep(
-                source: x.expression, weights: weights, residual: nil, writes: new.index, rows: rows,
-                columns: columns))
+                source: x.expression, weights: weights, residual: nil, writes: new.index, size: size))
         return ImageValue(expression: new.image)
     }
 
@@ -49,7 +45,7 @@ extension ProgramBuilder {
         _ x: ImageValue, weight: FloatBuffer, bias: FloatBuffer, epsilon: Float
     ) -> ImageValue {
         let x = plain(x).expression
-        let new = newImage(channels: x.channels, rows: x.rows, columns: x.columns)
+        let new = newImage(channels: x.channels, x.extents)
         steps.append(
             LayerNormStep(
                 source: x.blocks, channels: x.channels, pixels: x.pixels, weight: weight, bias: bias,
@@ -62,7 +58,7 @@ extension ProgramBuilder {
         contextTokens: Int
     ) -> ImageValue {
         let queries = plain(queries).expression
-        let new = newImage(channels: queries.channels, rows: queries.rows, columns: queries.columns)
+        let new = newImage(channels: queries.channels, queries.extents)
         steps.append(
             AttentionStep(
                 queries: queries.blocks, keys: keys, values: values, channels: queries.channels, heads: heads,
@@ -71,21 +67,51 @@ extension ProgramBuilder {
     }
 
     mutating func resampled(_ x: ImageValue, _ resampling: ImageExpression.Resampling) -> ImageValue {
-        var x = x.expression.resampling != .same || x.awaitsGELU ? plain(x) : x
+        // Averages are taken of what a single kernel computes.
+        let isComplex = resampling == .half && (x.expression.factor != nil || x.expression.isRectified)
+        let isDeferred = x.expression.resampling != .same || x.expression.factor != nil || x.awaitsGELU
+        var x = isDeferred || isComplex ? plain(x) : x
         x.expression.resampling = resampling
         return x
     }
 
-    mutating func staged(_ x: ImageValue, _ stage: ImageExpression.Stage) -> ImageValue {
-        let isDeferred = x.expression.appliesSiLU || x.expression.resampling != .same || x.awaitsGELU
+    mutating func activated(_ x: ImageValue, _ activation: ImageExpression.Activation) -> ImageValue {
+        let isDeferred = x.expression.isActivated || x.expression.resampling == .half || x.awaitsGELU
         var x = isDeferred ? plain(x) : x
+        x.expression.activation = activation
+        return x
+    }
+
+    /// `x y`, or `x (1 + y)`.
+    mutating func multiplied(_ x: ImageValue, by y: ImageValue, addsOne: Bool) -> ImageValue {
+        let factor = plain(y).expression
+        let isDeferred = x.expression.isActivated || x.expression.resampling != .same || x.awaitsGELU
+        var x = isDeferred || x.expression.factor != nil ? plain(x) : x
+        x.expression.factor = ImageExpression.Factor(blocks: factor.blocks, addsOne: addsOne)
+        return x
+    }
+
+    mutating func quantized(_ x: ImageValue, _ layer: Codebook, _ entries: FloatBuffer) -> ImageValue {
+        let x = plain(x).expression
+        let new = newImage(channels: x.channels, x.extents)
+        let shape = layer.weight.shape
+        steps.append(
+            CodebookStep(
+                source: x.blocks, codes: PackedCodebook(entries, count: shape[0], width: shape[1]),
+                pixels: x.pixels, writes: new.index))
+        return ImageValue(expression: new.image)
+    }
+
+    mutating func staged(_ x: ImageValue, _ stage: ImageExpression.Stage) -> ImageValue {
+        let isDeferred = x.expression.isActivated || x.expression.resampling != .same || x.awaitsGELU
+        var x = isDeferred || x.expression.factor != nil ? plain(x) : x
         x.expression.stages.append(stage)
         return x
     }
 
     mutating func gated(_ value: ImageValue, by gate: ImageValue) -> ImageValue {
         let factor = plain(value).expression
-        let new = newImage(channels: factor.channels, rows: factor.rows, columns: factor.columns)
+        let new = newImage(channels: factor.channels, factor.extents)
         steps.append(
             GateStep(
                 value: factor.blocks, gate: gate.expression.blocks, pixels: factor.pixels, writes: new.index))
@@ -95,7 +121,7 @@ extension ProgramBuilder {
     mutating func gathered(
         _ channels: [(BlockReference, Int)], like image: ImageExpression
     ) -> ImageExpression {
-        let new = newImage(channels: channels.count, rows: image.rows, columns: image.columns)
+        let new = newImage(channels: channels.count, image.extents)
         steps.append(GatherStep(channels: channels.map { (block: $0.0, lane: $0.1) }, writes: new.index))
         return new.image
     }
@@ -110,8 +136,7 @@ extension ProgramBuilder {
         }
         let addend = plain(b.value)
         let source = a.value.awaitsGELU ? plain(a.value) : a.value
-        let (rows, columns) = source.expression.size
-        let new = newImage(channels: source.expression.channels, rows: rows, columns: columns)
+        let new = newImage(channels: source.expression.channels, source.expression.size)
         steps.append(WriteStep(source: source.expression, addend: addend.expression.blocks, writes: new.index))
         return ImageValue(expression: new.image)
     }
@@ -128,8 +153,7 @@ extension ProgramBuilder {
             step.residual = earlier.expression.blocks
             steps[index] = step
         } else {
-            let (rows, columns) = earlier.expression.size
-            let new = newImage(channels: earlier.expression.channels, rows: rows, columns: columns)
+            let new = newImage(channels: earlier.expression.channels, earlier.expression.size)
             step.residual = new.image.blocks
             steps[index] = step
             steps.insert(WriteStep(source: earlier.expression, addend: nil, writes: new.index), at: index)

@@ -72,24 +72,25 @@ struct ProgramBuilder {
         case .linear(let layer):
             return convolved(try operand(node, 0), try read(layer.weight, for: node) { $0.convolution($1) })
         case .convolution(let layer):
-            let stride = layer.stride[0]
-            return convolved(
-                try operand(node, 0), try read(layer.weight, for: node) { $0.convolution($1, stride: stride) })
+            let (geometry, stride) = (KernelGeometry(layer), layer.stride[0])
+            let weights = try read(layer.weight, for: node) {
+                $0.convolution($1, stride: stride).flatMap { $0.geometry == geometry ? $0 : nil }
+            }
+            return convolved(try operand(node, 0), weights)
         case .groupNorm(let layer):
-            guard let weight = layer.weight, let bias = layer.bias else { break }
-            let stage = ImageExpression.Stage.normalize(
-                layer, weight: try read(weight, for: node) { $0.numbers($1) },
-                bias: try read(bias, for: node) { $0.numbers($1) })
-            return staged(try operand(node, 0), stage)
+            var (weight, bias): (FloatBuffer?, FloatBuffer?)
+            if let scale = layer.weight { weight = try read(scale, for: node) { $0.numbers($1) } }
+            if let shift = layer.bias { bias = try read(shift, for: node) { $0.numbers($1) } }
+            return staged(try operand(node, 0), .normalize(layer, weight: weight, bias: bias))
         case .layerNorm(let layer):
             return normalized(
                 try operand(node, 0), weight: try read(layer.weight, for: node) { $0.numbers($1) },
                 bias: try read(layer.bias, for: node) { $0.numbers($1) }, epsilon: layer.epsilon)
-        case .silu:
-            var x = try operand(node, 0)
-            if x.expression.appliesSiLU || x.expression.resampling == .half || x.awaitsGELU { x = plain(x) }
-            x.expression.appliesSiLU = true
-            return x
+        case .codebook(let layer):
+            return quantized(try operand(node, 0), layer, try read(layer.weight, for: node) { $0.numbers($1) })
+        case .silu: return activated(try operand(node, 0), .silu)
+        case .relu: return activated(try operand(node, 0), .leakyReLU(slope: 0))
+        case .leakyReLU(let slope): return activated(try operand(node, 0), .leakyReLU(slope: slope))
         case .gelu:
             var x = plain(try operand(node, 0))
             x.awaitsGELU = true
@@ -99,27 +100,33 @@ struct ProgramBuilder {
                 try operand(node, 0), keys: try tokens(node, 1), values: try tokens(node, 2), heads: heads,
                 contextTokens: graph.nodes[node.operands[1]].shape[1])
         case .averagePooled: return resampled(try operand(node, 0), .half)
-        case .upsampled: return resampled(try operand(node, 0), .double)
+        case .upsampled:
+            return resampled(try operand(node, 0), .double(planes: node.shape.count == 5 ? 2 : 1))
         case .sum:
             let (a, b) = (node.operands[0], node.operands[1])
             return sum((try operand(node, 0), uses[a]), (try operand(node, 1), uses[b]))
         case .product:
             let factors = [try operand(node, 0), try operand(node, 1)]
-            guard let gate = factors.first(where: \.awaitsGELU),
+            if let gate = factors.first(where: \.awaitsGELU),
                 let value = factors.first(where: { !$0.awaitsGELU })
-            else { throw Self.unsupported(node, "one factor must be a GELU, and the other not") }
-            return gated(value, by: gate)
+            {
+                return gated(value, by: gate)
+            }
+            return multiplied(factors[0], by: factors[1], addsOne: false)
         case .shifted: return staged(try operand(node, 0), .shift(try shared(node, 1)))
         case .modulated:
+            if graph.nodes[node.operands[1]].shape.count > 2 {
+                let scaled = multiplied(try operand(node, 0), by: try operand(node, 1), addsOne: true)
+                return sum((scaled, 1), (try operand(node, 2), uses[node.operands[2]]))
+            }
             return staged(
                 try operand(node, 0), .modulate(scale: try shared(node, 1), shift: try shared(node, 2)))
         case .concatenated(let axis): return try concatenated(node, axis: axis)
         case .slice(let axis, let range): return try slice(node, axis: axis, range)
         case .reshaped: return try reshaped(node)
         case .transposed: return try operand(node, 0)
-        default: break
+        case .shared: preconditionFailure("a shared input depends on no image")
         }
-        throw Self.unsupported(node, "there are no kernels for it")
     }
 
     /// Checks the sizes and the layout of images, which shapes alone need not show.
@@ -130,10 +137,12 @@ struct ProgramBuilder {
             let (tokens, rank) = (operands.map(\.isTokens), operands.first?.shape.count)
             let fits =
                 switch node.operation {
+                case .image: (3...5).contains(node.shape.count)
                 case .linear, .layerNorm, .attention: !tokens.contains(false) && rank == 3
-                case .convolution(let layer): !tokens.contains(true) && layer.isDirect
-                case .groupNorm, .shifted, .modulated: !tokens.contains(true)
-                case .averagePooled, .upsampled: !tokens.contains(true) && rank == 4
+                case .convolution(let layer): !tokens.contains(true) && KernelGeometry(layer) != nil
+                case .groupNorm, .codebook, .shifted, .modulated: !tokens.contains(true)
+                case .averagePooled: !tokens.contains(true) && rank == 4
+                case .upsampled: !tokens.contains(true) && (rank == 4 || rank == 5)
                 case .concatenated: Set(tokens).count <= 1 && (tokens.first != true || rank == 3)
                 case .sum, .product: Set(tokens).count <= 1
                 case .transposed: node.shape.count == 3
@@ -241,24 +250,11 @@ struct ProgramBuilder {
                 throw Self.unsupported(node, "[1, tokens, channels] can only be split after the tokens")
             }
         } else {
-            guard (3...4).contains(node.shape.count), node.shape[1] == channels else {
+            guard (3...5).contains(node.shape.count), node.shape[1] == channels else {
                 throw Self.unsupported(node, "[1, channels, ...] can only become [1, channels, ...]")
             }
-            x.expression.rows = node.shape.count == 4 ? node.shape[2] : 1
-            x.expression.columns = node.shape[node.shape.count - 1]
+            x.expression.extents = Extents(node.shape[2...])
         }
         return x
-    }
-}
-
-extension Convolution {
-    /// Whether there are kernels for it: of a square of odd extent that keeps the size of the image, or halves it; or
-    /// of single pixels in a row.
-    fileprivate var isDirect: Bool {
-        guard let extent = kernel.first, (1...2).contains(kernel.count) else { return false }
-        let half = Padding(before: extent / 2, after: extent / 2)
-        return kernel.allSatisfy { $0 == extent } && extent % 2 == 1 && padding.allSatisfy { $0 == half }
-            && stride.allSatisfy { $0 == stride[0] } && stride[0] <= 2
-            && (kernel.count == 2 || extent == 1 && stride[0] == 1)
     }
 }

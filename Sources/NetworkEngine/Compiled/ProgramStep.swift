@@ -8,6 +8,8 @@ protocol ProgramStep: Sendable {
     var measures: Set<Int> { get }
     /// The image it writes.
     var writes: Int { get }
+    /// An image that it reads which may lie where its own does, if no later step reads it.
+    var replaces: Int? { get }
     /// Whether it computes the moments of its image, if a later step reads them.
     var computesMoments: Bool { get }
     /// The numbers of scratch memory that it uses with this number of threads.
@@ -18,6 +20,7 @@ protocol ProgramStep: Sendable {
 
 extension ProgramStep {
     var measures: Set<Int> { [] }
+    var replaces: Int? { nil }
     var computesMoments: Bool { false }
     func scratchSize(threads: Int) -> Int { 0 }
 }

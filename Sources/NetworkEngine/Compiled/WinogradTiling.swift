@@ -1,27 +1,39 @@
 import CVoxelKernels
 
-/// How an image is cut into overlapping tiles of 6 x 6 pixels, four apart, for Winograd's F(4 x 4, 3 x 3).
+/// How a plane is cut into overlapping tiles of 6 x 6 pixels, four apart, for Winograd's F(4 x 4, 3 x 3).
 struct WinogradTiling {
     /// Blocks of channels.
     let blocks: Int
-    /// The size of the image, in pixels.
+    /// Planes whose tiles are kept at a time.
+    let planes: Int
+    /// The size of a plane, in pixels.
     private let imageRows, imageColumns: Int
-    /// The size of the image, in tiles.
+    /// The size of a plane, in tiles.
     let rows, columns: Int
     /// Rows of tiles in a chunk.
-    private let chunkRows: Int
+    let chunkRows: Int
     /// The tiles of a block are padded to a multiple of this, with zeros.
     private let alignment: Int
 
     /// About how many tiles a chunk has: enough for a product to run at full speed for each time that weights are
     /// fetched, and few enough for one frequency of a thousand channels to stay in the second cache.
-    private static let chunkTiles = 100
+    static let chunkTiles = 100
 
-    init(blocks: Int, rows imageRows: Int, columns imageColumns: Int, alignment: Int = 1) {
-        (self.blocks, self.alignment) = (blocks, alignment)
+    /// - Parameters:
+    ///   - blocks: blocks of channels.
+    ///   - imageRows: rows of a plane.
+    ///   - imageColumns: columns of a plane.
+    ///   - planes: planes whose tiles are kept at a time.
+    ///   - chunkTiles: about how many tiles of a plane a chunk has.
+    ///   - alignment: the tiles of a block are padded to a multiple of this.
+    init(
+        blocks: Int, rows imageRows: Int, columns imageColumns: Int, planes: Int = 1,
+        chunkTiles: Int = Self.chunkTiles, alignment: Int = 1
+    ) {
+        (self.blocks, self.planes, self.alignment) = (blocks, planes, alignment)
         (self.imageRows, self.imageColumns) = (imageRows, imageColumns)
         (rows, columns) = ((imageRows + 3) / 4, (imageColumns + 3) / 4)
-        let chunks = min(rows, max(1, (rows * columns + Self.chunkTiles / 2) / Self.chunkTiles))
+        let chunks = min(rows, max(1, (rows * columns + chunkTiles / 2) / chunkTiles))
         chunkRows = (rows + chunks - 1) / chunks
     }
 
@@ -30,42 +42,70 @@ struct WinogradTiling {
         Swift.stride(from: 0, to: rows, by: chunkRows).map { $0..<min($0 + chunkRows, rows) }
     }
 
-    /// Tiles of some rows, padded.
+    /// Tiles of some rows of a plane, padded.
     func tiles(_ tileRows: Range<Int>) -> Int {
         (tileRows.count * columns + alignment - 1) / alignment * alignment
     }
-    /// Tiles of the largest chunk, padded.
+    /// Tiles of a plane of the largest chunk, padded.
     var tiles: Int { tiles(0..<chunkRows) }
-    /// The distance between two frequencies of a chunk: an odd number of cache lines, so that they do not fall on the
-    /// same cache set.
-    func stride(blocks: Int) -> Int { (blocks * tiles | 1) * Block.lanes }
-    var stride: Int { stride(blocks: blocks) }
+    /// The distance between two frequencies of some planes of a chunk: an odd number of cache lines, so that they do not
+    /// fall on the same cache set.
+    func stride(blocks: Int, planes: Int) -> Int { (blocks * planes * tiles | 1) * Block.lanes }
+    var stride: Int { stride(blocks: blocks, planes: planes) }
     var inputSize: Int { 36 * stride }
     /// Pixels in a row of a strip: all tiles' and one on either side.
     private var stripColumns: Int { columns * 4 + 2 }
     var stripSize: Int { (chunkRows * 4 + 2) * stripColumns * Block.lanes }
 
-    /// Transforms some rows of tiles to the Winograd domain: 36 frequencies of `[blocks][tiles][16]`.
+    /// Transforms some rows of tiles of a plane to the Winograd domain: 36 frequencies of
+    /// `[blocks][planes][tiles][16]`.
     ///
     /// - Parameters:
+    ///   - slot: where the plane goes among the planes.
     ///   - strips: memory for `stripSize` numbers for each thread.
-    ///   - read: writes a row of a block of the image.
+    ///   - read: writes a row of a block of the plane.
     func transform(
-        _ tileRows: Range<Int>, into result: BufferPlace, strips: BufferPlace, pool: WorkerPool,
-        reading read: WinogradConvolution.RowReader
+        _ tileRows: Range<Int>, slot: Int = 0, into result: BufferPlace, strips: BufferPlace, pool: WorkerPool,
+        reading read: RowReader
     ) {
         let tiles = tiles(tileRows)
         pool.split(blocks) { blocks, worker in
             let strip = strips.start + worker * stripSize
             for block in blocks {
                 fill(strip, tileRows: tileRows) { read($0, block, $1) }
+                let target = result.start + (block * planes + slot) * tiles * Block.lanes
                 for row in 0..<tileRows.count {
                     Block.kernels.winograd_input(
                         strip + row * 4 * stripColumns * Block.lanes, stripColumns * Block.lanes, columns,
-                        result.start + (block * tiles + row * columns) * Block.lanes, stride)
+                        target + row * columns * Block.lanes, stride)
                 }
-                clearPadding(of: result.start + block * tiles * Block.lanes, tileRows, stride: stride)
+                clearPadding(of: target, tileRows, stride: stride)
             }
+        }
+    }
+
+    /// Writes a row of a block of a plane.
+    typealias RowReader = @Sendable (_ row: Int, _ block: Int, _ target: UnsafeMutablePointer<Float>) -> Void
+
+    /// Fills slots with zeros, which is what planes outside the image are transformed to.
+    func clear(slots: Range<Int>, of tiles: UnsafeMutablePointer<Float>, tileRows: Range<Int>) {
+        forEachRun(tileRows) { run, size in
+            (tiles + run + slots.lowerBound * size).update(repeating: 0, count: slots.count * size)
+        }
+    }
+
+    /// Copies slots to the first ones, which must lie before them.
+    func moveToFront(slots: Range<Int>, of tiles: UnsafeMutablePointer<Float>, tileRows: Range<Int>) {
+        forEachRun(tileRows) { run, size in
+            (tiles + run).update(from: tiles + run + slots.lowerBound * size, count: slots.count * size)
+        }
+    }
+
+    /// Calls `body` for each frequency and block, with where its planes begin and the size of each.
+    private func forEachRun(_ tileRows: Range<Int>, _ body: (_ start: Int, _ size: Int) -> Void) {
+        let size = tiles(tileRows) * Block.lanes
+        for frequency in 0..<36 {
+            for block in 0..<blocks { body(frequency * stride + block * planes * size, size) }
         }
     }
 
@@ -73,10 +113,10 @@ struct WinogradTiling {
     /// frequencies of `[blocks][tiles][16]`.
     func transformGradient(
         _ tileRows: Range<Int>, blocks: Int, into result: BufferPlace, strips: BufferPlace, pool: WorkerPool,
-        reading read: WinogradConvolution.RowReader
+        reading read: RowReader
     ) {
         let tiles = tiles(tileRows)
-        let (stride, width) = (stride(blocks: blocks), columns * 4 * Block.lanes)
+        let (stride, width) = (stride(blocks: blocks, planes: 1), columns * 4 * Block.lanes)
         pool.split(blocks) { range, worker in
             let strip = strips.start + worker * stripSize
             for block in range {

@@ -129,10 +129,10 @@ private struct AttentionGradient: Sendable {
             reader(attention.queries).copy(
                 channels, tokens: rows.count, from: rows.lowerBound, padded: blockRows, to: scratch.queries)
             attention.sizes.attend(
-                blockRows,
-                AttentionSizes.Scratch(
-                    keys: scratch.transposedKeys, values: scratch.values, queries: scratch.queries,
-                    scores: scratch.shares, output: scratch.output), scale: attention.scale)
+                blockRows, AttentionSizes.Context(keys: scratch.transposedKeys, values: scratch.values),
+                AttentionSizes.Rows(
+                    queries: scratch.queries, scores: scratch.shares, output: scratch.output),
+                scale: attention.scale)
         }
 
         /// Computes the gradient of some queries, in `output`, from that of their results, and adds to those of keys

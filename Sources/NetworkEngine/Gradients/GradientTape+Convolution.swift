@@ -33,8 +33,8 @@ extension GradientTape {
     private func convolved(
         _ x: BlockedTensor, _ weight: Tensor, bias: Tensor?, rows: Int, columns: Int
     ) -> BlockedTensor {
-        let packed = PackedConvolution(weight, bias: bias, stride: 1, form: .winograd, from: memory)
-        let convolution = WinogradConvolution(weights: packed, rows: rows, columns: columns)
+        let packed = PackedConvolution(weight, bias: bias, geometry: .square3, form: .winograd, from: memory)
+        let convolution = WinogradConvolution(weights: packed, size: Extents(rows: rows, columns: columns))
         let result = empty(channels: packed.outputs, like: x)
         // Threads share the images, or each image where there are not enough of them.
         let sharesImages = x.batch >= workers.threads
@@ -46,7 +46,7 @@ extension GradientTape {
                 convolution.run(
                     scratch: BufferPlace(buffer: scratch, offset: worker * size), pool: each,
                     into: result.places(of: item), moments: (0..<result.blockCount).map { _ in nil },
-                    reading: { row, block, target in
+                    reading: { _, row, block, target in
                         x.copyRow(row, columns: columns, of: block, item, to: target)
                     },
                     finishing: { block, _ in
@@ -67,7 +67,7 @@ extension GradientTape {
     ) -> [Float] {
         let tiling = WinogradTiling(blocks: x.blockCount, rows: rows, columns: columns, alignment: Block.lanes)
         let outputRows = gradient.blockCount * Block.lanes
-        let outputStride = tiling.stride(blocks: gradient.blockCount)
+        let outputStride = tiling.stride(blocks: gradient.blockCount, planes: 1)
         let sumStride = x.blockCount * outputRows * Block.lanes
         let sums = FloatBuffer(uninitialized: 36 * sumStride, from: memory)
         let input = FloatBuffer(uninitialized: tiling.inputSize, from: memory)

@@ -18,7 +18,7 @@ extension GradientTape {
 
     /// `X W^T + b`, with W `[outputs, inputs]`.
     private func mapped(_ x: BlockedTensor, by matrix: Tensor, bias: Tensor?) -> BlockedTensor {
-        let packed = PackedConvolution(matrix, bias: bias, stride: 1, form: .direct, from: memory)
+        let packed = PackedConvolution(matrix, bias: bias, geometry: .point, form: .direct, from: memory)
         let result = empty(channels: packed.outputs, like: x)
         workers.split(x.batchPixels, by: Block.lanes) { pixels, _ in
             for first in stride(from: pixels.lowerBound, to: pixels.upperBound, by: 112) {

@@ -47,13 +47,14 @@ extension Tensor {
     /// - Parameter shift: `[batch, channels]`, for a tensor of `[batch, channels, ...]`.
     func shifted(by shift: Tensor) -> Tensor { channelwise(shift, shift) { x, _, shift in x + shift } }
 
-    /// `x (1 + scale) + shift`, one scale and shift for each channel. O(n).
+    /// `x (1 + scale) + shift`, one scale and shift for each channel, or for each number. O(n).
     ///
     /// - Parameters:
-    ///   - scale: `[batch, channels]`, for a tensor of `[batch, channels, ...]`.
-    ///   - shift: `[batch, channels]`.
+    ///   - scale: `[batch, channels]`, for a tensor of `[batch, channels, ...]`, or of the tensor's shape.
+    ///   - shift: of the same shape as `scale`.
     func modulated(scale: Tensor, shift: Tensor) -> Tensor {
-        channelwise(scale, shift) { x, scale, shift in x * (1 + scale) + shift }
+        if scale.shape == shape { return combined(with: scale) { x, scale in x * (1 + scale) } + shift }
+        return channelwise(scale, shift) { x, scale, shift in x * (1 + scale) + shift }
     }
 
     /// Each element's channels replaced by the nearest entry of a codebook, the first of those equally near.

@@ -16,6 +16,7 @@ struct AllCommand: ParsableCommand {
         show(try layers())
         show(try translation().table())
         show(try training().table(comparesMemory: true))
+        show(try latent().table(comparesMemory: true))
     }
 
     /// Prints a table immediately: the next one may take long.
@@ -49,20 +50,40 @@ struct AllCommand: ParsableCommand {
             own: own, peers: peers, options: ["--threads", "\(threads)", "--repeat", "\(repeats)"])
     }
 
+    /// The parts of the latent translator, each in a process of its own.
+    private func latent() throws -> [Measurement] {
+        let parts: [(LatentNetwork, job: String, field: String)] = [
+            (.encoder, "aldm-encode", "seconds_encode"), (.translator, "aldm-encode", "seconds_translator"),
+            (.decoder, "aldm-encode", "seconds_decode"), (.denoiser, "aldm-unet", "seconds_per_evaluation"),
+        ]
+        return try ["48x48x32", "96x96x80"].flatMap { shape in
+            try parts.flatMap { part, job, field in
+                let options = ["--shape", shape, "--threads", "\(threads)", "--repeat", "3"]
+                return try comparison.inTurn(
+                    own: [["latent", "--parts", part.rawValue]], peers: [[job, "--config", "published"]],
+                    options: options, field: field)
+            }
+        }
+    }
+
     private func layers() throws -> String {
+        try layers(LayerCase.all, []) + "\n\n" + layers(LayerCase.volumes, ["--volumes"])
+    }
+
+    private func layers(_ cases: [LayerCase], _ flags: [String]) throws -> String {
         let options = ["--threads", "\(threads)", "--repeat", "7"]
         let script = URL(filePath: #filePath).deletingLastPathComponent()
             .appending(path: "../../peer_layers.py").standardizedFileURL.path
         var best: LayerTimes?
         var bestPeer: [String: Double] = [:]
         for _ in 0..<comparison.rounds {
-            comparison.announce("benchmarks", ["layers"])
-            let data = try ChildProcess.ourselves(["layers"] + options + ["--json"])
+            comparison.announce("benchmarks", ["layers"] + flags)
+            let data = try ChildProcess.ourselves(["layers"] + flags + options + ["--json"])
             let times = try JSONDecoder().decode(LayerTimes.self, from: data)
             best = best?.merged(with: times) ?? times
             if comparison.peer != nil {
                 comparison.announce(script, [])
-                let specifications = Set(LayerCase.all.map(\.specification)).sorted()
+                let specifications = Set(cases.map(\.specification)).sorted()
                 let data = try ChildProcess.run(comparison.python, [script] + options + specifications)
                 bestPeer.merge(
                     try JSONDecoder().decode([String: Double].self, from: data), uniquingKeysWith: min)

@@ -1,15 +1,15 @@
 import ArgumentParser
 import Foundation
 
-/// Times the network, its layers, a whole translation and a training step, optionally compared with PyTorch, and files
-/// of volumes, optionally compared with NiBabel.
+/// Times networks, their layers, a whole translation, a training step, and work on volumes, optionally compared with
+/// other software.
 @main
 struct Benchmarks: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "benchmarks",
-        abstract: "Times the network, its layers, a whole translation, a training step and files of volumes.",
+        abstract: "Times networks, their layers, a whole translation, a training step, and work on volumes.",
         subcommands: [
-            AllCommand.self, NetworkCommand.self, LayersCommand.self, TranslateCommand.self,
+            AllCommand.self, NetworkCommand.self, LayersCommand.self, LatentCommand.self, TranslateCommand.self,
             TrainCommand.self, VolumesCommand.self, WriteWeightsCommand.self, RunPeerCommand.self,
         ])
 }

@@ -7,18 +7,32 @@ enum CaseLayer: Layer {
     case normalized(GroupNorm, Convolution)
     case residual([ResidualLayer])
     case transformer(TransformerLayer)
+    case halving(Convolution, Convolution)
+    case narrowing(GroupNorm, Convolution, Convolution)
+    case attention(VoxelAttention)
 
     init(_ layer: LayerCase) {
         let (inputs, outputs) = (layer.inputs, layer.outputs)
+        let convolution = { (name: String, inputs: Int, outputs: Int, kernel: Int) in
+            Convolution(name, inputs: inputs, outputs: outputs, kernel: layer.size.map { _ in kernel })
+        }
         switch layer.kind {
-        case .convolution:
-            self = .convolution(Convolution("layer", inputs: inputs, outputs: outputs, kernel: [3, 3]))
-        case .pointwise:
-            self = .convolution(Convolution("layer", inputs: inputs, outputs: outputs, kernel: [1, 1]))
+        case .convolution: self = .convolution(convolution("layer", inputs, outputs, 3))
+        case .pointwise: self = .convolution(convolution("layer", inputs, outputs, 1))
         case .normalized:
             self = .normalized(
-                GroupNorm("norm", channels: inputs),
-                Convolution("layer", inputs: inputs, outputs: outputs, kernel: [3, 3]))
+                GroupNorm("norm", channels: inputs), convolution("layer", inputs, outputs, 3))
+        case .halving:
+            let zeros = Convolution.Padding(before: 0, after: 1)
+            self = .halving(
+                Convolution(
+                    "down", inputs: inputs, outputs: outputs, kernel: [3, 3, 3], stride: [2, 2, 2],
+                    padding: [zeros, zeros, zeros]), convolution("up", outputs, outputs, 3))
+        case .narrowing:
+            self = .narrowing(
+                GroupNorm("norm", channels: inputs), convolution("one", inputs, 1, 3),
+                convolution("back", 1, outputs, 3))
+        case .attention: self = .attention(VoxelAttention("attention", width: outputs))
         case .residual: self = .residual([ResidualLayer("block", inputs: inputs, outputs: outputs)])
         case .resampling:
             self = .residual([
@@ -35,10 +49,13 @@ enum CaseLayer: Layer {
         case .normalized(let norm, let layer): norm.parameters + layer.parameters
         case .residual(let blocks): blocks.flatMap(\.parameters)
         case .transformer(let layer): layer.parameters
+        case .halving(let down, let up): down.parameters + up.parameters
+        case .narrowing(let norm, let one, let back): norm.parameters + one.parameters + back.parameters
+        case .attention(let layer): layer.parameters
         }
     }
 
-    /// `[1, inputs, size, size]` to `[1, outputs, size, size]`, with the time embedding or the style key if it takes one.
+    /// `[1, inputs, size...]` to `[1, outputs, size...]`, with the time embedding or the style key if it takes one.
     func callAsFunction(_ x: GraphValue, shared: GraphValue?) -> GraphValue {
         switch self {
         case .convolution(let layer): return layer(x)
@@ -50,7 +67,39 @@ enum CaseLayer: Layer {
         case .transformer(let layer):
             guard let shared else { preconditionFailure("a transformer needs a style key") }
             return layer(x, key: shared)
+        case .halving(let down, let up): return up(down(x).upsampled())
+        case .narrowing(let norm, let one, let back): return back(one(norm(x).silu()))
+        case .attention(let layer): return layer(x)
         }
+    }
+}
+
+/// Self-attention of all voxels to each other, with a residual.
+struct VoxelAttention: Layer {
+    private static let headChannels = 32
+
+    private let norm: GroupNorm
+    /// The queries, keys and values of each head after one another, and the output.
+    private let input, output: Convolution
+
+    init(_ path: String, width: Int) {
+        norm = GroupNorm("\(path).norm", channels: width)
+        input = Convolution("\(path).qkv", inputs: width, outputs: 3 * width, kernel: [1])
+        output = Convolution("\(path).out", inputs: width, outputs: width, kernel: [1])
+    }
+
+    var parameters: [Parameter] { norm.parameters + input.parameters + output.parameters }
+
+    func callAsFunction(_ x: GraphValue) -> GraphValue {
+        let (channels, head) = (norm.channels, Self.headChannels)
+        let pixels = x.shape[2...].reduce(1, *)
+        let flat = x.reshaped([1, channels, pixels])
+        let all = input(norm(flat)).transposed().reshaped([1, pixels, channels / head, 3 * head])
+        let parts = (0..<3).map {
+            all.slice(axis: 3, $0 * head..<($0 + 1) * head).reshaped([1, pixels, channels])
+        }
+        let attended = parts[0].attention(keys: parts[1], values: parts[2], heads: channels / head)
+        return (flat + output(attended.transposed())).reshaped(x.shape)
     }
 }
 

@@ -24,7 +24,7 @@ struct LayerChain: Network {
             layer.inputs > layer.outputs ? builder.image([batch, layer.inputs - layer.outputs] + size) : nil
         let shared: GraphValue? =
             switch layer.kind {
-            case .convolution, .pointwise, .normalized: nil
+            case .convolution, .pointwise, .normalized, .halving, .narrowing, .attention: nil
             case .residual, .resampling: builder.shared([batch, ResidualLayer.timeWidth])
             case .transformer:
                 builder.shared([batch, TransformerLayer.keyTokens, TransformerLayer.keyWidth])

@@ -49,13 +49,27 @@ struct LayerTimes: Codable {
         let header = [
             "layer", "ms", "PyTorch", "ratio", "GFLOP/s", "products, ms", "memory, ms", "of the floor",
         ]
-        let network = OperationCount.work(of: UNetArchitecture(.ct2mri), size: 160)
         return """
-            Products: \(text(peak / 1e9)) GFLOP/s. Memory: \(text(bandwidth / 1e9)) GB/s. The published network takes \
-            \(text(network.operations / 1e9)) GFLOP for a window of 160 x 160, \(text(network.products / 1e9)) \
-            of them left by Winograd's form: at least \(text(network.products / peak)) s.
+            Products: \(text(peak / 1e9)) GFLOP/s. Memory: \(text(bandwidth / 1e9)) GB/s. \(networks)
 
             \(markdown(header, rows))
             """
+    }
+
+    /// The least time of the networks that the layers are from.
+    private var networks: String {
+        let isVolume = layers.contains { $0.layer.size.count == 3 }
+        let works: [(String, Work)] =
+            isVolume
+            ? LatentNetwork.allCases.map {
+                ("The \($0.rawValue)", OperationCount.work(of: $0, size: $0.size(ofVolume: [144, 192, 144])))
+            } : [("The published network", OperationCount.work(of: UNetArchitecture(.ct2mri), size: 160))]
+        return works.map { name, work in
+            """
+            \(name) takes \(text(work.operations / 1e9)) GFLOP for \
+            \(isVolume ? "a volume of 144 x 192 x 144" : "a window of 160 x 160"), \
+            \(text(work.products / 1e9)) of them left by Winograd's form: at least \(text(work.products / peak)) s.
+            """
+        }.joined(separator: " ")
     }
 }

@@ -9,13 +9,14 @@ struct LayersCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "layers", abstract: "Times layers of the published network individually.")
 
+    @Flag(help: "Time layers of volumes.") var volumes = false
     @OptionGroup var options: MeasuringOptions
 
     func run() async throws {
         var bandwidth = await MemoryBandwidth.measured(threads: options.threads, repeats: options.repeats)
         let product = try LayerTimer(.product, threads: options.threads)
         var (layers, fastest): ([LayerTimes.Layer], LayerTimes.Layer) = ([], try await product.measured(1))
-        for layer in LayerCase.all {
+        for layer in volumes ? LayerCase.volumes : LayerCase.all {
             let timer = try LayerTimer(layer, threads: options.threads)
             layers.append(try await timer.measured(options.repeats))
             // Repeated, so that one disturbance does not lower the reference.
@@ -61,8 +62,8 @@ private struct CompiledChain {
 
     init(_ layer: LayerCase, count: Int, options: ComputeOptions) throws {
         let (chain, size) = (LayerChain(layer, count: count), layer.size)
-        network = try CompiledNetwork(chain, planned: (size, size), options: options) { Tensor(random: $0) }
-        let graph = chain.graph(batch: 1, size: [size, size])
+        network = try CompiledNetwork(chain, planned: size, options: options) { Tensor(random: $0) }
+        let graph = chain.graph(batch: 1, size: size)
         images = graph.imageShapes.map { Tensor(shape: $0, randomFrom: "image") }
         shared = graph.sharedShapes.map { Tensor(shape: $0, randomFrom: "shared") }
         work = OperationCount.work(of: chain, size: size, usesWinograd: layer.usesWinograd)

@@ -5,7 +5,7 @@ struct Work: Codable {
     /// Multiplications and additions of convolutions, linear maps and attention by their definition: two for each
     /// weight and pixel.
     var operations = 0.0
-    /// The operations left if 3 x 3 convolutions of stride 1 use Winograd's form, which has a quarter.
+    /// The operations left if 3 x 3 and 3 x 3 x 3 convolutions of stride 1 use Winograd's form, which has a quarter.
     var products = 0.0
     /// The bytes of packed weights and of each layer's inputs and outputs, each counted once.
     var bytes = 0.0
@@ -25,7 +25,12 @@ struct Work: Codable {
 enum OperationCount {
     /// The work of a network on one window.
     static func work(of network: any Network, size: Int, usesWinograd: Bool = true) -> Work {
-        let graph = network.graph(batch: 1, size: [size, size])
+        work(of: network, size: [size, size], usesWinograd: usesWinograd)
+    }
+
+    /// The work of a network on one image of these spatial extents.
+    static func work(of network: any Network, size: [Int], usesWinograd: Bool = true) -> Work {
+        let graph = network.graph(batch: 1, size: size)
         return graph.nodes.reduce(into: Work()) { work, node in
             let operands = node.operands.map { graph.nodes[$0].shape }
             switch node.operation {
@@ -37,7 +42,8 @@ enum OperationCount {
                 work.add(
                     operations: 2 * node.shape.reduce(1, *) * layer.weight.shape[1...].reduce(1, *),
                     reads: operands, weight: layer.weight.shape, writes: node.shape,
-                    isWinograd: usesWinograd && layer.kernel == [3, 3] && layer.stride == [1, 1])
+                    isWinograd: usesWinograd && layer.kernel.count > 1
+                        && layer.kernel.allSatisfy { $0 == 3 } && layer.stride.allSatisfy { $0 == 1 })
             case .attention:
                 work.add(
                     operations: 4 * node.shape.reduce(1, *) * operands[1][1], reads: operands, weight: [],

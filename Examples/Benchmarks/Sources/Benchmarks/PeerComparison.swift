@@ -14,7 +14,10 @@ struct PeerComparison: ParsableArguments {
     ///   - own: the arguments of this program's measurements.
     ///   - peers: the arguments of the peer's measurements, the fastest of which is compared with each of ours.
     ///   - options: the arguments of both.
-    func inTurn(own: [[String]], peers: [[String]], options: [String]) throws -> [Measurement] {
+    ///   - field: the field of the peer's output with its seconds; nil for the one of the job.
+    func inTurn(
+        own: [[String]], peers: [[String]], options: [String], field: String? = nil
+    ) throws -> [Measurement] {
         var (best, bestPeer): ([Measurement], PeerMeasurement?) = ([], nil)
         for _ in 0..<rounds {
             var measured: [Measurement] = []
@@ -27,7 +30,8 @@ struct PeerComparison: ParsableArguments {
                 if let peer, index < peers.count {
                     announce(peer, peers[index])
                     let data = try ChildProcess.ourselves(
-                        ["run-peer", python, peer] + peers[index] + options)
+                        ["run-peer"] + (field.map { ["--field", $0] } ?? []) + [python, peer] + peers[index]
+                            + options)
                     let other = try JSONDecoder().decode(PeerMeasurement.self, from: data)
                     bestPeer = bestPeer?.merged(with: other) ?? other
                 }
@@ -67,31 +71,24 @@ struct RunPeerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run-peer", abstract: "Runs the peer's benchmark.", shouldDisplay: false)
 
+    @Option(help: "The field of its output with its seconds.") var field: String?
     @Argument(parsing: .captureForPassthrough) var command: [String]
 
     func run() throws {
         let data = try ChildProcess.run(command[0], Array(command.dropFirst()))
-        let time = try JSONDecoder().decode(PeerTime.self, from: data)
-        let measurement = PeerMeasurement(seconds: time.seconds, peakMemory: peakMemory(of: .children))
+        let output = try JSONDecoder().decode([String: PeerValue].self, from: data)
+        let fields = field.map { [$0] } ?? ["seconds_per_window", "seconds_per_step", "seconds"]
+        guard let seconds = fields.lazy.compactMap({ output[$0]?.number }).first else {
+            throw ValidationError("The peer's output has none of \(fields.joined(separator: ", ")).")
+        }
+        let measurement = PeerMeasurement(seconds: seconds, peakMemory: peakMemory(of: .children))
         print(String(decoding: try JSONEncoder().encode(measurement), as: UTF8.self))
     }
 }
 
-/// The output of the PyTorch benchmark: the time of one window, step or translation.
-private struct PeerTime: Decodable {
-    let seconds: Double
+/// A field of the PyTorch benchmark's output, if it is a number.
+private struct PeerValue: Decodable {
+    let number: Double?
 
-    private enum CodingKeys: String, CodingKey {
-        case perWindow = "seconds_per_window"
-        case perStep = "seconds_per_step"
-        case whole = "seconds"
-    }
-
-    init(from decoder: any Decoder) throws {
-        let fields = try decoder.container(keyedBy: CodingKeys.self)
-        seconds =
-            try fields.decodeIfPresent(Double.self, forKey: .perWindow)
-            ?? fields.decodeIfPresent(Double.self, forKey: .perStep)
-            ?? fields.decode(Double.self, forKey: .whole)
-    }
+    init(from decoder: any Decoder) throws { number = try? decoder.singleValueContainer().decode(Double.self) }
 }
