@@ -303,7 +303,7 @@ private struct ManifestCheck {
             guard let header = headers[column], !header.grid.matches(source.grid) else { continue }
             problem(
                 line,
-                "the \(column) is not on the source's grid: found \(header.grid); expected \(source.grid); resample it "
+                "the \(column) is not on the source's grid: \(header.grid.difference(from: source.grid)); resample it "
                     + "onto the source's grid first")
         }
     }
