@@ -107,12 +107,13 @@ struct AxisFilter: Equatable {
 /// Processing 1993), which are continued by reflection about the first and the last one.
 enum CubicSpline {
     /// The weights of the four coefficients around a position that lies `t`, 0 to 1, beyond the second.
+    @inline(__always)
     static func weights<Number: BinaryFloatingPoint>(_ t: Number) -> SIMD4<Number> {
         let (s, sixth) = (1 - t, 1 / 6 as Number)
         let outer = sixth * s * s * s
         let last = sixth * t * t * t
         let second = 4 * sixth - t * t + 3 * last
-        return [outer, second, 1 - outer - second - last, last]
+        return SIMD4(outer, second, 1 - outer - second - last, last)
     }
 
     /// The index in `0..<count` of a sample beyond the ends.

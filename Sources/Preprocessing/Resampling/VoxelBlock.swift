@@ -133,18 +133,34 @@ extension AxisFilter {
     }
 }
 
-/// Writes the columns of a matrix as rows.
+/// Writes the columns of a matrix as rows, in blocks of 4 x 4.
 private func transpose(
     _ matrix: UnsafeMutablePointer<Float>, rows: Int, columns: Int, to result: UnsafeMutablePointer<Float>
 ) {
-    let block = 16
-    for top in stride(from: 0, to: rows, by: block) {
-        for left in stride(from: 0, to: columns, by: block) {
-            for row in top..<min(top + block, rows) {
-                for column in left..<min(left + block, columns) {
-                    result[column * rows + row] = matrix[row * columns + column]
-                }
+    typealias Vector = SIMD4<Float>
+    let (wholeRows, wholeColumns) = (rows & ~3, columns & ~3)
+    for row in stride(from: 0, to: wholeRows, by: 4) {
+        for column in stride(from: 0, to: wholeColumns, by: 4) {
+            func load(_ offset: Int) -> Vector {
+                UnsafeRawPointer(matrix + (row + offset) * columns + column).loadUnaligned(as: Vector.self)
+            }
+            func store(_ offset: Int, _ values: Vector) {
+                UnsafeMutableRawPointer(result + (column + offset) * rows + row).storeBytes(
+                    of: values, as: Vector.self)
+            }
+            let (a, b, c, d) = (load(0), load(1), load(2), load(3))
+            store(0, Vector(a.x, b.x, c.x, d.x))
+            store(1, Vector(a.y, b.y, c.y, d.y))
+            store(2, Vector(a.z, b.z, c.z, d.z))
+            store(3, Vector(a.w, b.w, c.w, d.w))
+        }
+        for column in wholeColumns..<columns {
+            for offset in 0..<4 {
+                result[column * rows + row + offset] = matrix[(row + offset) * columns + column]
             }
         }
+    }
+    for row in wholeRows..<rows {
+        for column in 0..<columns { result[column * rows + row] = matrix[row * columns + column] }
     }
 }

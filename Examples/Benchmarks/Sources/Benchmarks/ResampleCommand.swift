@@ -12,14 +12,19 @@ struct ResampleCommand: AsyncParsableCommand {
     @Argument(help: "The volume to resample.") var volume: String
     @Option(help: "Number of rounds of alternating measurements; the shortest counts.") var rounds = 2
     @Option(help: "A Python with TorchIO and SciPy, to compare with them.") var python: String?
+    @Option(help: "Only the cases whose name contains this text.") var only = ""
     @OptionGroup var options: MeasuringOptions
+
+    private var cases: [ResamplingCase] {
+        ResamplingCase.all.filter { only.isEmpty || $0.title.contains(only) }
+    }
 
     func run() async throws {
         let source = try Volume(contentsOf: volume)
         let oblique = Self.obliqueGrid(over: source.grid)
         var (best, peer): ([String: Double], [String: Double]) = ([:], [:])
         for _ in 0..<rounds {
-            for job in ResamplingCase.all {
+            for job in cases {
                 let seconds = try await shortest(of: options.repeats) {
                     _ = try job.run(source, oblique: oblique)
                 }
@@ -27,7 +32,7 @@ struct ResampleCommand: AsyncParsableCommand {
             }
             if let python { peer.merge(try peerTimes(python, oblique: oblique), uniquingKeysWith: min) }
         }
-        let times = ResamplingCase.all.map { job in
+        let times = cases.map { job in
             ResamplingTime(
                 what: job.title, seconds: best[job.specification]!, peer: peer[job.specification],
                 peerName: job.interpolation == .cubic ? "SciPy" : "TorchIO")
@@ -66,7 +71,7 @@ struct ResampleCommand: AsyncParsableCommand {
             [
                 script, "--threads", "\(options.threads)", "--repeat", "\(options.repeats)", volume,
                 "{\"shape\": \(shape), \"rows\": \(rows)}",
-            ] + ResamplingCase.all.map(\.specification))
+            ] + cases.map(\.specification))
         return try JSONDecoder().decode([String: Double].self, from: data)
     }
 }
