@@ -59,7 +59,7 @@ public struct PreprocessingPipeline: Sendable {
         }
         return PreparedVolume(
             volume: current, pipeline: PreprocessingPipeline(fitted, fittedTo: grid ?? volume.grid),
-            warnings: warnings, inverses: inverses)
+            geometryWarnings: warnings, inverses: inverses)
     }
 }
 
@@ -81,8 +81,8 @@ public struct PreparedVolume: Sendable, CustomStringConvertible {
     /// The pipeline as fitted to the volume: it does the same to the geometry of a partner on the same grid.
     public let pipeline: PreprocessingPipeline
 
-    /// What a user should know about the result, a sentence each.
-    public let warnings: [String]
+    /// What a user should know about the grid of the result, a sentence each.
+    public let geometryWarnings: [String]
 
     let inverses: [InverseTransform]
 

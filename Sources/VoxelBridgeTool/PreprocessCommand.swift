@@ -57,7 +57,7 @@ struct PreprocessCommand: ParsableCommand {
             ?? geometry.pipeline(onto: reference?.grid)
         if labels { steps = steps.forLabels }
         let prepared = try naming(source) { try steps.apply(to: file.volume) }
-        for warning in prepared.warnings { logging.logger.warning("\(source): \(warning)") }
+        for warning in prepared.geometryWarnings { logging.logger.warning("\(source): \(warning)") }
         try prepared.volume.write(
             to: output, space: (reference ?? file.header).space ?? .aligned, text: "voxelbridge preprocess")
         logging.logger.info("Wrote \(output)")
@@ -190,6 +190,7 @@ struct Shape: ExpressibleByArgument {
 }
 
 extension Orientation: ExpressibleByArgument {
+    /// Three letters.
     public init?(argument: String) { self.init(code: argument) }
 }
 

@@ -99,10 +99,11 @@ struct PairTests {
         for x in 1..<9 { volume[x, 5, 5] = 1 }
         let prepared = try PreprocessingPipeline([CropOrPad(to: [6, 12, 4])]).apply(to: volume)
         #expect(
-            prepared.warnings == [
+            prepared.geometryWarnings == [
                 "cropping to 6 x 12 x 4 voxels cuts off some of the foreground, whose box has 8 x 1 x 1"
             ])
-        #expect(try PreprocessingPipeline([CropOrPad(to: [8, 12, 4])]).apply(to: volume).warnings.isEmpty)
+        #expect(
+            try PreprocessingPipeline([CropOrPad(to: [8, 12, 4])]).apply(to: volume).geometryWarnings.isEmpty)
     }
 
     @Test func aBoxAboveAnIntensity() {
@@ -123,7 +124,7 @@ struct PairTests {
         func shape(_ pipeline: PreprocessingPipeline) throws -> SIMD3<Int> {
             let prepared = try pipeline.apply(to: head)
             #expect(prepared.volume.grid.orientation == .ras && prepared.volume.intensityRange.lowerBound == 0)
-            #expect(prepared.volume.grid.spacing == .one && prepared.warnings.isEmpty)
+            #expect(prepared.volume.grid.spacing == .one && prepared.geometryWarnings.isEmpty)
             return prepared.volume.shape
         }
         #expect(try shape(.brainCTToMRI) == [160, 160, 160])
