@@ -53,8 +53,7 @@ public struct VoxelGrid: Hashable, Sendable {
 extension VoxelGrid {
     /// How far apart two grids may lie and still count as the same, as a share of a voxel: 1%.
     ///
-    /// Headers round positions: in single precision by far less than this, when a quaternion and an offset stand in for
-    /// an affine by a little less.
+    /// Far more than headers round positions by, and far less than registration could tell.
     public static let tolerance = 0.01
 
     /// Whether two grids have the same shape and the same place: their ``distance(to:)`` is at most ``tolerance`` times
