@@ -29,7 +29,7 @@ let package = Package(
         // The core: Swift alone, nothing to install.
         .target(name: "VoxelSupport"),
         .target(name: "Volumes"),
-        .target(name: "Preprocessing", dependencies: ["Volumes"]),
+        .target(name: "Preprocessing", dependencies: ["VoxelSupport", "Volumes"]),
         .target(name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes"]),
         .target(name: "BridgeDiffusion", dependencies: ["VoxelSupport"]),
         .target(name: "DiffusionSampling", dependencies: ["VoxelSupport", "BridgeDiffusion"]),
@@ -84,8 +84,9 @@ let package = Package(
         .executableTarget(
             name: "benchmarks",
             dependencies: [
-                "BridgeTraining", "NetworkEngine", "Networks", "ReferenceUNet", "SliceSampling", "StyleKeys",
-                "TensorFiles", "VolumeIO", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "BridgeTraining", "NetworkEngine", "Networks", "Preprocessing", "ReferenceUNet", "SliceSampling",
+                "StyleKeys", "TensorFiles", "VolumeIO",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Examples/Benchmarks/Sources"),
 

@@ -66,25 +66,4 @@ public struct ForegroundMask: Sendable, CustomStringConvertible {
         let range = volume.intensityRange
         return range.lowerBound + threshold * (range.upperBound - range.lowerBound)
     }
-
-    /// The first and last voxel of the bounding box of all voxels above the threshold, or `nil` if there are none.
-    static func boundingBox(
-        of volume: Volume, threshold: Float
-    ) -> (first: SIMD3<Int>, last: SIMD3<Int>)? {
-        let limit = limit(in: volume, threshold: threshold)
-        var (first, last) = (volume.shape, SIMD3<Int>(repeating: -1))
-        var offset = 0
-        for z in 0..<volume.shape.z {
-            for y in 0..<volume.shape.y {
-                for x in 0..<volume.shape.x {
-                    if volume.voxels[offset] > limit {
-                        first = pointwiseMin(first, SIMD3(x, y, z))
-                        last = pointwiseMax(last, SIMD3(x, y, z))
-                    }
-                    offset += 1
-                }
-            }
-        }
-        return last.x < 0 ? nil : (first, last)
-    }
 }

@@ -1,5 +1,5 @@
-import Foundation
-import Volumes
+public import Foundation
+public import Volumes
 
 /// A sequence of reversible preprocessing steps.
 ///
@@ -8,40 +8,68 @@ import Volumes
 /// let sampled = try await sampler.sample(from: prepared.volume.scaledToNetworkRange())
 /// let mri = try prepared.restoreGrid(of: sampled.scaledToUnitRange())         // on the grid of the CT
 /// ```
+///
+/// Of a pair, one volume decides what is cropped, and the other follows:
+///
+/// ```swift
+/// let source = try pipeline.apply(to: ct)
+/// let target = try source.pipeline.apply(to: t1)      // the same box; intensities of its own
+/// ```
 public struct PreprocessingPipeline: Sendable {
     /// The steps, in the order of application.
     public var transforms: [any VolumeTransform]
 
-    /// A pipeline of steps.
-    public init(_ transforms: [any VolumeTransform]) { self.transforms = transforms }
+    /// The grid of the volume that the pipeline was fitted to, the only one that it then applies to; `nil` for any.
+    public let grid: VoxelGrid?
 
-    /// The steps for a brain: RAS orientation, an isotropic spacing, the bounding box of the foreground, intensities in
-    /// [0, 1].
-    ///
-    /// - Parameter spacing: distance between voxels in millimetres, above zero.
-    public static func brain(spacing: Double = 1) -> PreprocessingPipeline {
-        PreprocessingPipeline([
-            Reorient(to: .ras), Resample(spacing: spacing), CropToForeground(), RescaleIntensity(),
-        ])
+    /// A pipeline of steps.
+    public init(_ transforms: [any VolumeTransform]) { self.init(transforms, fittedTo: nil) }
+
+    init(_ transforms: [any VolumeTransform], fittedTo grid: VoxelGrid?) {
+        (self.transforms, self.grid) = (transforms, grid)
     }
 
     /// This pipeline with another step at its end.
     public func appending(_ transform: some VolumeTransform) -> PreprocessingPipeline {
-        PreprocessingPipeline(transforms + [transform])
+        PreprocessingPipeline(transforms + [transform], fittedTo: grid)
+    }
+
+    /// The pipeline for a volume of labels: the same geometry, by the nearest voxel, and no change of values.
+    ///
+    /// ```swift
+    /// let labels = try source.pipeline.forLabels.apply(to: segmentation)
+    /// ```
+    public var forLabels: PreprocessingPipeline {
+        PreprocessingPipeline(transforms.compactMap(\.forLabels), fittedTo: grid)
     }
 
     /// The prepared volume, with the inverses of all steps.
     ///
-    /// - Throws: what a step throws, for example ``PreprocessingError/constantVolume(_:)``.
+    /// - Throws: what a step throws, for example ``PreprocessingError/constantVolume(_:)``;
+    ///   ``PreprocessingError/gridMismatch(found:expected:)`` if the pipeline was fitted to a volume on another grid.
     public func apply(to volume: Volume) throws -> PreparedVolume {
-        var current = volume
-        var inverses: [InverseTransform] = []
+        var current = try grid.map { try volume.moved(to: $0) } ?? volume
+        var (fitted, inverses, warnings): ([any VolumeTransform], [InverseTransform], [String]) = ([], [], [])
         for transform in transforms {
-            let transformed = try transform.apply(to: current)
+            fitted.append(try transform.fitted(to: current))
+            let transformed = try fitted.last!.apply(to: current)
             current = transformed.volume
             inverses.append(transformed.inverse)
+            if let warning = transformed.warning { warnings.append(warning) }
         }
-        return PreparedVolume(volume: current, inverses: inverses)
+        return PreparedVolume(
+            volume: current, pipeline: PreprocessingPipeline(fitted, fittedTo: grid ?? volume.grid),
+            geometryWarnings: warnings, inverses: inverses)
+    }
+}
+
+extension Volume {
+    /// The volume on a grid that it lies on up to the tolerance, so that rounding makes no difference later.
+    fileprivate func moved(to grid: VoxelGrid) throws -> Volume {
+        guard self.grid.matches(grid) else {
+            throw PreprocessingError.gridMismatch(found: self.grid, expected: grid)
+        }
+        return Volume(grid: grid, voxels: voxels)
     }
 }
 
@@ -49,6 +77,12 @@ public struct PreprocessingPipeline: Sendable {
 public struct PreparedVolume: Sendable, CustomStringConvertible {
     /// The preprocessed volume.
     public let volume: Volume
+
+    /// The pipeline as fitted to the volume: it does the same to the geometry of a partner on the same grid.
+    public let pipeline: PreprocessingPipeline
+
+    /// What a user should know about the grid of the result, a sentence each.
+    public let geometryWarnings: [String]
 
     let inverses: [InverseTransform]
 
@@ -78,10 +112,8 @@ public struct PreparedVolume: Sendable, CustomStringConvertible {
     private func undo(
         _ volume: Volume, step: (InverseTransform) -> (@Sendable (Volume) -> Volume)?
     ) throws -> Volume {
-        guard volume.grid.matches(self.volume.grid) else {
-            throw PreprocessingError.gridMismatch(found: volume.grid, expected: self.volume.grid)
-        }
-        return inverses.reversed().compactMap(step).reduce(volume) { $1($0) }
+        let moved = try volume.moved(to: self.volume.grid)
+        return inverses.reversed().compactMap(step).reduce(moved) { $1($0) }
     }
 }
 
@@ -90,11 +122,15 @@ public enum PreprocessingError: Error, CustomStringConvertible, LocalizedError {
     /// All voxels have the same intensity, so that there is no range to scale.
     case constantVolume(Float)
 
-    /// A volume to restore is not on the prepared grid.
+    /// A volume to restore is not on the prepared grid, or a partner not on that of the volume that the pipeline was
+    /// fitted to.
     case gridMismatch(found: VoxelGrid, expected: VoxelGrid)
 
     /// Resampling would make more voxels than the limit.
     case tooManyVoxels(shape: SIMD3<Double>, limit: Int)
+
+    /// A pipeline to be described has a step of a type that is no ``StorableTransform``.
+    case notStorable(step: String)
 
     /// What was found, what was expected and what to do.
     public var description: String {
@@ -102,10 +138,12 @@ public enum PreprocessingError: Error, CustomStringConvertible, LocalizedError {
         case .constantVolume(let value):
             "every voxel of the volume is \(value); expected a range of intensities"
         case .gridMismatch(let found, let expected):
-            "a volume of \(found) cannot be restored; expected \(expected), the grid of the prepared volume"
+            "the volume is on another grid: \(found.difference(from: expected)); resample it onto that grid first"
         case .tooManyVoxels(let shape, let limit):
             "resampling would make \(shape.x.shortText) x \(shape.y.shortText) x \(shape.z.shortText) voxels; "
                 + "expected at most \(limit): choose a larger spacing, or check the spacing in the file's header"
+        case .notStorable(let step):
+            "a step of the type \(step) cannot be described; make it a StorableTransform"
         }
     }
 

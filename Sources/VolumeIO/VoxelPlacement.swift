@@ -116,8 +116,7 @@ extension nifti_2_header {
         }
         let spacing = SIMD3(stored.pixdim.1, stored.pixdim.2, stored.pixdim.3)
         guard let affine = stored.qformAffine(spacing: spacing) else { return false }
-        return VoxelGrid(shape: grid.shape, affine: affine)
-            .matches(grid, tolerance: 0.01 * grid.spacing.min())
+        return VoxelGrid(shape: grid.shape, affine: affine).matches(grid)
     }
 }
 

@@ -1,5 +1,6 @@
 public import BridgeDiffusion
 public import Foundation
+public import Preprocessing
 public import Volumes
 import VoxelSupport
 
@@ -9,10 +10,10 @@ import VoxelSupport
 ///
 /// ```json
 /// { "process": { "kind": "brownian_bridge", "timesteps": 1000, "schedule": "linear", "variance_scale": 1 },
-///   "objective": "gradient", "spacing": 2, "plane": "axial" }
+///   "objective": "gradient", "spacing": 2, "antialiasing": "gaussian", "plane": "axial" }
 /// ```
 ///
-/// Fields that are missing have the published value. Unknown ones are an error: a setting that is ignored gives a
+/// Fields that are missing have the published value; without `antialiasing` there was none. Unknown ones are an error: a setting that is ignored gives a
 /// wrong translation.
 public struct TranslationSettings: Codable, Equatable, Sendable {
     /// The path that the network was trained to reverse.
@@ -21,11 +22,13 @@ public struct TranslationSettings: Codable, Equatable, Sendable {
     public var predictionType = PredictionType.gradient
     /// Distance between the voxels that the network sees, in millimetres.
     public var spacing = 1.0
+    /// What is done first to volumes with finer voxels.
+    public var antialiasing = Antialiasing.gaussian
     /// The plane of the slices.
     public var plane = SlicePlane.axial
 
     private enum CodingKeys: String, CodingKey {
-        case process, spacing, plane
+        case process, spacing, antialiasing, plane
         // The name in files written so far.
         case predictionType = "objective"
     }
@@ -86,7 +89,9 @@ extension TranslationSettings {
     package init?(metadata: [String: String], file: String) throws {
         guard let json = metadata[Self.metadataField] else { return nil }
         do {
-            self = try JSONValue(parsing: Data(json.utf8)).decode(over: Self())
+            var unstated = Self()
+            unstated.antialiasing = .none
+            self = try JSONValue(parsing: Data(json.utf8)).decode(over: unstated)
             try validate()
         } catch let error as TranslationSettingsError {
             throw error.within(Self.metadataField, of: file)

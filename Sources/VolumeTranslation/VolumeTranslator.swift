@@ -64,7 +64,7 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
             steps == nil && !denoiser.dependsOnNoisy
             ? Scheduler(path, timesteps: [0]) : Scheduler(path, steps: steps ?? 50)
         self.init(
-            preprocessing: .brain(spacing: settings.spacing),
+            preprocessing: .brain(spacing: settings.spacing, antialiasing: settings.antialiasing),
             sampler: SliceSampler(
                 scheduler: scheduler, denoiser: denoiser, plane: settings.plane, corrector: corrector))
     }
@@ -143,6 +143,7 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
         compare("the plane", sampler.plane.rawValue, trained.plane.rawValue)
         for case let resample as Resample in preprocessing.transforms {
             compare("a spacing in mm of", resample.spacing, trained.spacing)
+            compare("the anti-aliasing", resample.antialiasing.rawValue, trained.antialiasing.rawValue)
         }
         return mismatches
     }

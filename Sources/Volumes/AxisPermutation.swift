@@ -119,16 +119,17 @@ private func gather(
     let contiguous = strides.firstIndex { abs($0) == 1 }!
     let inner = contiguous == 0 ? 1 : contiguous
     let outer = 3 - inner
-    let (strideX, strideInner) = (strides[0], strides[inner])
-    for o in 0..<shape[outer] {
-        for innerStart in stride(from: 0, to: shape[inner], by: block) {
-            for xStart in stride(from: 0, to: shape.x, by: block) {
-                for i in innerStart..<min(innerStart + block, shape[inner]) {
-                    let from = start + o * strides[outer] + i * strideInner
-                    let to = o * newStrides[outer] + i * newStrides[inner]
-                    for x in xStart..<min(xStart + block, shape.x) {
-                        new[to + x] = old[from + x * strideX]
-                    }
+    let (strideX, strideInner, strideOuter) = (strides[0], strides[inner], strides[outer])
+    let (newInner, newOuter) = (newStrides[inner], newStrides[outer])
+    let bands = (shape[inner] + block - 1) / block
+    inRuns(of: shape[outer] * bands, by: 1) { run in
+        let (o, innerStart) = (run.lowerBound / bands, run.lowerBound % bands * block)
+        for xStart in stride(from: 0, to: shape.x, by: block) {
+            for i in innerStart..<min(innerStart + block, shape[inner]) {
+                let from = start + o * strideOuter + i * strideInner
+                let to = o * newOuter + i * newInner
+                for x in xStart..<min(xStart + block, shape.x) {
+                    new[to + x] = old[from + x * strideX]
                 }
             }
         }

@@ -64,11 +64,24 @@ public struct Volume: Equatable, Sendable {
 
     /// The minimum and maximum intensity. NaN is ignored; if all voxels are NaN, the range is 0...0. O(n).
     public var intensityRange: ClosedRange<Float> {
-        var (low, high) = (Float.infinity, -Float.infinity)
-        for value in voxels {
-            if value < low { low = value }
-            if value > high { high = value }
+        typealias Vector = SIMD16<Float>
+        var lows = Vector(repeating: .infinity)
+        var highs = -lows
+        storage.withUnsafeBytes { bytes in
+            let whole = storage.count / Vector.scalarCount
+            for index in 0..<whole {
+                let values = bytes.loadUnaligned(
+                    fromByteOffset: index * MemoryLayout<Vector>.size, as: Vector.self)
+                // A comparison with NaN is false.
+                lows.replace(with: values, where: values .< lows)
+                highs.replace(with: values, where: values .> highs)
+            }
         }
+        for value in storage.suffix(storage.count % Vector.scalarCount) {
+            if value < lows[0] { lows[0] = value }
+            if value > highs[0] { highs[0] = value }
+        }
+        let (low, high) = (lows.min(), highs.max())
         return low <= high ? low...high : 0...0
     }
 }

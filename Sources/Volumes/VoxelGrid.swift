@@ -50,21 +50,51 @@ public struct VoxelGrid: Hashable, Sendable {
 
     /// The index of voxel (x, y, z) in storage, x fastest.
     public func offset(_ x: Int, _ y: Int, _ z: Int) -> Int { (z * shape.y + y) * shape.x + x }
+}
 
-    /// Whether two grids have the same shape, and the positions of each voxel differ by at most `tolerance`
-    /// millimetres.
-    public func matches(_ other: VoxelGrid, tolerance: Double = 1e-3) -> Bool {
-        shape == other.shape && largestDistance(to: other) <= tolerance
+extension VoxelGrid {
+    /// How far apart two grids may lie and still count as the same, as a share of a voxel: 1%.
+    ///
+    /// Far more than headers round positions by, and far less than registration could tell.
+    public static let tolerance = 0.01
+
+    /// Whether two grids have the same shape and the same place: their ``distance(to:)`` is at most ``tolerance`` times
+    /// the smallest distance between voxels of either.
+    public func matches(_ other: VoxelGrid) -> Bool {
+        shape == other.shape && distance(to: other) <= allowedDistance(to: other)
     }
 
-    /// The largest distance in millimetres between a voxel here and in another grid of the same shape.
-    package func largestDistance(to other: VoxelGrid) -> Double {
-        let far = SIMD3<Double>(shape &- 1)
+    /// The largest distance in millimetres between the same corners of two fields of view, which end half a voxel beyond
+    /// the outermost voxels' centres.
+    ///
+    /// For grids of one shape no voxel of one is farther from its counterpart: the distance is largest at a corner.
+    public func distance(to other: VoxelGrid) -> Double {
+        zip(corners, other.corners).map { ($0 - $1).length }.max()!
+    }
+
+    /// Two grids that differ, for an error: what was found, what was expected, and how far apart they are in millimetres.
+    package func difference(from expected: VoxelGrid) -> String {
+        let distance = distance(to: expected).shortText
+        let apart =
+            shape == expected.shape
+            ? "they are up to \(distance) mm apart, and at most \(allowedDistance(to: expected).shortText) mm, "
+                + "\(Int(Self.tolerance * 100))% of a voxel, is allowed"
+            : "the corners of their fields of view are up to \(distance) mm apart"
+        return "found \(self); expected \(expected); \(apart)"
+    }
+
+    private func allowedDistance(to other: VoxelGrid) -> Double {
+        Self.tolerance * min(spacing.min(), other.spacing.min())
+    }
+
+    /// The corners of the field of view in millimetres.
+    private var corners: [SIMD3<Double>] {
+        let end = SIMD3<Double>(shape) - 0.5
         return (0..<8).map { corner in
-            let voxel = SIMD3<Double>(
-                corner & 1 == 0 ? 0 : far.x, corner & 2 == 0 ? 0 : far.y, corner & 4 == 0 ? 0 : far.z)
-            return (world(atVoxel: voxel) - other.world(atVoxel: voxel)).length
-        }.max()!
+            world(atVoxel: [
+                corner & 1 == 0 ? -0.5 : end.x, corner & 2 == 0 ? -0.5 : end.y, corner & 4 == 0 ? -0.5 : end.z,
+            ])
+        }
     }
 }
 

@@ -42,9 +42,10 @@ struct EvaluateCommand: ParsableCommand {
         let predicted = try readVolume(prediction, logger: logger).volume
         let expected = try readVolume(reference, logger: logger).volume
         let maskVolume = try mask.map { try readVolume($0, logger: logger).volume }
-        if predicted.shape == expected.shape, !predicted.grid.matches(expected.grid, tolerance: 0.1) {
+        if predicted.shape == expected.shape, !predicted.grid.matches(expected.grid) {
+            let difference = predicted.grid.difference(from: expected.grid)
             logger.warning(
-                "\(prediction) and \(reference) are at different world positions; comparing voxel by voxel")
+                "\(prediction) is not on the grid of \(reference): \(difference); comparing voxel by voxel")
         }
         let report = try MetricReport(
             of: predicted, against: expected, mask: maskVolume,

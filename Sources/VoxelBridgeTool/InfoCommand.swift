@@ -187,6 +187,7 @@ private struct WeightsDescription: Encodable {
                 return ("process.\(field)", "\(value)")
             } + [
                 ("objective", settings.predictionType.rawValue), ("spacing", "\(settings.spacing)"),
+                ("antialiasing", settings.antialiasing.rawValue),
                 ("plane", settings.plane.rawValue),
             ]
     }

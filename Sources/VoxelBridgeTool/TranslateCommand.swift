@@ -124,7 +124,7 @@ struct TranslateCommand: AsyncParsableCommand {
         let file = try readVolume(source, logger: logger)
         let style = try readStyle(bins: styleBins)
         let translator = VolumeTranslator(
-            preprocessing: .brain(spacing: settings.spacing),
+            preprocessing: .brain(spacing: settings.spacing, antialiasing: settings.antialiasing),
             sampler: try sampling.sampler(for: denoiser, settings: settings),
             clipsEstimates: sampling.clip ?? true)
         for mismatch in translator.mismatches { logger.warning("\(model): \(mismatch)") }

@@ -67,15 +67,17 @@ package enum JSONValue: Hashable, Sendable {
 
     /// Decodes a value with all its fields.
     ///
-    /// - Parameter allowsUnknownFields: whether unknown fields are ignored, or are errors.
+    /// - Parameters:
+    ///   - allowsUnknownFields: whether unknown fields are ignored, or are errors.
+    ///   - userInfo: what the types that are decoded find in the decoder.
     /// - Throws: `JSONFieldError`; what `Value` itself throws.
     package func decode<Value: Decodable>(
-        _ type: Value.Type, allowsUnknownFields: Bool = false
+        _ type: Value.Type, allowsUnknownFields: Bool = false, userInfo: [CodingUserInfoKey: Any] = [:]
     ) throws -> Value {
         let log = FieldLog()
         let value: Value
         do {
-            value = try JSONValueDecoder(value: self, codingPath: [], log: log).decode(type)
+            value = try JSONValueDecoder(value: self, codingPath: [], log: log, userInfo: userInfo).decode(type)
         } catch let error as DecodingError {
             throw error.fieldError
         }

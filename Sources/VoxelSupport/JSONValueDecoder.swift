@@ -4,8 +4,7 @@ struct JSONValueDecoder: Decoder {
     let value: JSONValue
     let codingPath: [any CodingKey]
     let log: FieldLog
-
-    var userInfo: [CodingUserInfoKey: Any] { [:] }
+    let userInfo: [CodingUserInfoKey: Any]
 
     /// The value as a `Value`.
     func decode<Value: Decodable>(_ type: Value.Type) throws -> Value {
@@ -32,7 +31,7 @@ struct JSONValueDecoder: Decoder {
     func singleValueContainer() throws -> any SingleValueDecodingContainer { ScalarContainer(decoder: self) }
 
     func nested(_ value: JSONValue, _ key: any CodingKey) -> JSONValueDecoder {
-        JSONValueDecoder(value: value, codingPath: codingPath + [key], log: log)
+        JSONValueDecoder(value: value, codingPath: codingPath + [key], log: log, userInfo: userInfo)
     }
 
     // MARK: Errors
@@ -46,7 +45,7 @@ struct JSONValueDecoder: Decoder {
 
 extension DecodingError {
     /// An error for types that decode themselves, with the `JSONFieldError` as its underlying error.
-    fileprivate init(at codingPath: [any CodingKey], found: String, expected: String) {
+    package init(at codingPath: [any CodingKey], found: String, expected: String) {
         let error = JSONFieldError(field: FieldLog.path(codingPath), found: found, expected: expected)
         self = .dataCorrupted(
             .init(codingPath: codingPath, debugDescription: "\(error)", underlyingError: error))

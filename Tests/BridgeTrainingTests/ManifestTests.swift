@@ -25,6 +25,12 @@ struct ManifestTests {
                 Volume.brainPhantom(on: VoxelGrid(shape: [20, 24, 15], spacing: [3, 3, 3])), "short.nii")
             try write(
                 Volume.brainPhantom(on: VoxelGrid(shape: [20, 24, 16], spacing: [3, 3, 4])), "thick.nii")
+            // A hundredth of a voxel is the limit.
+            for (name, shift) in [("moved.nii", 0.05), ("rounded.nii", 0.02)] {
+                let affine = Affine(spacing: grid.spacing, translation: [0, shift, 0])
+                try write(
+                    Volume(grid: VoxelGrid(shape: grid.shape, affine: affine), voxels: brain.voxels), name)
+            }
             try Data("no volume".utf8).write(to: folder.appending(path: "text.nii"))
             let file = folder.appending(path: "pairs.csv")
             try lines.joined(separator: separator).data(using: encoding)!.write(to: file)
@@ -138,6 +144,8 @@ struct ManifestTests {
             "kim,train,ct.nii,ct.nii,,extra",
             ",train,ct.nii,ct.nii,",
             "lou,nowhere,absent.nii,text.nii,",
+            "max,train,ct.nii,moved.nii,",
+            "nia,train,ct.nii,rounded.nii,",
         ]
         try withManifest(lines) { file in
             var configuration = TrainingConfiguration()
@@ -157,6 +165,7 @@ struct ManifestTests {
             expect(4, "unknown split 'holdout'; expected one of train, validation, test")
             expect(5, "duplicate subject 'Anna', also on line 2")
             expect(6, "the target is not on the source's grid: found 20 x 24 x 15")
+            expect(16, "they are up to 0.05 mm apart, and at most 0.03 mm, 1% of a voxel, is allowed")
             expect(7, "voxels of 3 x 3 x 4 mm")
             expect(8, "flat.nii: every voxel of the volume is 7.0")
             expect(9, "flat.nii: the volume is nothing but background")

@@ -39,6 +39,7 @@ struct TranslationSettingsTests {
             configuration.process = try StoredPath(generator.path(of: 3...10_000))
             configuration.predictionType = .sample
             configuration.data.spacing = Double.random(in: 0.5...9, using: &generator)
+            configuration.data.antialiasing = Bool.random(using: &generator) ? .none : .gaussian
             configuration.data.plane = [.axial, .coronal, .sagittal].randomElement(using: &generator)!
             let expected = configuration.translation
             try withTemporaryFolder { folder in
@@ -58,7 +59,12 @@ struct TranslationSettingsTests {
     }
 
     @Test func theCommonCaseIsThePublishedOne() throws {
-        #expect(try settings("{}") == TranslationSettings())
+        // Files that do not state it are of networks that were trained without anti-aliasing.
+        var unstated = TranslationSettings()
+        #expect(unstated.antialiasing == .gaussian)
+        unstated.antialiasing = .none
+        #expect(try settings("{}") == unstated)
+        #expect(try settings(#"{"antialiasing": "gaussian"}"#) == TranslationSettings())
         #expect(TranslationSettings() == TrainingConfiguration.published.translation)
         #expect(try settings(nil) == nil)
     }
@@ -71,6 +77,7 @@ struct TranslationSettingsTests {
         (#"{"spacing": 1e300}"#, ".spacing"),
         (#"{"spacing": "2"}"#, ".spacing"),
         (#"{"spacing": null}"#, ".spacing"),
+        (#"{"antialiasing": true}"#, ".antialiasing"),
         (#"{"plane": "oblique"}"#, ".plane"),
         (#"{"objective": "image"}"#, ".objective"),
         (#"{"orientation": "RAS"}"#, ".orientation"),

@@ -13,7 +13,7 @@ struct DependencyTests {
         "VoxelSupport": [],
         "Volumes": [],
         "VolumeIO": ["VoxelSupport", "Volumes", "CNIfTI", "CISAL"],
-        "Preprocessing": ["Volumes"],
+        "Preprocessing": ["VoxelSupport", "Volumes"],
         "StyleKeys": ["VoxelSupport", "Volumes"],
         "BridgeDiffusion": ["VoxelSupport"],
         "DiffusionSampling": ["VoxelSupport", "BridgeDiffusion"],

@@ -79,7 +79,7 @@ import Volumes
                 try Data(bytes).write(to: url)
                 let header = try NIfTIHeader(contentsOf: url)
                 try #require(header.placement == .qform)
-                try #require(header.grid.matches(grid, tolerance: 0.011 * grid.spacing.min()))
+                try #require(header.grid.distance(to: grid) <= 0.011 * grid.spacing.min())
             }
             #expect(withQform > 30)
         }

@@ -60,17 +60,36 @@ import Volumes
         }
     }
 
-    @Test func matchesWithinATolerance() {
-        let grid = VoxelGrid(shape: [100, 100, 100], spacing: [1, 1, 1])
+    @Test func matchesWithinAHundredthOfAVoxel() {
+        let grid = VoxelGrid(shape: [100, 100, 100], spacing: [1, 2, 3])
         func shifted(_ millimetres: Double) -> VoxelGrid {
-            VoxelGrid(shape: grid.shape, affine: Affine(spacing: .one, translation: [0, millimetres, 0]))
+            VoxelGrid(shape: grid.shape, affine: Affine(spacing: [1, 2, 3], translation: [0, millimetres, 0]))
         }
-        #expect(grid.matches(grid))
-        #expect(grid.matches(shifted(0.0009)) && !grid.matches(shifted(0.0011)))
-        #expect(grid.matches(shifted(1), tolerance: 1.5))
+        #expect(grid.matches(grid) && grid.distance(to: grid) == 0)
+        #expect(grid.matches(shifted(0.0099)) && !grid.matches(shifted(0.0101)))
+        #expect(abs(grid.distance(to: shifted(0.02)) - 0.02) < 1e-12)
         // A small error of spacing adds up towards the far corner.
-        #expect(!grid.matches(VoxelGrid(shape: grid.shape, spacing: [1, 1, 1.0001])))
-        #expect(!grid.matches(VoxelGrid(shape: [100, 100, 99], spacing: [1, 1, 1])))
+        #expect(grid.matches(VoxelGrid(shape: grid.shape, spacing: [1.00009, 2, 3])))
+        #expect(!grid.matches(VoxelGrid(shape: grid.shape, spacing: [1.00011, 2, 3])))
+        #expect(!grid.matches(VoxelGrid(shape: [100, 100, 99], spacing: [1, 2, 3])))
+        #expect(
+            shifted(0.5).difference(from: grid)
+                == "found 100 x 100 x 100 voxels of 1 x 2 x 3 mm, RAS; expected 100 x 100 x 100 voxels of 1 x 2 x 3 mm, "
+                + "RAS; they are up to 0.5 mm apart, and at most 0.01 mm, 1% of a voxel, is allowed")
+    }
+
+    @Test func theDistanceBoundsThatOfEveryVoxel() async {
+        await checkLaw { generator in
+            let shape = generator.shape(1...30)
+            let (one, other) = (
+                VoxelGrid(shape: shape, affine: generator.affine()),
+                VoxelGrid(shape: shape, affine: generator.affine())
+            )
+            let voxel = SIMD3<Double>(shape) * generator.vector(0...1) - 0.5
+            let apart = one.world(atVoxel: voxel) - other.world(atVoxel: voxel)
+            try #require((apart * apart).sum().squareRoot() <= one.distance(to: other) + 1e-9)
+            try #require(one.distance(to: other) == other.distance(to: one))
+        }
     }
 
     @Test func offsetsCountUpWithXFastest() {

@@ -15,7 +15,11 @@ struct HelpTests {
         (["import"], "--config --weights --type --verbose --quiet"),
         (["evaluate"], "--mask --data-range --plane --json --verbose --quiet"),
         (["key"], "--bins --output --verbose --quiet"),
-        (["preprocess"], "--spacing --multiple --plane --verbose --quiet"),
+        (
+            ["preprocess"],
+            "--preset --onto --orientation --spacing --interpolation --antialiasing --margin --shape --multiple --plane "
+                + "--pipeline --save-pipeline --labels --verbose --quiet"
+        ),
         (["info"], "--json"),
         (["convert"], "--volume --type --nifti --verbose --quiet"),
         (

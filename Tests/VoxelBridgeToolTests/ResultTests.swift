@@ -223,6 +223,60 @@ struct ResultTests {
         }
     }
 
+    @Test func aPairAndItsLabelsArePreparedBySavedSteps() async throws {
+        try await withVolumes { folder in
+            func path(_ name: String) -> String { folder.appending(path: name).path }
+            let labels = phantom.map { $0 > 0.6 ? 2 : $0 > 0.1 ? 1 : 0 }
+            try labels.write(to: path("labels.nii"))
+            try await Tool.succeed(
+                "preprocess", path("a.nii.gz"), path("a_in.nii"), "--spacing", "3", "--margin", "1",
+                "--interpolation", "cubic", "--save-pipeline", path("steps.json"))
+            try await Tool.succeed(
+                "preprocess", path("b.nii"), path("b_in.nii"), "--pipeline", path("steps.json"))
+            try await Tool.succeed(
+                "preprocess", path("labels.nii"), path("labels_in.nii"), "--pipeline", path("steps.json"),
+                "--labels")
+            let a = try Volume(contentsOf: path("a_in.nii"))
+            let (b, c) = (
+                try Volume(contentsOf: path("b_in.nii")), try Volume(contentsOf: path("labels_in.nii"))
+            )
+            #expect(a.grid.matches(b.grid) && a.grid.matches(c.grid))
+            #expect(Set(c.voxels) == [0, 1, 2] && b.intensityRange == 0...1)
+            let refused = try await Tool.run(
+                "preprocess", path("a_in.nii"), path("no.nii"), "--pipeline", path("steps.json"))
+            #expect(refused.status == 1 && refused.messages.contains("mm apart"), "\(refused.messages)")
+        }
+    }
+
+    @Test func aVolumeGoesOntoAnothersGrid() async throws {
+        try await withVolumes { folder in
+            func path(_ name: String) -> String { folder.appending(path: name).path }
+            let shape = try await Tool.succeed(
+                "preprocess", path("a.nii.gz"), path("small.nii"), "--preset", "brats", "--spacing", "6",
+                "--shape",
+                "20,16,24", "--orientation", "PIR")
+            #expect(shape.messages.contains("cuts off some of the foreground"), "\(shape.messages)")
+            try await Tool.succeed("preprocess", path("b.nii"), path("moved.nii"), "--onto", path("small.nii"))
+            let (small, moved) = (
+                try Volume(contentsOf: path("small.nii")), try Volume(contentsOf: path("moved.nii"))
+            )
+            #expect(small.shape == [20, 16, 24] && "\(small.grid.orientation)" == "PIR")
+            #expect(moved.grid == small.grid)
+        }
+    }
+
+    @Test func volumesInDifferentPlacesAreComparedWithAWarningInMillimetres() async throws {
+        try await withVolumes { folder in
+            var affine = phantom.grid.affine
+            affine.translation.x += 0.5
+            let moved = Volume(grid: VoxelGrid(shape: phantom.shape, affine: affine), voxels: phantom.voxels)
+            let file = folder.appending(path: "moved.nii").path
+            try moved.write(to: file)
+            let outcome = try await Tool.succeed("evaluate", file, folder.appending(path: "a.nii.gz").path)
+            #expect(outcome.messages.contains("they are up to 0.5 mm apart"), "\(outcome.messages)")
+        }
+    }
+
     @Test func aMontageIsAnImage() async throws {
         try await withVolumes { folder in
             let image = folder.appending(path: "figure.png")

@@ -1,3 +1,4 @@
+public import Preprocessing
 public import Volumes
 
 /// The optimiser.
@@ -87,13 +88,15 @@ public struct MovingAverageSettings: Equatable, Sendable, Codable {
 public struct DataSettings: Equatable, Sendable, Codable {
     /// Distance between the voxels that the network sees, in millimetres.
     public var spacing = 1.0
+    /// What is done first to volumes with finer voxels.
+    public var antialiasing = Antialiasing.gaussian
     /// The plane of the slices.
     public var plane = SlicePlane.axial
     /// Slices whose target has at most this number of foreground voxels are skipped.
     public var minimumForeground = 50
 
     enum CodingKeys: String, CodingKey {
-        case spacing, plane
+        case spacing, antialiasing, plane
         case minimumForeground = "minimum_foreground"
     }
 

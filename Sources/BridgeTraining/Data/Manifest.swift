@@ -348,23 +348,11 @@ private struct ManifestCheck {
         }
         guard let source = headers["source"] else { return }
         for column in ["target", "mask"] {
-            guard let header = headers[column] else { continue }
-            if header.grid.shape != source.grid.shape {
-                problem(
-                    line,
-                    "the \(column) is not on the source's grid: found \(header.grid); expected \(source.grid); "
-                        + "resample it onto the source's grid first")
-                continue
-            }
-            // Programs round positions differently, by far less than a tenth of a voxel.
-            let distance = header.grid.largestDistance(to: source.grid)
-            if distance > 0.1 * source.grid.spacing.min() {
-                problem(
-                    line,
-                    "the \(column) is not on the source's grid: its voxels are up to \(distance.shortText) mm from the "
-                        + "source's; found \(header.grid); expected \(source.grid); resample it onto the source's "
-                        + "grid first")
-            }
+            guard let header = headers[column], !header.grid.matches(source.grid) else { continue }
+            problem(
+                line,
+                "the \(column) is not on the source's grid: \(header.grid.difference(from: source.grid)); resample it "
+                    + "onto the source's grid first")
         }
     }
 

@@ -40,6 +40,7 @@ struct PreparedSubject: Sendable {
         let target: FileStamp
         let mask: FileStamp?
         let spacing: Double
+        let antialiasing: Antialiasing
         let plane: SlicePlane
         let bins: Int
 
@@ -48,6 +49,7 @@ struct PreparedSubject: Sendable {
             target = try FileStamp(subject.target)
             mask = try subject.mask.map { try FileStamp($0) }
             (spacing, plane, self.bins) = (settings.spacing, settings.plane, bins)
+            antialiasing = settings.antialiasing
         }
     }
 
@@ -155,11 +157,13 @@ private struct PreparedPair {
                 throw FileProblem(file: url.path, reason: "\(error)")
             }
         }
-        let box = try prepared(source, .brain(spacing: settings.spacing), subject.source)
+        let box = try prepared(
+            source, .brain(spacing: settings.spacing, antialiasing: settings.antialiasing), subject.source)
         let whole = try prepared(
             target,
             PreprocessingPipeline([
-                Reorient(to: .ras), Resample(spacing: settings.spacing), RescaleIntensity(),
+                Reorient(to: .ras), Resample(spacing: settings.spacing, antialiasing: settings.antialiasing),
+                RescaleIntensity(),
             ]), subject.target)
         let permutation = settings.plane.permutation(for: box.grid)
         self.source = box.scaledToNetworkRange().permuted(permutation)
