@@ -123,7 +123,7 @@ extension nifti_2_header {
 /// A warning if two forms place some voxel more than a tenth of a voxel apart.
 private func disagreement(of qform: Affine, from sform: Affine, extents: SIMD3<Int>) -> VolumeIOWarning? {
     let (q, s) = (VoxelGrid(shape: extents, affine: qform), VoxelGrid(shape: extents, affine: sform))
-    let distance = q.largestDistance(to: s)
+    let distance = q.distance(to: s)
     guard distance > 0.1 * s.spacing.min() else { return nil }
     let (a, b) = (qform.columns, sform.columns)
     let cosines = [(a.x, b.x), (a.y, b.y), (a.z, b.z)].map { a, b in
