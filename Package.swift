@@ -29,8 +29,8 @@ let package = Package(
         // The core: Swift alone, nothing to install.
         .target(name: "VoxelSupport"),
         .target(name: "Volumes"),
-        .target(name: "Preprocessing", dependencies: ["Volumes"]),
-        .target(name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes"]),
+        .target(name: "Preprocessing", dependencies: ["VoxelSupport", "Volumes"]),
+        .target(name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes", "Preprocessing"]),
         .target(name: "BridgeDiffusion", dependencies: ["VoxelSupport"]),
         .target(name: "DiffusionSampling", dependencies: ["VoxelSupport", "BridgeDiffusion"]),
         .target(name: "SliceSampling", dependencies: ["Volumes", "BridgeDiffusion", "DiffusionSampling"]),

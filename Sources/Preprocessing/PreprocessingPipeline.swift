@@ -15,13 +15,17 @@ public struct PreprocessingPipeline: Sendable {
     /// A pipeline of steps.
     public init(_ transforms: [any VolumeTransform]) { self.transforms = transforms }
 
-    /// The steps for a brain: RAS orientation, an isotropic spacing, the bounding box of the foreground, intensities in
-    /// [0, 1].
+    /// The steps for a brain: intensities in [0, 1] with background at 0, RAS orientation, an isotropic spacing, the
+    /// bounding box of the foreground.
     ///
-    /// - Parameter spacing: distance between voxels in millimetres, above zero.
-    public static func brain(spacing: Double = 1) -> PreprocessingPipeline {
+    /// - Parameters:
+    ///   - spacing: distance between voxels in millimetres, above zero.
+    ///   - intensities: how intensities are scaled, and what is background.
+    public static func brain(
+        spacing: Double = 1, intensities: RescaleIntensity = RescaleIntensity()
+    ) -> PreprocessingPipeline {
         PreprocessingPipeline([
-            Reorient(to: .ras), Resample(spacing: spacing), CropToForeground(), RescaleIntensity(),
+            intensities, Reorient(to: .ras), Resample(spacing: spacing), CropToForeground(),
         ])
     }
 
@@ -32,25 +36,45 @@ public struct PreprocessingPipeline: Sendable {
 
     /// The prepared volume, with the inverses of all steps.
     ///
+    /// - Parameters:
+    ///   - volume: the volume.
+    ///   - mask: its foreground, on its grid, inside which ``RescaleIntensity`` measures; `nil` for all but the background.
     /// - Throws: what a step throws, for example ``PreprocessingError/constantVolume(_:)``.
-    public func apply(to volume: Volume) throws -> PreparedVolume {
-        var current = volume
-        var inverses: [InverseTransform] = []
+    public func apply(to volume: Volume, mask: ForegroundMask? = nil) throws -> PreparedVolume {
+        var prepared = PreparedVolume(volume: volume, inverses: [])
         for transform in transforms {
-            let transformed = try transform.apply(to: current)
-            current = transformed.volume
-            inverses.append(transformed.inverse)
+            let transformed: TransformedVolume
+            if let step = transform as? RescaleIntensity {
+                let fit = try IntensityFit(
+                    step, to: prepared.volume, mask: mask?.resampled(from: volume.grid, onto: prepared.volume.grid))
+                transformed = fit.transformed
+                prepared.foreground = try prepared.restoreGrid(of: fit.foreground, onto: volume.grid)
+                prepared.warnings += fit.warnings
+            } else {
+                transformed = try transform.apply(to: prepared.volume)
+            }
+            prepared.volume = transformed.volume
+            prepared.inverses.append(transformed.inverse)
         }
-        return PreparedVolume(volume: current, inverses: inverses)
+        return prepared
     }
+
+    /// The step that scales intensities, if there is one.
+    public var intensities: RescaleIntensity? { transforms.lazy.compactMap { $0 as? RescaleIntensity }.first }
 }
 
 /// A preprocessed volume, with the inverses of the steps.
 public struct PreparedVolume: Sendable, CustomStringConvertible {
     /// The preprocessed volume.
-    public let volume: Volume
+    public internal(set) var volume: Volume
 
-    let inverses: [InverseTransform]
+    /// The foreground of the source as its intensities were scaled, on the source's grid; `nil` if no step scaled them.
+    public internal(set) var foreground: ForegroundMask?
+
+    /// What may be wrong with the scaling of intensities.
+    public internal(set) var warnings: [IntensityWarning] = []
+
+    var inverses: [InverseTransform]
 
     /// The grid and the intensities of the preprocessed volume. O(n).
     public var description: String { "\(volume)" }
@@ -75,6 +99,12 @@ public struct PreparedVolume: Sendable, CustomStringConvertible {
         }
     }
 
+    /// A mask on the prepared grid, on the source's.
+    fileprivate func restoreGrid(of mask: ForegroundMask, onto grid: VoxelGrid) throws -> ForegroundMask {
+        guard !volume.grid.matches(grid) else { return mask }
+        return ForegroundMask(above: 0.5, in: try restoreGrid(of: mask.volume(on: volume.grid)))
+    }
+
     private func undo(
         _ volume: Volume, step: (InverseTransform) -> (@Sendable (Volume) -> Volume)?
     ) throws -> Volume {
@@ -85,10 +115,23 @@ public struct PreparedVolume: Sendable, CustomStringConvertible {
     }
 }
 
+extension ForegroundMask {
+    /// The mask on another grid.
+    fileprivate func resampled(from grid: VoxelGrid, onto other: VoxelGrid) -> ForegroundMask {
+        grid.matches(other) ? self : ForegroundMask(above: 0.5, in: volume(on: grid).resampled(onto: other))
+    }
+}
+
 /// Why a volume could not be preprocessed or restored.
 public enum PreprocessingError: Error, CustomStringConvertible, LocalizedError {
-    /// All voxels have the same intensity, so that there is no range to scale.
+    /// All voxels that count have the same intensity, so that there is no range to scale.
     case constantVolume(Float)
+
+    /// A mask shows nothing, or only voxels that are not finite.
+    case emptyMask
+
+    /// No brain was found in a CT; what was found instead.
+    case noBrain(String)
 
     /// A volume to restore is not on the prepared grid.
     case gridMismatch(found: VoxelGrid, expected: VoxelGrid)
@@ -100,7 +143,11 @@ public enum PreprocessingError: Error, CustomStringConvertible, LocalizedError {
     public var description: String {
         switch self {
         case .constantVolume(let value):
-            "every voxel of the volume is \(value); expected a range of intensities"
+            "every voxel of the foreground is \(value); expected a range of intensities" + Self.precision(at: value)
+        case .emptyMask:
+            "the mask shows no voxel of the volume that is a number; check that it belongs to the volume"
+        case .noBrain(let found):
+            "no brain was found in the CT: \(found); expected a CT of a whole head, with its skull, in Hounsfield units"
         case .gridMismatch(let found, let expected):
             "a volume of \(found) cannot be restored; expected \(expected), the grid of the prepared volume"
         case .tooManyVoxels(let shape, let limit):
@@ -111,4 +158,9 @@ public enum PreprocessingError: Error, CustomStringConvertible, LocalizedError {
 
     /// The same as `description`.
     public var errorDescription: String? { description }
+
+    /// That numbers of this size are all equal only because 32 bits cannot tell them apart.
+    private static func precision(at value: Float) -> String {
+        value.ulp <= 1 ? "" : " (differences below \(Double(value.ulp).shortText) are lost at 32 bits: subtract an offset first)"
+    }
 }

@@ -194,24 +194,3 @@ extension Volume {
         return Volume(grid: boxGrid, voxels: boxVoxels)
     }
 }
-
-// MARK: Intensities
-
-/// Scales intensities linearly to [0, 1], from the minimum to the maximum.
-public struct RescaleIntensity: VolumeTransform {
-    /// A step that scales to [0, 1].
-    public init() {}
-
-    /// The scaled volume. O(n).
-    ///
-    /// - Throws: ``PreprocessingError/constantVolume(_:)`` if all intensities are equal.
-    public func apply(to volume: Volume) throws -> TransformedVolume {
-        let range = volume.intensityRange
-        // In double precision: the range of two finite floats may exceed the largest float.
-        let (low, extent) = (Double(range.lowerBound), Double(range.upperBound) - Double(range.lowerBound))
-        guard extent > 0 else { throw PreprocessingError.constantVolume(range.lowerBound) }
-        return TransformedVolume(
-            volume: volume.map { Float((Double($0) - low) / extent) },
-            inverse: .intensity { $0.map { Float(Double($0) * extent + low) } })
-    }
-}

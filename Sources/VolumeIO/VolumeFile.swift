@@ -22,28 +22,33 @@ public struct VolumeFile: Sendable {
     /// The header.
     public let header: NIfTIHeader
 
-    /// Number of voxels that were NaN or infinite, as stored or after scaling to 32-bit floats, and are now zero.
+    /// Number of voxels that were NaN or infinite, as stored or after scaling to 32-bit floats, and are now zero, or NaN.
     public let replacedVoxels: Int
 
     /// Reads a file. O(n); memory for the volume and a buffer of less than 1 MiB.
     ///
+    /// - Parameters:
+    ///   - url: the file.
+    ///   - keepsNaN: whether voxels that are not finite become NaN, which counts as background where intensities are
+    ///     scaled, or zero.
     /// - Throws: `VolumeIOError`, also for a series of volumes, vectors or colours, which `NIfTIHeader` can describe.
-    public init(contentsOf url: URL) throws(VolumeIOError) {
+    public init(contentsOf url: URL, keepsNaN: Bool = false) throws(VolumeIOError) {
         do throws(VolumeIOError.Reason) {
             var reader = try ByteReader(path: url.path)
             header = try NIfTIHeader(readingFrom: &reader)
-            let values = try header.layout.readVoxels(of: header, from: &reader)
+            let values = try header.layout.readVoxels(
+                of: header, from: &reader, replacement: keepsNaN ? .nan : 0)
             try reader.finish()
             volume = Volume(grid: header.grid, voxels: values.voxels)
             replacedVoxels = values.replaced
         } catch { throw VolumeIOError(path: url.path, reason: error) }
     }
 
-    /// Reads the file at a path; see ``init(contentsOf:)-(URL)``.
+    /// Reads the file at a path; see ``init(contentsOf:keepsNaN:)-(URL,_)``.
     ///
     /// - Throws: `VolumeIOError`.
-    public init(contentsOf path: String) throws(VolumeIOError) {
-        try self.init(contentsOf: URL(filePath: path))
+    public init(contentsOf path: String, keepsNaN: Bool = false) throws(VolumeIOError) {
+        try self.init(contentsOf: URL(filePath: path), keepsNaN: keepsNaN)
     }
 }
 

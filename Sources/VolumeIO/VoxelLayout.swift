@@ -17,7 +17,7 @@ struct VoxelLayout: Hashable, Sendable {
     /// Memory is allocated only after checking that a file of this size can hold the voxels, and its pages are touched
     /// only as voxels are read: a truncated stream costs what it holds, not what its header claims.
     func readVoxels(
-        of header: NIfTIHeader, from reader: inout ByteReader
+        of header: NIfTIHeader, from reader: inout ByteReader, replacement: Float = 0
     ) throws(VolumeIOError.Reason) -> (voxels: [Float], replaced: Int) {
         guard header.shape.count >= 2, header.shape.dropFirst(3).allSatisfy({ $0 == 1 }) else {
             throw .notOneVolume(shape: header.shape)
@@ -52,7 +52,11 @@ struct VoxelLayout: Hashable, Sendable {
             if isSwapped, type.bytes > 1 {
                 nifti_swap_Nbytes(Int64(wanted), CInt(type.bytes), stored.baseAddress)
             }
-            replaced += type.decode(UnsafeRawBufferPointer(stored), scaling, into: intensities)
+            type.decode(UnsafeRawBufferPointer(stored), scaling, into: intensities)
+            for i in 0..<wanted where !intensities[i].isFinite {
+                intensities[i] = replacement
+                replaced += 1
+            }
             voxels.append(contentsOf: intensities[..<wanted])
         }
         return (voxels, replaced)
@@ -111,11 +115,11 @@ enum RealType: Int16 {
         }
     }
 
-    /// Converts stored numbers to intensities. Returns how many were not finite and were replaced by zero.
+    /// Converts stored numbers to intensities.
     func decode(
         _ stored: UnsafeRawBufferPointer, _ scaling: Scaling,
         into intensities: UnsafeMutableBufferPointer<Float>
-    ) -> Int {
+    ) {
         switch self {
         case .uint8: scale(UInt8.self, stored, scaling, { Float($0) }, { Double($0) }, intensities)
         case .int8: scale(Int8.self, stored, scaling, { Float($0) }, { Double($0) }, intensities)
@@ -135,7 +139,7 @@ enum RealType: Int16 {
 private func scale<Stored>(
     _: Stored.Type, _ bytes: UnsafeRawBufferPointer, _ scaling: Scaling, _ float: (Stored) -> Float,
     _ double: (Stored) -> Double, _ intensities: UnsafeMutableBufferPointer<Float>
-) -> Int {
+) {
     let stored = bytes.assumingMemoryBound(to: Stored.self)
     if scaling.isIdentity {
         for i in stored.indices { intensities[i] = float(stored[i]) }
@@ -144,10 +148,4 @@ private func scale<Stored>(
             intensities[i] = Float(double(stored[i]) * scaling.slope + scaling.intercept)
         }
     }
-    var replaced = 0
-    for i in stored.indices where !intensities[i].isFinite {
-        intensities[i] = 0
-        replaced += 1
-    }
-    return replaced
 }

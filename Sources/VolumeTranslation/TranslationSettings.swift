@@ -1,5 +1,6 @@
 public import BridgeDiffusion
 public import Foundation
+public import Preprocessing
 public import Volumes
 import VoxelSupport
 
@@ -9,11 +10,13 @@ import VoxelSupport
 ///
 /// ```json
 /// { "process": { "kind": "brownian_bridge", "timesteps": 1000, "schedule": "linear", "variance_scale": 1 },
-///   "objective": "gradient", "spacing": 2, "plane": "axial" }
+///   "objective": "gradient", "spacing": 2, "plane": "axial",
+///   "source": "window:0,80", "target": "percentiles:0.1,99.9" }
 /// ```
 ///
-/// Fields that are missing have the published value. Unknown ones are an error: a setting that is ignored gives a
-/// wrong translation.
+/// Fields that are missing have the published value, but `source` and `target`: files written before they were stated are
+/// of networks trained on intensities from the least to the greatest, `min-max`. Unknown fields are an error: a setting
+/// that is ignored gives a wrong translation.
 public struct TranslationSettings: Codable, Equatable, Sendable {
     /// The path that the network was trained to reverse.
     public var process = StoredPath()
@@ -23,9 +26,13 @@ public struct TranslationSettings: Codable, Equatable, Sendable {
     public var spacing = 1.0
     /// The plane of the slices.
     public var plane = SlicePlane.axial
+    /// How the intensities of sources are scaled.
+    public var source = IntensityRule.percentiles()
+    /// How the intensities of targets are scaled, those of which style keys are made among them.
+    public var target = IntensityRule.percentiles()
 
     private enum CodingKeys: String, CodingKey {
-        case process, spacing, plane
+        case process, spacing, plane, source, target
         // The name in files written so far.
         case predictionType = "objective"
     }
@@ -86,7 +93,9 @@ extension TranslationSettings {
     package init?(metadata: [String: String], file: String) throws {
         guard let json = metadata[Self.metadataField] else { return nil }
         do {
-            self = try JSONValue(parsing: Data(json.utf8)).decode(over: Self())
+            var unstated = Self()
+            (unstated.source, unstated.target) = (.minMax, .minMax)
+            self = try JSONValue(parsing: Data(json.utf8)).decode(over: unstated)
             try validate()
         } catch let error as TranslationSettingsError {
             throw error.within(Self.metadataField, of: file)

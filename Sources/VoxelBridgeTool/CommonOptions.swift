@@ -27,18 +27,28 @@ func printJSON(_ value: some Encodable) throws {
 }
 
 /// Reads a volume, and warns about voxels that are not finite.
-func readVolume(_ path: String, logger: Logger) throws -> VolumeFile {
-    let file = try VolumeFile(contentsOf: path)
+///
+/// - Parameter keepsNaN: whether these become NaN, which is background where intensities are scaled, or 0.
+func readVolume(_ path: String, logger: Logger, keepsNaN: Bool = false) throws -> VolumeFile {
+    let file = try VolumeFile(contentsOf: path, keepsNaN: keepsNaN)
     if file.replacedVoxels > 0 {
-        logger.warning("\(path): \(file.replacedVoxels) voxels were NaN or infinite and are now 0")
+        let now = keepsNaN ? "count as background" : "are now 0"
+        logger.warning("\(path): \(file.replacedVoxels) voxels were NaN or infinite and \(now)")
     }
     return file
 }
 
 /// The style key of the volume in a file.
-func readKey(ofVolume path: String, bins: Int, logger: Logger) throws -> StyleKey {
-    let volume = try readVolume(path, logger: logger).volume
-    return try naming(path) { try StyleKey(of: volume, bins: bins) }
+func readKey(
+    ofVolume path: String, bins: Int, intensities: RescaleIntensity, masks: IntensityOptions? = nil, logger: Logger
+) throws -> StyleKey {
+    let volume = try readVolume(path, logger: logger, keepsNaN: true).volume
+    let mask = try masks?.foreground(of: volume, in: path, logger: logger)
+    return try naming(path) {
+        let fit = try IntensityFit(intensities, to: volume, mask: mask)
+        for warning in fit.warnings { logger.warning("\(path): \(warning)") }
+        return try StyleKey(of: fit, bins: bins)
+    }
 }
 
 /// Adds the path of a file to the error that `body` throws.

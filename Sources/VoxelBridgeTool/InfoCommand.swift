@@ -54,7 +54,7 @@ private struct VolumeDescription: Encodable {
     struct Intensities: Encodable {
         let minimum: Float
         let maximum: Float
-        /// Number of voxels that are NaN or infinite; they are read as zero.
+        /// Number of voxels that are NaN or infinite; the others have the range.
         let notFinite: Int
     }
 
@@ -71,7 +71,7 @@ private struct VolumeDescription: Encodable {
         (dataType, slope, intercept) = (header.dataType, header.slope, header.intercept)
         description = header.text
         do {
-            let file = try VolumeFile(contentsOf: url)
+            let file = try VolumeFile(contentsOf: url, keepsNaN: true)
             let range = file.volume.intensityRange
             intensities = Intensities(
                 minimum: range.lowerBound, maximum: range.upperBound, notFinite: file.replacedVoxels)
@@ -101,7 +101,7 @@ private struct VolumeDescription: Encodable {
         if let intensities {
             facts.append(("intensities", "\(intensities.minimum) to \(intensities.maximum)"))
             if intensities.notFinite > 0 {
-                facts.append(("", "\(intensities.notFinite) voxels are NaN or infinite and are read as 0"))
+                facts.append(("", "\(intensities.notFinite) voxels are NaN or infinite and count as background"))
             }
         }
         if !description.isEmpty { facts.append(("description", description)) }
@@ -192,7 +192,8 @@ private struct WeightsDescription: Encodable {
                 return ("process.\(field)", "\(value)")
             } + [
                 ("objective", settings.predictionType.rawValue), ("spacing", "\(settings.spacing)"),
-                ("plane", settings.plane.rawValue),
+                ("plane", settings.plane.rawValue), ("source", "\(settings.source)"),
+                ("target", "\(settings.target)"),
             ]
     }
 

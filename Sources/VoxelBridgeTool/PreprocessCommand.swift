@@ -6,8 +6,8 @@ struct PreprocessCommand: ParsableCommand {
         commandName: "preprocess",
         abstract: "Prepare a volume as 'translate' does, and write the model's input.",
         discussion: """
-            RAS orientation, an isotropic spacing (linear interpolation), the bounding box of the foreground, rows \
-            and columns padded to a multiple, intensities scaled to [0, 1].
+            Intensities scaled to [0, 1] with background at 0, RAS orientation, an isotropic spacing (linear \
+            interpolation), the bounding box of the foreground, rows and columns padded to a multiple.
             """)
 
     @Argument(help: "The volume to prepare (.nii or .nii.gz).")
@@ -25,6 +25,9 @@ struct PreprocessCommand: ParsableCommand {
     @Option(help: "The plane of the slices.")
     var plane = SlicePlane.axial
 
+    @OptionGroup(title: "Intensities")
+    var intensities: IntensityOptions
+
     @OptionGroup(title: "Messages")
     var logging: LoggingOptions
 
@@ -35,12 +38,15 @@ struct PreprocessCommand: ParsableCommand {
 
     func run() throws {
         try checkOutput(output, extensions: volumeExtensions, inputs: [source])
-        let file = try readVolume(source, logger: logging.logger)
-        let pipeline = PreprocessingPipeline.brain(spacing: spacing)
+        let logger = logging.logger
+        let file = try readVolume(source, logger: logger, keepsNaN: true)
+        let mask = try intensities.foreground(of: file.volume, in: source, logger: logger)
+        let pipeline = PreprocessingPipeline.brain(spacing: spacing, intensities: intensities.step())
             .appending(PadToMultiple(of: multiple, plane: plane))
-        let prepared = try naming(source) { try pipeline.apply(to: file.volume) }
+        let prepared = try naming(source) { try pipeline.apply(to: file.volume, mask: mask) }
+        for warning in prepared.warnings { logger.warning("\(source): \(warning)") }
         try prepared.volume.write(
             to: output, space: file.header.space ?? .aligned, text: "voxelbridge preprocess")
-        logging.logger.info("Wrote \(output)")
+        logger.info("Wrote \(output)")
     }
 }

@@ -69,6 +69,7 @@ public struct TrainingConfiguration: Equatable, Sendable, Codable {
         var settings = TranslationSettings()
         (settings.process, settings.predictionType) = (process, predictionType)
         (settings.spacing, settings.plane) = (data.spacing, data.plane)
+        (settings.source, settings.target) = (data.source, data.target)
         return settings
     }
 }
