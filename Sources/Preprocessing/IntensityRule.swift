@@ -15,8 +15,11 @@ public enum IntensityRule: Hashable, Sendable {
     /// From one intensity to another, the same for every volume: for CT, whose numbers have a meaning. Clipped.
     case window(IntensityWindow)
 
-    /// From one percentile of the foreground to another, 0 to 100. Clipped: a few very bright voxels do not matter. The
-    /// published preparation is that from 0.1 % to 99.9 % (arXiv 2407.05059).
+    /// From one percentile of the foreground to another, 0 to 100. Clipped: a few very bright voxels do not matter.
+    ///
+    /// The low end is the background's level where that is less far below the low percentile than the foreground extends:
+    /// then 0 is no signal, as in MRI. From 0.1 % to 99.9 % it is the published preparation (arXiv 2407.05059), FreeSurfer's
+    /// conform.
     case percentiles(low: Double = 0.1, high: Double = 99.9)
 
     /// From the least to the greatest intensity. A single voxel can set either.

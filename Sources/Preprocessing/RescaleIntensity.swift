@@ -78,14 +78,17 @@ public struct IntensityFit: Sendable {
     public init(_ step: RescaleIntensity, to volume: Volume, mask: ForegroundMask? = nil) throws {
         precondition(
             mask.map { $0.isForeground.count == volume.grid.count } ?? true, "the mask is that of another volume")
-        let inside = mask ?? ForegroundMask(of: volume, background: step.background)
+        let found = ForegroundMask(of: volume, background: step.background)
+        let inside = mask ?? found
         let isInside = zip(inside.isForeground, volume.voxels).map { $0 && $1.isFinite }
         guard isInside.contains(true) else {
             throw mask == nil ? PreprocessingError.constantVolume(volume.finiteRange?.lowerBound ?? .nan) : .emptyMask
         }
         let measured = OrderStatistics(zip(volume.voxels, isInside).lazy.filter(\.1).map(\.0))
         let rule = step.rule
-        guard let scale = rule.scale(of: measured, whole: mask == nil ? volume.finiteRange! : measured.range) else {
+        let outside = OrderStatistics(zip(volume.voxels, found.isForeground).lazy.filter { !$1 }.map(\.0))
+        let whole = mask == nil ? volume.finiteRange! : measured.range
+        guard let scale = rule.scale(of: measured, background: outside.quantile(0.5), whole: whole) else {
             throw PreprocessingError.constantVolume(measured.finite[0])
         }
         var scaled = volume
@@ -113,8 +116,11 @@ extension IntensityRule {
     ///
     /// - Parameters:
     ///   - foreground: the foreground's intensities.
+    ///   - background: the level of the background, if there is any.
     ///   - whole: the range of all intensities that are not masked.
-    fileprivate func scale(of foreground: OrderStatistics, whole: ClosedRange<Float>) -> IntensityScale? {
+    fileprivate func scale(
+        of foreground: OrderStatistics, background: Double?, whole: ClosedRange<Float>
+    ) -> IntensityScale? {
         func linear(_ low: Double, _ high: Double) -> IntensityScale? {
             low < high ? IntensityScale(from: low, to: high) : nil
         }
@@ -123,7 +129,11 @@ extension IntensityRule {
         case .unit: return .identity
         case .minMax: return linear(Double(whole.lowerBound), Double(whole.upperBound))
         case .percentiles(let low, let high):
-            let ends = foreground.quantiles([low / 100, high / 100])!
+            var ends = foreground.quantiles([low / 100, high / 100])!
+            // No signal is 0, as in FreeSurfer's conform, unless air lies far below, as in CT.
+            if let background, background < ends[0], ends[0] - background < ends[1] - ends[0] {
+                ends[0] = background
+            }
             // A foreground of one intensity, such as a mask: its range begins at the background.
             return linear(ends[0], ends[1]) ?? linear(Double(whole.lowerBound), Double(whole.upperBound))
         case .zScore(let deviations):
