@@ -20,9 +20,6 @@ public enum Background: Hashable, Sendable {
 }
 
 extension Background {
-    /// The CT number below which there is air, or nothing: half of the way from air, at -1000 HU, to tissue.
-    static let airLimit: Float = -500
-
     /// The CT numbers of air, in which a scanner's noise and calibration leave it.
     private static let air: ClosedRange<Float> = -1100 ... -900
 
@@ -47,17 +44,24 @@ extension Background {
     /// Whether the volume is a CT in Hounsfield units: there is air on its faces.
     ///
     /// Padding beyond a field of view, whatever its number, takes most of the faces of a CT; air has its share of the rest.
-    package static func isHounsfield(_ volume: Volume) -> Bool {
-        var (inAir, count) = (0, 0)
+    package static func isHounsfield(_ volume: Volume) -> Bool { airOnFaces(of: volume) != nil }
+
+    /// The air on the faces of a CT, or `nil` if the volume is none.
+    private static func airOnFaces(of volume: Volume) -> OrderStatistics? {
+        var (inAir, count): ([Float], Int) = ([], 0)
         volume.grid.forEachFaceVoxel { index in
             count += 1
-            if air.contains(volume.voxels[index]) { inAir += 1 }
+            if air.contains(volume.voxels[index]) { inAir.append(volume.voxels[index]) }
         }
-        return inAir * 20 >= count
+        return inAir.count * 20 >= count ? OrderStatistics(inAir) : nil
     }
 
     private static func borderIntensities(in volume: Volume) -> ClosedRange<Float>? {
-        if isHounsfield(volume) { return -.infinity...airLimit }
+        if let found = airOnFaces(of: volume) {
+            // Scanned air has noise and streaks, and skin is half of the way to it. A number that was filled in has none.
+            let isScanned = found.deviation(from: found.quantile(0.5)!) > 1
+            return -.infinity...(isScanned ? -500 : air.upperBound)
+        }
         let grid = volume.grid
         // Edges, where two faces meet: a face may cut through the body, an edge hardly does.
         let edge = OrderStatistics(grid.edgeVoxels.map { volume.voxels[$0] })
@@ -137,7 +141,8 @@ extension Background: Codable, CustomStringConvertible {
             self = text.hasPrefix(below) ? .atMost(number) : .value(number)
         default:
             throw IntensityRuleError(
-                found: "\"\(text)\"", expected: "border, lowest, the intensity of the background, or below:NUMBER")
+                found: "\"\(text)\"",
+                expected: "border, lowest, the intensity of the background, or below:NUMBER")
         }
     }
 

@@ -29,14 +29,18 @@ extension ForegroundMask {
         let depth = distanceMap(to: isSoft.map { !$0 }, shape: grid.shape)
         let core = largestPart(of: depth.map { $0 * spacing > 12 && $0 < .infinity }, grid: grid)
         let opened = zip(distanceMap(to: core, shape: grid.shape), isSoft).map { $0 * spacing <= 12 && $1 }
-        let brain = ForegroundMask(isForeground: closed(opened, grid: grid, by: 5 / spacing)).fillingHoles(on: grid)
-            .largestComponent(on: grid)
+        let brain = ForegroundMask(isForeground: closed(opened, grid: grid, by: 5 / spacing)).fillingHoles(
+            on: grid
+        )
+        .largestComponent(on: grid)
         let litres = Double(brain.isForeground.count { $0 }) * 8e-6
         guard (0.2...3).contains(litres) else {
             throw PreprocessingError.noBrain(
                 litres == 0 ? "no soft tissue" : String(format: "%.2f litres of soft tissue", litres))
         }
-        guard case .geometry(let restore) = step.inverse else { preconditionFailure("resampling changes the grid") }
+        guard case .geometry(let restore) = step.inverse else {
+            preconditionFailure("resampling changes the grid")
+        }
         return ForegroundMask(above: 0.5, in: restore(brain.volume(on: grid)))
     }
 
@@ -74,16 +78,19 @@ public struct CTNumbers: Sendable {
         let foreground = ForegroundMask(of: ct)
         let inside = zip(ct.voxels, foreground.isForeground).lazy.filter(\.1).map(\.0)
         let outside = zip(ct.voxels, foreground.isForeground).lazy.filter { !$1 && $0.isFinite }.map(\.0)
-        guard let air = OrderStatistics(outside).quantile(0.5), let tissue = Self.mode(of: inside, above: air) else {
+        guard let air = OrderStatistics(outside).quantile(0.5), let tissue = Self.mode(of: inside, above: air)
+        else {
             throw PreprocessingError.noBrain("no air around it")
         }
         if abs(air) < 200, (2300...2900).contains(tissue) {
             volume = ct.map(Self.hounsfield(fromClinical:))
-            conversion = "its numbers are taken as units of the Clinical Toolbox (air at 0, brain at 2600), not HU"
+            conversion =
+                "its numbers are taken as units of the Clinical Toolbox (air at 0, brain at 2600), not HU"
         } else {
             let factor = Float(1035 / (tissue - air))
             volume = ct.map { ($0 - Float(air)) * factor - 1000 }
-            conversion = "its numbers are not HU: \(air.shortText) is taken as air, and \(tissue.shortText) as tissue"
+            conversion =
+                "its numbers are not HU: \(air.shortText) is taken as air, and \(tissue.shortText) as tissue"
         }
     }
 

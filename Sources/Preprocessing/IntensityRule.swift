@@ -109,7 +109,8 @@ extension IntensityRule: CustomStringConvertible {
         default:
             throw IntensityRuleError(
                 found: "\"\(text)\"",
-                expected: "one of window:LOW,HIGH, window:NAME (\(IntensityWindow.names)), percentiles:LOW,HIGH "
+                expected:
+                    "one of window:LOW,HIGH, window:NAME (\(IntensityWindow.names)), percentiles:LOW,HIGH "
                     + "(0 to 100, in per cent of the foreground), min-max, z-score:DEVIATIONS, unit")
         }
     }
@@ -145,8 +146,10 @@ extension IntensityRule: Codable {
                 self = try IntensityRule(text)
                 return
             }
-            let values = try decoder.container(keyedBy: CodingKeys.self).decode([Double].self, forKey: .histogram)
-            guard values.count > 1, values.allSatisfy({ $0 >= 0 && $0.isFinite }), values.contains(where: { $0 > 0 })
+            let values = try decoder.container(keyedBy: CodingKeys.self).decode(
+                [Double].self, forKey: .histogram)
+            guard values.count > 1, values.allSatisfy({ $0 >= 0 && $0.isFinite }),
+                values.contains(where: { $0 > 0 })
             else {
                 throw IntensityRuleError(
                     found: "a histogram of \(values.count) bins",

@@ -46,7 +46,8 @@ public struct PreprocessingPipeline: Sendable {
             let transformed: TransformedVolume
             if let step = transform as? RescaleIntensity {
                 let fit = try IntensityFit(
-                    step, to: prepared.volume, mask: mask?.resampled(from: volume.grid, onto: prepared.volume.grid))
+                    step, to: prepared.volume,
+                    mask: mask?.resampled(from: volume.grid, onto: prepared.volume.grid))
                 transformed = fit.transformed
                 prepared.foreground = try prepared.restoreGrid(of: fit.foreground, onto: volume.grid)
                 prepared.warnings += fit.warnings
@@ -143,7 +144,8 @@ public enum PreprocessingError: Error, CustomStringConvertible, LocalizedError {
     public var description: String {
         switch self {
         case .constantVolume(let value):
-            "every voxel of the foreground is \(value); expected a range of intensities" + Self.precision(at: value)
+            "every voxel of the foreground is \(value); expected a range of intensities"
+                + Self.precision(at: value)
         case .emptyMask:
             "the mask shows no voxel of the volume that is a number; check that it belongs to the volume"
         case .noBrain(let found):
@@ -161,6 +163,8 @@ public enum PreprocessingError: Error, CustomStringConvertible, LocalizedError {
 
     /// That numbers of this size are all equal only because 32 bits cannot tell them apart.
     private static func precision(at value: Float) -> String {
-        value.ulp <= 1 ? "" : " (differences below \(Double(value.ulp).shortText) are lost at 32 bits: subtract an offset first)"
+        value.ulp <= 1
+            ? ""
+            : " (differences below \(Double(value.ulp).shortText) are lost at 32 bits: subtract an offset first)"
     }
 }

@@ -77,12 +77,14 @@ public struct IntensityFit: Sendable {
     /// - Complexity: O(n).
     public init(_ step: RescaleIntensity, to volume: Volume, mask: ForegroundMask? = nil) throws {
         precondition(
-            mask.map { $0.isForeground.count == volume.grid.count } ?? true, "the mask is that of another volume")
+            mask.map { $0.isForeground.count == volume.grid.count } ?? true,
+            "the mask is that of another volume")
         let found = ForegroundMask(of: volume, background: step.background)
         let inside = mask ?? found
         let isInside = zip(inside.isForeground, volume.voxels).map { $0 && $1.isFinite }
         guard isInside.contains(true) else {
-            throw mask == nil ? PreprocessingError.constantVolume(volume.finiteRange?.lowerBound ?? .nan) : .emptyMask
+            throw mask == nil
+                ? PreprocessingError.constantVolume(volume.finiteRange?.lowerBound ?? .nan) : .emptyMask
         }
         let measured = OrderStatistics(zip(volume.voxels, isInside).lazy.filter(\.1).map(\.0))
         let rule = step.rule
@@ -99,7 +101,8 @@ public struct IntensityFit: Sendable {
         let shown = ForegroundMask(of: scaled, background: .atMost(IntensityConvention.backgroundThreshold))
         foreground = ForegroundMask(isForeground: zip(shown.isForeground, isInside).map { $0 && $1 })
         warnings = IntensityWarning.warnings(
-            rule: rule, volume: volume, isInside: isInside, measured: measured, scale: scale, hasMask: mask != nil)
+            rule: rule, volume: volume, isInside: isInside, measured: measured, scale: scale,
+            hasMask: mask != nil)
     }
 }
 
@@ -160,7 +163,8 @@ extension IntensityScale {
             let upper = cumulative.firstIndex { $0 > 0 && $0 >= fraction - 1e-12 } ?? shares.count
             let within = (fraction - cumulative[upper - 1]) / (cumulative[upper] - cumulative[upper - 1])
             let place = (Double(upper - 1) + min(max(within, 0), 1)) / Double(shares.count)
-            return place * (1 - IntensityConvention.backgroundThreshold) + IntensityConvention.backgroundThreshold
+            return place * (1 - IntensityConvention.backgroundThreshold)
+                + IntensityConvention.backgroundThreshold
         }
         // Of equal quantiles the last counts: intensities must ascend.
         var (intensities, values): ([Double], [Double]) = ([], [])

@@ -42,9 +42,9 @@ public struct StyleKey: Hashable, Sendable {
         of volume: Volume, bins: Int = 128, intensities: RescaleIntensity = RescaleIntensity(),
         mask: ForegroundMask? = nil
     ) throws(StyleKeyError) {
-        do { try self.init(of: IntensityFit(intensities, to: volume, mask: mask), bins: bins) } catch
-            is PreprocessingError
-        {
+        do {
+            try self.init(of: IntensityFit(intensities, to: volume, mask: mask), bins: bins)
+        } catch is PreprocessingError {
             throw .nothingButBackground(voxels: volume.voxels.count, rule: intensities.rule)
         } catch let error as StyleKeyError {
             throw error

@@ -75,14 +75,14 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
     ///   - source: the source, with any intensities: ``preprocessing`` scales them.
     ///   - style: the style of the target modality.
     ///   - mask: the foreground of the source, on its grid, such as the brain in a head; `nil` for all but the background.
-    ///   - warn: called with what may be wrong with the source's intensities.
     ///   - progress: called after every batch of windows.
+    ///   - warn: called with what may be wrong with the source's intensities, before anything is sampled.
     /// - Returns: a volume on the source's grid, with intensities from 0 to 1. The background of the source as prepared
     ///   (`PreparedVolume.foreground`) is zero.
     /// - Throws: what preparing, conditioning or sampling throws; `CancellationError` when the task is cancelled.
     public func translate(
-        _ source: Volume, style: StyleKey, mask: ForegroundMask? = nil, warn: ((IntensityWarning) -> Void)? = nil,
-        progress: (@Sendable (SamplingProgress) -> Void)? = nil
+        _ source: Volume, style: StyleKey, mask: ForegroundMask? = nil,
+        progress: (@Sendable (SamplingProgress) -> Void)? = nil, warn: ((IntensityWarning) -> Void)? = nil
     ) async throws -> Volume {
         let job = try TranslationJob(self, source: source, style: style, mask: mask)
         job.warnings.forEach { warn?($0) }
@@ -104,18 +104,18 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
     /// ```
     ///
     /// - Parameters:
-    ///   - source: as for ``translate(_:style:mask:warn:progress:)``.
+    ///   - source: as for ``translate(_:style:mask:progress:warn:)``.
     ///   - style: the style of the target modality.
-    ///   - mask: as for ``translate(_:style:mask:warn:progress:)``.
-    ///   - warn: as for ``translate(_:style:mask:warn:progress:)``.
+    ///   - mask: as for ``translate(_:style:mask:progress:warn:)``.
     ///   - saved: a state of the same translation to resume; the sequence begins after it.
     ///   - progress: called after every batch of windows.
+    ///   - warn: as for ``translate(_:style:mask:progress:warn:)``.
     /// - Throws: what preparing or conditioning throws; `SamplingStateError` where the saved state belongs to another
     ///   translation: another source, style, model or setting.
     public func states(
         of source: Volume, style: StyleKey, mask: ForegroundMask? = nil,
-        warn: ((IntensityWarning) -> Void)? = nil, resuming saved: SamplingState<SliceStack>? = nil,
-        progress: (@Sendable (SamplingProgress) -> Void)? = nil
+        resuming saved: SamplingState<SliceStack>? = nil,
+        progress: (@Sendable (SamplingProgress) -> Void)? = nil, warn: ((IntensityWarning) -> Void)? = nil
     ) throws -> TranslationStates<Denoiser> {
         let job = try TranslationJob(self, source: source, style: style, mask: mask)
         job.warnings.forEach { warn?($0) }

@@ -40,7 +40,8 @@ func readVolume(_ path: String, logger: Logger, keepsNaN: Bool = false) throws -
 
 /// The style key of the volume in a file.
 func readKey(
-    ofVolume path: String, bins: Int, intensities: RescaleIntensity, masks: IntensityOptions? = nil, logger: Logger
+    ofVolume path: String, bins: Int, intensities: RescaleIntensity, masks: IntensityOptions? = nil,
+    logger: Logger
 ) throws -> StyleKey {
     let volume = try readVolume(path, logger: logger, keepsNaN: true).volume
     let mask = try masks?.foreground(of: volume, in: path, logger: logger)

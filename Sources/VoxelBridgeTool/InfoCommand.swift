@@ -101,7 +101,8 @@ private struct VolumeDescription: Encodable {
         if let intensities {
             facts.append(("intensities", "\(intensities.minimum) to \(intensities.maximum)"))
             if intensities.notFinite > 0 {
-                facts.append(("", "\(intensities.notFinite) voxels are NaN or infinite and count as background"))
+                facts.append(
+                    ("", "\(intensities.notFinite) voxels are NaN or infinite and count as background"))
             }
         }
         if !description.isEmpty { facts.append(("description", description)) }

@@ -50,7 +50,8 @@ struct IntensityOptions: ParsableArguments {
             throw ValidationError("--window and --intensities exclude each other; give one of them")
         }
         if mask != nil, background != nil {
-            throw ValidationError("--mask and --background exclude each other: what is outside the mask is background")
+            throw ValidationError(
+                "--mask and --background exclude each other: what is outside the mask is background")
         }
     }
 
@@ -67,7 +68,9 @@ struct IntensityOptions: ParsableArguments {
     /// The foreground of a volume in a file, if a mask is given.
     func foreground(of volume: Volume, in path: String, logger: Logger) throws -> ForegroundMask? {
         guard let mask else { return nil }
-        if let method = MaskMethod(rawValue: mask) { return try method.mask(of: volume, in: path, logger: logger) }
+        if let method = MaskMethod(rawValue: mask) {
+            return try method.mask(of: volume, in: path, logger: logger)
+        }
         guard FileManager.default.fileExists(atPath: mask) else {
             throw FileFailure(
                 path: mask,
@@ -76,7 +79,8 @@ struct IntensityOptions: ParsableArguments {
         let shown = try readVolume(mask, logger: logger).volume
         guard shown.grid.matches(volume.grid, tolerance: 0.1) else {
             throw FileFailure(
-                path: mask, reason: "the mask is on \(shown.grid); expected \(volume.grid), the grid of \(path)")
+                path: mask, reason: "the mask is on \(shown.grid); expected \(volume.grid), the grid of \(path)"
+            )
         }
         return ForegroundMask(above: 0, in: shown)
     }
@@ -98,7 +102,9 @@ enum MaskMethod: String, CaseIterable, ExpressibleByArgument {
         switch self {
         case .brain:
             return try naming(path) {
-                if let conversion = try CTNumbers(volume).conversion { logger.warning("\(path): \(conversion)") }
+                if let conversion = try CTNumbers(volume).conversion {
+                    logger.warning("\(path): \(conversion)")
+                }
                 return try ForegroundMask.brain(inCT: volume)
             }
         case .foreground: return ForegroundMask(of: volume)

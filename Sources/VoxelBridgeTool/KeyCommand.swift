@@ -30,7 +30,8 @@ struct KeyCommand: ParsableCommand {
     func validate() throws {
         try require((2...65536).contains(bins), "--bins must be from 2 to 65536, and is \(bins)")
         let isFile = intensities.mask.map { MaskMethod(rawValue: $0) == nil } ?? false
-        try require(!isFile || volumes.count == 1, "--mask FILE belongs to one volume, and there are \(volumes.count)")
+        try require(
+            !isFile || volumes.count == 1, "--mask FILE belongs to one volume, and there are \(volumes.count)")
     }
 
     func run() throws {

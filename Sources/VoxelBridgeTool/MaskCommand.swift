@@ -42,7 +42,8 @@ struct MaskCommand: ParsableCommand {
         var mask = try method.mask(of: file.volume, in: source, logger: logger)
         if largestComponent { mask = mask.largestComponent(on: grid) }
         if fillHoles { mask = mask.fillingHoles(on: grid) }
-        let millilitres = Double(mask.isForeground.count { $0 }) * grid.spacing.x * grid.spacing.y * grid.spacing.z / 1000
+        let millilitres =
+            Double(mask.isForeground.count { $0 }) * grid.spacing.x * grid.spacing.y * grid.spacing.z / 1000
         try mask.volume(on: grid).write(
             to: output, space: file.header.space ?? .aligned, text: "voxelbridge mask, \(method.rawValue)")
         logger.info("Wrote \(output): \(Int(millilitres.rounded())) ml")

@@ -108,7 +108,9 @@ struct TrainCommand: AsyncParsableCommand {
             \(training.names.count) training subjects, \(training.count) slices of \(training.columns) x \
             \(training.rows); \(prepared.validation?.names.count ?? 0) validation subjects
             """)
-        for warning in training.warnings + (prepared.validation?.warnings ?? []) { logger.warning("\(warning)") }
+        for warning in training.warnings + (prepared.validation?.warnings ?? []) {
+            logger.warning("\(warning)")
+        }
         if prepared.validation == nil {
             logger.warning("\(data): no validation subjects; the run has no validation and no samples")
         }

@@ -176,11 +176,12 @@ struct TranslateCommand: AsyncParsableCommand {
         let mask = try intensities.foreground(of: volume, in: source, logger: logger)
         let warn = { (warning: IntensityWarning) in logger.warning("\(source): \(warning)") }
         guard let state else {
-            return try await translator.translate(volume, style: style, mask: mask, warn: warn, progress: progress)
+            return try await translator.translate(
+                volume, style: style, mask: mask, progress: progress, warn: warn)
         }
         let saved = try savedState(in: state)
         let states = try translator.states(
-            of: volume, style: style, mask: mask, warn: warn, resuming: saved, progress: progress)
+            of: volume, style: style, mask: mask, resuming: saved, progress: progress, warn: warn)
         logContinuation(from: saved)
         for try await step in states {
             if step.isComplete { return try step.volume() }

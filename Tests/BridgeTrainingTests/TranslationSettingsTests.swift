@@ -38,6 +38,9 @@ struct TranslationSettingsTests {
             var configuration = TrainingConfiguration.tiny(&generator)
             configuration.process = try StoredPath(generator.path(of: 3...10_000))
             configuration.predictionType = .sample
+            configuration.data.source = .window(
+                IntensityWindow(-20, Double.random(in: 0...99, using: &generator)))
+            configuration.data.target = .histogram(generator.floats(8, in: 0.5...1))
             configuration.data.spacing = Double.random(in: 0.5...9, using: &generator)
             configuration.data.plane = [.axial, .coronal, .sagittal].randomElement(using: &generator)!
             let expected = configuration.translation
@@ -58,7 +61,12 @@ struct TranslationSettingsTests {
     }
 
     @Test func theCommonCaseIsThePublishedOne() throws {
-        #expect(try settings("{}") == TranslationSettings())
+        // But of intensities: files that do not state them were trained from the least to the greatest.
+        var unstated = TranslationSettings()
+        (unstated.source, unstated.target) = (.minMax, .minMax)
+        #expect(try settings("{}") == unstated)
+        let stated = try settings(#"{"source": "window:0,80", "target": "percentiles"}"#)
+        #expect(stated?.source == .window(.brain) && stated?.target == .percentiles())
         #expect(TranslationSettings() == TrainingConfiguration.published.translation)
         #expect(try settings(nil) == nil)
     }
@@ -72,6 +80,8 @@ struct TranslationSettingsTests {
         (#"{"spacing": "2"}"#, ".spacing"),
         (#"{"spacing": null}"#, ".spacing"),
         (#"{"plane": "oblique"}"#, ".plane"),
+        (#"{"source": "window:80,0"}"#, ".source"),
+        (#"{"target": 3}"#, ".target"),
         (#"{"objective": "image"}"#, ".objective"),
         (#"{"orientation": "RAS"}"#, ".orientation"),
         (#"{"process": {"timesteps": 2}}"#, ".process.timesteps"),
