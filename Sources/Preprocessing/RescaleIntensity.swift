@@ -79,8 +79,7 @@ public struct IntensityFit: Sendable {
         precondition(
             mask.map { $0.isForeground.count == volume.grid.count } ?? true,
             "the mask is that of another volume")
-        let found = ForegroundMask(of: volume, background: step.background)
-        let inside = mask ?? found
+        let inside = mask ?? ForegroundMask(of: volume, background: step.background)
         let isInside = zip(inside.isForeground, volume.voxels).map { $0 && $1.isFinite }
         guard isInside.contains(true) else {
             throw mask == nil
@@ -88,9 +87,13 @@ public struct IntensityFit: Sendable {
         }
         let measured = OrderStatistics(zip(volume.voxels, isInside).lazy.filter(\.1).map(\.0))
         let rule = step.rule
-        let outside = OrderStatistics(zip(volume.voxels, found.isForeground).lazy.filter { !$1 }.map(\.0))
+        func level() -> Double? {
+            let found = mask == nil ? inside : ForegroundMask(of: volume, background: step.background)
+            return OrderStatistics(zip(volume.voxels, found.isForeground).lazy.filter { !$1 }.map(\.0))
+                .quantile(0.5)
+        }
         let whole = mask == nil ? volume.finiteRange! : measured.range
-        guard let scale = rule.scale(of: measured, background: outside.quantile(0.5), whole: whole) else {
+        guard let scale = rule.scale(of: measured, background: level, whole: whole) else {
             throw PreprocessingError.constantVolume(measured.finite[0])
         }
         var scaled = volume
@@ -122,7 +125,7 @@ extension IntensityRule {
     ///   - background: the level of the background, if there is any.
     ///   - whole: the range of all intensities that are not masked.
     fileprivate func scale(
-        of foreground: OrderStatistics, background: Double?, whole: ClosedRange<Float>
+        of foreground: OrderStatistics, background: () -> Double?, whole: ClosedRange<Float>
     ) -> IntensityScale? {
         func linear(_ low: Double, _ high: Double) -> IntensityScale? {
             low < high ? IntensityScale(from: low, to: high) : nil
@@ -134,7 +137,7 @@ extension IntensityRule {
         case .percentiles(let low, let high):
             var ends = foreground.quantiles([low / 100, high / 100])!
             // No signal is 0, as in FreeSurfer's conform, unless air lies far below, as in CT.
-            if let background, background < ends[0], ends[0] - background < ends[1] - ends[0] {
+            if let background = background(), background < ends[0], ends[0] - background < ends[1] - ends[0] {
                 ends[0] = background
             }
             // A foreground of one intensity, such as a mask: its range begins at the background.

@@ -117,7 +117,7 @@ struct BackgroundTests {
         volume.voxels[middle] = .nan
         let fit = try IntensityFit(RescaleIntensity(), to: volume)
         #expect(!fit.foreground.isForeground[middle] && fit.scaled.voxels[middle] == 0)
-        #expect(fit.scaled.voxels.allSatisfy(\.isFinite))
+        #expect(fit.scaled.voxels.allSatisfy { $0.isFinite })
     }
 
     @Test func aCTIsWarnedOf() throws {

@@ -25,8 +25,7 @@ struct PhantomWindows: TrainingDataset {
         fingerprint = "subjects \(subjects) of cohort \(cohort.seed), \(cohort.grid.shape)"
         var styles: [StyleKey] = []
         for subject in subjects.map(cohort.subject) {
-            let style = try StyleKey(
-                of: subject.target, bins: network.contextWidth!, intensities: RescaleIntensity(.minMax))
+            let style = try StyleKey(of: subject.target, bins: network.contextWidth!)
             let source = try subject.source.stack(radius: radius)
             let target = try subject.target.stack(radius: radius)
             let length = rows * columns
