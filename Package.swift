@@ -30,7 +30,7 @@ let package = Package(
         .target(name: "VoxelSupport"),
         .target(name: "Volumes"),
         .target(name: "Preprocessing", dependencies: ["VoxelSupport", "Volumes"]),
-        .target(name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes"]),
+        .target(name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes", "Preprocessing"]),
         .target(name: "BridgeDiffusion", dependencies: ["VoxelSupport"]),
         .target(name: "DiffusionSampling", dependencies: ["VoxelSupport", "BridgeDiffusion"]),
         .target(name: "SliceSampling", dependencies: ["Volumes", "BridgeDiffusion", "DiffusionSampling"]),

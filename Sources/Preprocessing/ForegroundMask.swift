@@ -1,49 +1,51 @@
 import Volumes
 
-/// The foreground of a volume.
+/// The voxels of a volume that show the subject.
 ///
-/// The background is all voxels at the bottom of the range of intensities that are connected to a face of the volume.
-/// Dark regions enclosed by the foreground, such as the ventricles, belong to the foreground.
-public struct ForegroundMask: Sendable, CustomStringConvertible {
-    /// The largest intensity of the background, as a fraction of the range of intensities: 0.001.
+/// ```swift
+/// let head = ForegroundMask(of: ct)                                   // what differs from the border
+/// let brain = try ForegroundMask.brain(inCT: ct)                      // without skull and scalp
+/// let stored = ForegroundMask(above: 0, in: mask)                     // another program's mask
+/// let cleared = brain.clearingBackground(of: ct, to: -1000)
+/// ```
+public struct ForegroundMask: Sendable, Equatable, CustomStringConvertible {
+    /// The largest intensity of the background of a volume that is scaled to [0, 1]: 0.001.
     public static let defaultThreshold = Float(IntensityConvention.backgroundThreshold)
 
     /// Whether each voxel is foreground, x fastest.
     public let isForeground: [Bool]
 
-    /// The foreground of a volume.
+    init(isForeground: [Bool]) { self.isForeground = isForeground }
+
+    /// The foreground of a volume: all but the background, which is connected to a face of the volume.
+    ///
+    /// Dark regions enclosed by the foreground, such as the ventricles, belong to the foreground, unless they are NaN.
     ///
     /// - Parameters:
-    ///   - volume: a volume whose lowest intensity is background.
-    ///   - threshold: the largest intensity of the background, as a fraction of the range of intensities, 0 to 1.
+    ///   - volume: the volume.
+    ///   - background: what counts as background.
     /// - Complexity: O(n).
-    public init(of volume: Volume, threshold: Float = defaultThreshold) {
-        let limit = Self.limit(in: volume, threshold: threshold)
-        var isForeground = [Bool](repeating: true, count: volume.grid.count)
-        let shape = volume.shape
-        var front: [Int] = []
-        func visit(_ offset: Int) {
-            guard isForeground[offset], volume.voxels[offset] <= limit else { return }
-            isForeground[offset] = false
-            front.append(offset)
+    public init(of volume: Volume, background: Background = .border) {
+        let voxels = volume.voxels
+        guard let range = background.intensities(in: volume) else {
+            self.init(isForeground: voxels.map(\.isFinite))
+            return
         }
-        for z in 0..<shape.z {
-            for y in 0..<shape.y {
-                let isOnFace = z == 0 || z == shape.z - 1 || y == 0 || y == shape.y - 1
-                for x in isOnFace ? Array(0..<shape.x) : [0, shape.x - 1] { visit(volume.grid.offset(x, y, z)) }
-            }
-        }
-        while let offset = front.popLast() {
-            let (x, rest) = (offset % shape.x, offset / shape.x)
-            let (y, z) = (rest % shape.y, rest / shape.y)
-            if x > 0 { visit(offset - 1) }
-            if x < shape.x - 1 { visit(offset + 1) }
-            if y > 0 { visit(offset - shape.x) }
-            if y < shape.y - 1 { visit(offset + shape.x) }
-            if z > 0 { visit(offset - shape.x * shape.y) }
-            if z < shape.z - 1 { visit(offset + shape.x * shape.y) }
-        }
-        self.isForeground = isForeground
+        let isBackground = connectedToFaces(volume.grid) { range.contains(voxels[$0]) || !voxels[$0].isFinite }
+        self.init(isForeground: zip(isBackground, voxels).map { !$0 && $1.isFinite })
+    }
+
+    /// The voxels above a threshold, such as those of a mask that another program made.
+    public init(above threshold: Float, in volume: Volume) {
+        self.init(isForeground: volume.voxels.map { $0 > threshold })
+    }
+
+    /// The voxels above Otsu's threshold, the one that parts the intensities into the two classes that differ most. O(n).
+    ///
+    /// Otsu: *A Threshold Selection Method from Gray-Level Histograms*, IEEE Trans. Syst. Man Cybern. 1979; here of 256 bins
+    /// between the percentiles 0.1 and 99.9.
+    public static func otsu(of volume: Volume) -> ForegroundMask {
+        ForegroundMask(above: otsuThreshold(of: volume), in: volume)
     }
 
     /// The number of foreground voxels and of all voxels. O(n).
@@ -61,9 +63,42 @@ public struct ForegroundMask: Sendable, CustomStringConvertible {
         return cleared
     }
 
-    /// The largest intensity of the background.
-    private static func limit(in volume: Volume, threshold: Float) -> Float {
-        let range = volume.intensityRange
-        return range.lowerBound + threshold * (range.upperBound - range.lowerBound)
+    /// The mask as a volume: 1 in the foreground and 0 elsewhere. O(n).
+    public func volume(on grid: VoxelGrid) -> Volume {
+        Volume(grid: grid, voxels: isForeground.map { $0 ? 1 : 0 })
+    }
+
+    /// The largest connected part of the mask; of equal ones, the first in storage. O(n).
+    public func largestComponent(on grid: VoxelGrid) -> ForegroundMask {
+        ForegroundMask(isForeground: largestPart(of: isForeground, grid: grid))
+    }
+
+    /// The mask with the holes filled that no path leaves to a face of the volume. O(n).
+    public func fillingHoles(on grid: VoxelGrid) -> ForegroundMask {
+        ForegroundMask(isForeground: connectedToFaces(grid) { !isForeground[$0] }.map { !$0 })
+    }
+
+    private static func otsuThreshold(of volume: Volume) -> Float {
+        guard let ends = OrderStatistics(volume.voxels).quantiles([0.001, 0.999]), ends[1] > ends[0] else {
+            return volume.finiteRange?.upperBound ?? 0
+        }
+        let bins = 256
+        var counts = [Double](repeating: 0, count: bins)
+        for value in volume.voxels where value.isFinite {
+            let position = (Double(value) - ends[0]) / (ends[1] - ends[0]) * Double(bins)
+            counts[Int(min(max(position, 0), Double(bins - 1)))] += 1
+        }
+        let total = counts.reduce(0, +)
+        let sum = counts.enumerated().reduce(0) { $0 + Double($1.offset) * $1.element }
+        var (below, sumBelow, best) = (0.0, 0.0, (bin: 0, variance: -1.0))
+        for bin in 0..<bins - 1 {
+            below += counts[bin]
+            sumBelow += Double(bin) * counts[bin]
+            guard below > 0, below < total else { continue }
+            let difference = sumBelow / below - (sum - sumBelow) / (total - below)
+            let variance = below * (total - below) * difference * difference
+            if variance > best.variance { best = (bin, variance) }
+        }
+        return Float(ends[0] + Double(best.bin + 1) / Double(bins) * (ends[1] - ends[0]))
     }
 }

@@ -65,10 +65,10 @@ extension PreprocessingPipeline {
 /// ```json
 /// {
 ///   "steps": [
+///     { "kind": "rescale_intensity", "rule": "percentiles:0.1,99.9", "background": "border" },
 ///     { "kind": "reorient", "to": "RAS" },
 ///     { "kind": "resample", "spacing": 1, "interpolation": "linear", "antialiasing": "gaussian" },
-///     { "kind": "crop_to_foreground", "threshold": 0.001, "margin": 0 },
-///     { "kind": "rescale_intensity" }
+///     { "kind": "crop_to_foreground", "threshold": 0.001, "margin": 0 }
 ///   ]
 /// }
 /// ```

@@ -45,22 +45,37 @@ public struct PreprocessingPipeline: Sendable {
 
     /// The prepared volume, with the inverses of all steps.
     ///
+    /// - Parameters:
+    ///   - volume: the volume.
+    ///   - mask: its foreground, on its grid, inside which ``RescaleIntensity`` measures; `nil` for all but the background.
     /// - Throws: what a step throws, for example ``PreprocessingError/constantVolume(_:)``;
     ///   ``PreprocessingError/gridMismatch(found:expected:)`` if the pipeline was fitted to a volume on another grid.
-    public func apply(to volume: Volume) throws -> PreparedVolume {
-        var current = try grid.map { try volume.moved(to: $0) } ?? volume
-        var (fitted, inverses, warnings): ([any VolumeTransform], [InverseTransform], [String]) = ([], [], [])
+    public func apply(to volume: Volume, mask: ForegroundMask? = nil) throws -> PreparedVolume {
+        let volume = try grid.map { try volume.moved(to: $0) } ?? volume
+        var prepared = PreparedVolume(volume: volume, pipeline: PreprocessingPipeline([], fittedTo: volume.grid))
         for transform in transforms {
-            fitted.append(try transform.fitted(to: current))
-            let transformed = try fitted.last!.apply(to: current)
-            current = transformed.volume
-            inverses.append(transformed.inverse)
-            if let warning = transformed.warning { warnings.append(warning) }
+            let step = try transform.fitted(to: prepared.volume)
+            let transformed: TransformedVolume
+            if let step = step as? RescaleIntensity {
+                let fit = try IntensityFit(
+                    step, to: prepared.volume,
+                    mask: mask?.resampled(from: volume.grid, onto: prepared.volume.grid))
+                transformed = fit.transformed
+                prepared.foreground = try prepared.restoreGrid(of: fit.foreground, onto: volume.grid)
+                prepared.warnings += fit.warnings
+            } else {
+                transformed = try step.apply(to: prepared.volume)
+            }
+            prepared.volume = transformed.volume
+            prepared.pipeline.transforms.append(step)
+            prepared.inverses.append(transformed.inverse)
+            if let warning = transformed.warning { prepared.geometryWarnings.append(warning) }
         }
-        return PreparedVolume(
-            volume: current, pipeline: PreprocessingPipeline(fitted, fittedTo: grid ?? volume.grid),
-            geometryWarnings: warnings, inverses: inverses)
+        return prepared
     }
+
+    /// The step that scales intensities, if there is one.
+    public var intensities: RescaleIntensity? { transforms.lazy.compactMap { $0 as? RescaleIntensity }.first }
 }
 
 extension Volume {
@@ -76,15 +91,21 @@ extension Volume {
 /// A preprocessed volume, with the inverses of the steps.
 public struct PreparedVolume: Sendable, CustomStringConvertible {
     /// The preprocessed volume.
-    public let volume: Volume
+    public internal(set) var volume: Volume
 
     /// The pipeline as fitted to the volume: it does the same to the geometry of a partner on the same grid.
-    public let pipeline: PreprocessingPipeline
+    public internal(set) var pipeline: PreprocessingPipeline
+
+    /// The foreground of the source as its intensities were scaled, on the source's grid; `nil` if no step scaled them.
+    public internal(set) var foreground: ForegroundMask?
+
+    /// What may be wrong with the scaling of intensities.
+    public internal(set) var warnings: [IntensityWarning] = []
 
     /// What a user should know about the grid of the result, a sentence each.
-    public let geometryWarnings: [String]
+    public internal(set) var geometryWarnings: [String] = []
 
-    let inverses: [InverseTransform]
+    var inverses: [InverseTransform] = []
 
     /// The grid and the intensities of the preprocessed volume. O(n).
     public var description: String { "\(volume)" }
@@ -109,6 +130,12 @@ public struct PreparedVolume: Sendable, CustomStringConvertible {
         }
     }
 
+    /// A mask on the prepared grid, on the source's.
+    fileprivate func restoreGrid(of mask: ForegroundMask, onto grid: VoxelGrid) throws -> ForegroundMask {
+        guard !volume.grid.matches(grid) else { return mask }
+        return ForegroundMask(above: 0.5, in: try restoreGrid(of: mask.volume(on: volume.grid)))
+    }
+
     private func undo(
         _ volume: Volume, step: (InverseTransform) -> (@Sendable (Volume) -> Volume)?
     ) throws -> Volume {
@@ -117,10 +144,23 @@ public struct PreparedVolume: Sendable, CustomStringConvertible {
     }
 }
 
+extension ForegroundMask {
+    /// The mask on another grid.
+    fileprivate func resampled(from grid: VoxelGrid, onto other: VoxelGrid) -> ForegroundMask {
+        grid.matches(other) ? self : ForegroundMask(above: 0.5, in: volume(on: grid).resampled(onto: other))
+    }
+}
+
 /// Why a volume could not be preprocessed or restored.
 public enum PreprocessingError: Error, CustomStringConvertible, LocalizedError {
-    /// All voxels have the same intensity, so that there is no range to scale.
+    /// All voxels that count have the same intensity, so that there is no range to scale.
     case constantVolume(Float)
+
+    /// A mask shows nothing, or only voxels that are not finite.
+    case emptyMask
+
+    /// No brain was found in a CT; what was found instead.
+    case noBrain(String)
 
     /// A volume to restore is not on the prepared grid, or a partner not on that of the volume that the pipeline was
     /// fitted to.
@@ -136,7 +176,12 @@ public enum PreprocessingError: Error, CustomStringConvertible, LocalizedError {
     public var description: String {
         switch self {
         case .constantVolume(let value):
-            "every voxel of the volume is \(value); expected a range of intensities"
+            "every voxel of the foreground is \(value); expected a range of intensities"
+                + Self.precision(at: value)
+        case .emptyMask:
+            "the mask shows no voxel of the volume that is a number; check that it belongs to the volume"
+        case .noBrain(let found):
+            "no brain was found in the CT: \(found); expected a CT of a whole head, with its skull, in Hounsfield units"
         case .gridMismatch(let found, let expected):
             "the volume is on another grid: \(found.difference(from: expected)); resample it onto that grid first"
         case .tooManyVoxels(let shape, let limit):
@@ -149,4 +194,11 @@ public enum PreprocessingError: Error, CustomStringConvertible, LocalizedError {
 
     /// The same as `description`.
     public var errorDescription: String? { description }
+
+    /// That numbers of this size are all equal only because 32 bits cannot tell them apart.
+    private static func precision(at value: Float) -> String {
+        value.ulp <= 1
+            ? ""
+            : " (differences below \(Double(value.ulp).shortText) are lost at 32 bits: subtract an offset first)"
+    }
 }

@@ -85,32 +85,3 @@ public struct Reorient: StorableTransform {
             inverse: .geometry { Volume(grid: grid, voxels: $0.permuted(permutation.inverse).voxels) })
     }
 }
-
-// MARK: Intensities
-
-/// Scales intensities linearly to [0, 1], from the minimum to the maximum.
-///
-/// In a description: `{"kind": "rescale_intensity"}`.
-public struct RescaleIntensity: StorableTransform {
-    /// The name in descriptions.
-    public static let kind = "rescale_intensity"
-
-    /// A step that scales to [0, 1].
-    public init() {}
-
-    /// None: labels keep their values.
-    public var forLabels: (any VolumeTransform)? { nil }
-
-    /// The scaled volume. O(n).
-    ///
-    /// - Throws: ``PreprocessingError/constantVolume(_:)`` if all intensities are equal.
-    public func apply(to volume: Volume) throws -> TransformedVolume {
-        let range = volume.intensityRange
-        // In double precision: the range of two finite floats may exceed the largest float.
-        let (low, extent) = (Double(range.lowerBound), Double(range.upperBound) - Double(range.lowerBound))
-        guard extent > 0 else { throw PreprocessingError.constantVolume(range.lowerBound) }
-        return TransformedVolume(
-            volume: volume.map { Float((Double($0) - low) / extent) },
-            inverse: .intensity { $0.map { Float(Double($0) * extent + low) } })
-    }
-}

@@ -1,3 +1,4 @@
+import Preprocessing
 import Volumes
 
 /// Bins of equal width over the intensities of the foreground, [0.001, 1].
@@ -16,18 +17,12 @@ struct IntensityBins {
     /// The width of a bin, in units of intensity.
     var width: Double { (Self.high - Self.low) / Double(count) }
 
-    /// The number of voxels in each bin. Voxels outside all bins and voxels that are not finite are not counted.
-    func counts(of volume: Volume, scaling: StyleKey.Scaling) -> [Int] {
-        var (offset, range) = (0.0, 1.0)
-        if scaling == .minMax {
-            guard let (least, greatest) = finiteRange(of: volume.voxels), greatest > least else {
-                return [Int](repeating: 0, count: count)
-            }
-            (offset, range) = (Double(least), Double(greatest) - Double(least))
-        }
+    /// The number of voxels in each bin. Background, and voxels outside all bins, are not counted.
+    func counts(of fit: IntensityFit) -> [Int] {
         var counts = [Int](repeating: 0, count: count)
-        for voxel in volume.voxels {
-            let intensity = (Double(voxel) - offset) / range
+        for (voxel, isForeground) in zip(fit.source.voxels, fit.foreground.isForeground) where isForeground {
+            // In double precision, as NumPy: the scaled voxel may be rounded across an edge.
+            let intensity = fit.scale.unit(Double(voxel))
             if intensity >= Self.low, intensity <= Self.high { counts[bin(of: intensity)] += 1 }
         }
         return counts
@@ -42,15 +37,6 @@ struct IntensityBins {
         if intensity < edges[guess] { return guess - 1 }
         if guess < count - 1, intensity >= edges[guess + 1] { return guess + 1 }
         return guess
-    }
-
-    private func finiteRange(of voxels: [Float]) -> (Float, Float)? {
-        var (least, greatest) = (Float.infinity, -Float.infinity)
-        for voxel in voxels where voxel.isFinite {
-            least = min(least, voxel)
-            greatest = max(greatest, voxel)
-        }
-        return least <= greatest ? (least, greatest) : nil
     }
 
     private static let low = IntensityConvention.backgroundThreshold

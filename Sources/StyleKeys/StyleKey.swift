@@ -1,3 +1,4 @@
+import Preprocessing
 import Volumes
 import VoxelSupport
 
@@ -9,8 +10,8 @@ import VoxelSupport
 /// try average.write(to: "t1.json")
 /// ```
 ///
-/// A key has three tokens of B bins each, over the intensities [0.001, 1] of a volume scaled to [0, 1]. Background, below
-/// 0.001, is left out. Choo et al., *Slice-Consistent 3D Volumetric Brain CT-to-MRI Translation with
+/// A key has three tokens of B bins each, over the intensities [0.001, 1] of a volume scaled to [0, 1] by an
+/// `IntensityRule`. Background, below 0.001, is left out. Choo et al., *Slice-Consistent 3D Volumetric Brain CT-to-MRI Translation with
 /// 2D Brownian Bridge Diffusion Model*, MICCAI 2024 (arXiv 2407.05059), section "Style Key Conditioning".
 ///
 /// The tokens of a key computed from a volume are consistent with one another. Those of a key read from a file need not
@@ -25,29 +26,41 @@ public struct StyleKey: Hashable, Sendable {
     /// The difference of each bin of the histogram and the previous one, times 10. The first value repeats the second.
     public let difference: [Float]
 
-    /// How intensities are scaled to [0, 1].
-    public enum Scaling: Sendable {
-        /// From the minimum to the maximum of the finite intensities.
-        case minMax
-        /// Not at all: they are in [0, 1] already. Those outside are ignored.
-        case none
-    }
-
     /// The key of a volume. O(n).
     ///
-    /// Bins have equal widths and are half-open, except the last, which includes 1. Voxels outside [0.001, 1] and voxels
-    /// that are not finite are skipped.
+    /// Bins have equal widths and are half-open, except the last, which includes 1. Background, voxels outside
+    /// [0.001, 1] after scaling, and voxels that are not finite are skipped.
     ///
     /// - Parameters:
     ///   - volume: a volume in the style wanted.
     ///   - bins: number of bins of each token, at least 2; the published networks use 128.
-    ///   - scaling: how intensities are scaled to [0, 1].
+    ///   - intensities: how intensities are scaled to [0, 1], and what is background; for a network the rule of its
+    ///     target.
+    ///   - mask: the foreground, on the volume's grid; `nil` for all but the background.
     /// - Throws: `StyleKeyError.nothingButBackground` if no voxel is in a bin, and `StyleKeyError.tooFewBins`.
-    public init(of volume: Volume, bins: Int = 128, scaling: Scaling = .minMax) throws(StyleKeyError) {
+    public init(
+        of volume: Volume, bins: Int = 128, intensities: RescaleIntensity = RescaleIntensity(),
+        mask: ForegroundMask? = nil
+    ) throws(StyleKeyError) {
+        do {
+            try self.init(of: IntensityFit(intensities, to: volume, mask: mask), bins: bins)
+        } catch is PreprocessingError {
+            throw .nothingButBackground(voxels: volume.voxels.count, rule: intensities.rule)
+        } catch let error as StyleKeyError {
+            throw error
+        } catch { preconditionFailure("\(error)") }
+    }
+
+    /// The key of a volume whose intensities have been scaled. O(n).
+    ///
+    /// - Throws: `StyleKeyError.nothingButBackground` if no voxel is in a bin, and `StyleKeyError.tooFewBins`.
+    public init(of fit: IntensityFit, bins: Int = 128) throws(StyleKeyError) {
         guard bins >= 2 else { throw .tooFewBins(bins) }
-        let counts = IntensityBins(count: bins).counts(of: volume, scaling: scaling)
+        let counts = IntensityBins(count: bins).counts(of: fit)
         let total = counts.reduce(0, +)
-        guard total > 0 else { throw .nothingButBackground(voxels: volume.voxels.count, scaling: scaling) }
+        guard total > 0 else {
+            throw .nothingButBackground(voxels: fit.source.voxels.count, rule: fit.step.rule)
+        }
 
         let fractions = counts.map { Double($0) / Double(total) * Self.tokenScale }
         var sum = 0.0

@@ -1,11 +1,12 @@
 import Foundation
+import Preprocessing
 
 /// Why a style key could not be computed, read or written.
 public enum StyleKeyError: Error, Equatable, CustomStringConvertible, LocalizedError {
     /// A key needs at least two bins.
     case tooFewBins(Int)
     /// None of the volume's `voxels` has an intensity in [0.001, 1] after scaling.
-    case nothingButBackground(voxels: Int, scaling: StyleKey.Scaling)
+    case nothingButBackground(voxels: Int, rule: IntensityRule)
     /// There are no keys to average.
     case noKeys
     /// Two keys have different numbers of bins.
@@ -24,12 +25,12 @@ public enum StyleKeyError: Error, Equatable, CustomStringConvertible, LocalizedE
         switch self {
         case .tooFewBins(let bins):
             "found a style key of \(bins) bins; expected at least 2 bins"
-        case .nothingButBackground(let voxels, .minMax):
-            "the volume is nothing but background: its \(voxels) voxels are all equal or not finite, "
-                + "so it has no style; check that it is the right volume"
-        case .nothingButBackground(let voxels, .none):
+        case .nothingButBackground(let voxels, .unit):
             "none of the volume's \(voxels) voxels is in [0.001, 1]; unless its intensities were scaled to "
-                + "[0, 1] before, use min-max scaling"
+                + "[0, 1] before, use another rule than 'unit'"
+        case .nothingButBackground(let voxels, let rule):
+            "the volume is nothing but background: of its \(voxels) voxels those that are finite are all equal, or at the "
+                + "low end of the rule \(rule), so it has no style; check that it is the right volume"
         case .noKeys:
             "there are no style keys to average; expected at least one"
         case .binsDiffer(let first, let second):

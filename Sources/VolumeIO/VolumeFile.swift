@@ -29,7 +29,7 @@ public struct VolumeFile: Sendable {
     /// The header.
     public let header: NIfTIHeader
 
-    /// Number of voxels that were NaN or infinite, as stored or after scaling to 32-bit floats, and are now zero.
+    /// Number of voxels that were NaN or infinite, as stored or after scaling to 32-bit floats, and are now zero, or NaN.
     public let replacedVoxels: Int
 
     /// What the file does not say, or says in two ways, and how it was read: the header's warnings and the voxels'.
@@ -37,12 +37,16 @@ public struct VolumeFile: Sendable {
 
     /// Reads a file of one volume. O(n); memory for the volume and a buffer of less than 1 MiB.
     ///
+    /// - Parameters:
+    ///   - url: the file.
+    ///   - keepsNaN: whether voxels that are not finite become NaN, which counts as background where intensities are
+    ///     scaled, or zero.
     /// - Throws: `VolumeIOError`, also for a series of volumes, vectors or colours, which `NIfTIHeader` can describe.
-    public init(contentsOf url: URL) throws(VolumeIOError) {
+    public init(contentsOf url: URL, keepsNaN: Bool = false) throws(VolumeIOError) {
         self = try naming(url) { () throws(VolumeIOError.Reason) in
             var file = try OpenVolume(path: url.path)
             guard file.header.volumeCount == 1 else { throw .notOneVolume(shape: file.header.shape) }
-            return try VolumeFile(readingFrom: &file, index: 0)
+            return try VolumeFile(readingFrom: &file, index: 0, keepsNaN: keepsNaN)
         }
     }
 
@@ -51,29 +55,30 @@ public struct VolumeFile: Sendable {
     /// - Parameters:
     ///   - url: the file.
     ///   - index: the number of the volume, from 0, with the fourth axis fastest.
+    ///   - keepsNaN: whether voxels that are not finite become NaN, or zero.
     /// - Throws: `VolumeIOError`.
-    public init(contentsOf url: URL, volume index: Int) throws(VolumeIOError) {
+    public init(contentsOf url: URL, volume index: Int, keepsNaN: Bool = false) throws(VolumeIOError) {
         self = try naming(url) { () throws(VolumeIOError.Reason) in
             var file = try OpenVolume(path: url.path)
             guard (0..<file.header.volumeCount).contains(index) else {
                 throw .noSuchVolume(index: index, count: file.header.volumeCount)
             }
-            return try VolumeFile(readingFrom: &file, index: index)
+            return try VolumeFile(readingFrom: &file, index: index, keepsNaN: keepsNaN)
         }
     }
 
-    /// Reads the file at a path; see ``init(contentsOf:)-(URL)``.
+    /// Reads the file at a path; see ``init(contentsOf:keepsNaN:)-(URL,_)``.
     ///
     /// - Throws: `VolumeIOError`.
-    public init(contentsOf path: String) throws(VolumeIOError) {
-        try self.init(contentsOf: URL(filePath: path))
+    public init(contentsOf path: String, keepsNaN: Bool = false) throws(VolumeIOError) {
+        try self.init(contentsOf: URL(filePath: path), keepsNaN: keepsNaN)
     }
 
-    /// Reads one volume of a series from the file at a path; see ``init(contentsOf:volume:)-(URL,_)``.
+    /// Reads one volume of a series from the file at a path; see ``init(contentsOf:volume:keepsNaN:)-(URL,_,_)``.
     ///
     /// - Throws: `VolumeIOError`.
-    public init(contentsOf path: String, volume index: Int) throws(VolumeIOError) {
-        try self.init(contentsOf: URL(filePath: path), volume: index)
+    public init(contentsOf path: String, volume index: Int, keepsNaN: Bool = false) throws(VolumeIOError) {
+        try self.init(contentsOf: URL(filePath: path), volume: index, keepsNaN: keepsNaN)
     }
 
     /// Reads the volumes of a series one after another, without holding more than one. A file of one volume is a series
@@ -93,7 +98,7 @@ public struct VolumeFile: Sendable {
         var file = try naming(url) { () throws(VolumeIOError.Reason) in try OpenVolume(path: url.path) }
         for index in 0..<file.header.volumeCount {
             let volume: VolumeFile
-            do { volume = try VolumeFile(readingFrom: &file, index: index) } catch {
+            do { volume = try VolumeFile(readingFrom: &file, index: index, keepsNaN: false) } catch {
                 throw VolumeIOError(path: url.path, reason: error)
             }
             try body(index, volume)
@@ -107,8 +112,10 @@ public struct VolumeFile: Sendable {
         try forEach(in: URL(filePath: path), body)
     }
 
-    private init(readingFrom file: inout OpenVolume, index: Int) throws(VolumeIOError.Reason) {
-        let read = try file.readVolume(index)
+    private init(
+        readingFrom file: inout OpenVolume, index: Int, keepsNaN: Bool
+    ) throws(VolumeIOError.Reason) {
+        let read = try file.readVolume(index, replacement: keepsNaN ? .nan : 0)
         header = file.header
         volume = Volume(grid: header.grid, voxels: read.voxels)
         replacedVoxels = read.found.replaced

@@ -30,9 +30,12 @@ extension OpenVolume {
     /// Volumes of a compressed file must be read in their order. Pages of memory are touched only as voxels are read: a
     /// truncated stream costs what it holds, not what its header claims.
     ///
+    /// - Parameters:
+    ///   - index: the number of the volume.
+    ///   - replacement: what voxels become that are not finite.
     /// - Returns: the voxels, and what is to be said of them.
     mutating func readVolume(
-        _ index: Int
+        _ index: Int, replacement: Float
     ) throws(VolumeIOError.Reason) -> (voxels: [Float], found: StoredRange, warnings: [VolumeIOWarning]) {
         let type = try checkedVoxelType()
         let count = header.grid.count
@@ -44,15 +47,15 @@ extension OpenVolume {
             do throws(VolumeIOError.Reason) {
                 result = .success(
                     try reader.isCompressed
-                        ? readInOrder(type, into: voxels, count: count)
-                        : readInParallel(type, into: voxels, count: count))
+                        ? readInOrder(type, into: voxels, count: count, replacement: replacement)
+                        : readInParallel(type, into: voxels, count: count, replacement: replacement))
                 initialized = count
             } catch { result = .failure(error) }
         }
         let found = try result.get()
         if index == header.volumeCount - 1 { try reader.finish() }
         var warnings: [VolumeIOWarning] = []
-        if found.replaced > 0 { warnings.append(.notFinite(count: found.replaced)) }
+        if found.replaced > 0 { warnings.append(.notFinite(count: found.replaced, areKept: replacement.isNaN)) }
         if let warning = found.coarseness(as: type, scaling) {
             if case .coarse(_, let low, let high, _) = warning, Float(low) == Float(high) {
                 throw .indistinct(dataType: header.dataType, low: low, high: high)
@@ -89,7 +92,7 @@ extension OpenVolume {
 
     /// Reads voxels from the reader's position on.
     private mutating func readInOrder(
-        _ type: VoxelType, into voxels: UnsafeMutableBufferPointer<Float>, count: Int, replacement: Float = 0
+        _ type: VoxelType, into voxels: UnsafeMutableBufferPointer<Float>, count: Int, replacement: Float
     ) throws(VolumeIOError.Reason) -> StoredRange {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.chunk * type.bytes, alignment: 16)
         defer { buffer.deallocate() }
@@ -114,12 +117,14 @@ extension OpenVolume {
 
     /// Reads voxels of a plain file from the reader's position on, with all cores.
     private mutating func readInParallel(
-        _ type: VoxelType, into voxels: UnsafeMutableBufferPointer<Float>, count: Int
+        _ type: VoxelType, into voxels: UnsafeMutableBufferPointer<Float>, count: Int, replacement: Float
     ) throws(VolumeIOError.Reason) -> StoredRange {
         // Each part is read and converted whole by one core; below a few, one core is as fast.
         let part = 16 * Self.chunk
         let parts = (count + part - 1) / part
-        guard parts > 1 else { return try readInOrder(type, into: voxels, count: count) }
+        guard parts > 1 else {
+            return try readInOrder(type, into: voxels, count: count, replacement: replacement)
+        }
         let start = reader.position
         let results = Mutex<(found: StoredRange, failure: VolumeIOError.Reason?)>((StoredRange(), nil))
         nonisolated(unsafe) let voxels = voxels
@@ -130,7 +135,8 @@ extension OpenVolume {
             do throws(VolumeIOError.Reason) {
                 var own = OpenVolume(
                     header: header, reader: ByteReader(of: file, from: start + first * type.bytes))
-                let found = try own.readInOrder(type, into: slice, count: slice.count)
+                let found = try own.readInOrder(
+                    type, into: slice, count: slice.count, replacement: replacement)
                 results.withLock { $0.found.formUnion(found) }
             } catch { results.withLock { [error] in $0.failure = error } }
         }

@@ -1,3 +1,4 @@
+import Preprocessing
 import StyleKeys
 import Volumes
 
@@ -26,7 +27,7 @@ public struct IntensityMap: Sendable {
             throw TranslationError.styleIsNoHistogram
         }
         let unit = source.scaledToUnitRange()
-        let key = try StyleKey(of: unit, bins: Self.intervals, scaling: .none)
+        let key = try StyleKey(of: unit, bins: Self.intervals, intensities: RescaleIntensity(.unit))
         let sourceShares = Self.shares(of: key)
         let styleShares = Self.shares(of: style)
         table = sourceShares.map { Self.quantile($0, of: styleShares) * 2 - 1 }

@@ -10,11 +10,13 @@ import VoxelSupport
 ///
 /// ```json
 /// { "process": { "kind": "brownian_bridge", "timesteps": 1000, "schedule": "linear", "variance_scale": 1 },
-///   "objective": "gradient", "spacing": 2, "antialiasing": "gaussian", "plane": "axial" }
+///   "objective": "gradient", "spacing": 2, "antialiasing": "gaussian", "plane": "axial",
+///   "source": "window:0,80", "target": "percentiles:0.1,99.9" }
 /// ```
 ///
-/// Fields that are missing have the published value; without `antialiasing` there was none. Unknown ones are an error: a setting that is ignored gives a
-/// wrong translation.
+/// Fields that are missing have the published value, but three: a file that does not state `antialiasing`, `source` or
+/// `target` is of a network trained without smoothing, on intensities from the least to the greatest (`min-max`). Unknown
+/// fields are an error: a setting that is ignored gives a wrong translation.
 public struct TranslationSettings: Codable, Equatable, Sendable {
     /// The path that the network was trained to reverse.
     public var process = StoredPath()
@@ -26,9 +28,13 @@ public struct TranslationSettings: Codable, Equatable, Sendable {
     public var antialiasing = Antialiasing.gaussian
     /// The plane of the slices.
     public var plane = SlicePlane.axial
+    /// How the intensities of sources are scaled.
+    public var source = IntensityRule.percentiles()
+    /// How the intensities of targets are scaled, those of which style keys are made among them.
+    public var target = IntensityRule.percentiles()
 
     private enum CodingKeys: String, CodingKey {
-        case process, spacing, antialiasing, plane
+        case process, spacing, antialiasing, plane, source, target
         // The name in files written so far.
         case predictionType = "objective"
     }
@@ -91,6 +97,7 @@ extension TranslationSettings {
         do {
             var unstated = Self()
             unstated.antialiasing = .none
+            (unstated.source, unstated.target) = (.minMax, .minMax)
             self = try JSONValue(parsing: Data(json.utf8)).decode(over: unstated)
             try validate()
         } catch let error as TranslationSettingsError {

@@ -12,7 +12,7 @@ import VoxelSupport
 ///
 /// ```swift
 /// let translator = try VolumeTranslator(UNet(weights: "ct2mri.safetensors"))
-/// let mri = try await translator.translate(ct, style: StyleKey(of: reference))
+/// let mri = try await translator.translate(ct, style: translator.style(of: reference))
 /// ```
 ///
 /// Any styled denoiser can be used with any sampler:
@@ -64,7 +64,9 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
             steps == nil && !denoiser.dependsOnNoisy
             ? Scheduler(path, timesteps: [0]) : Scheduler(path, steps: steps ?? 50)
         self.init(
-            preprocessing: .brain(spacing: settings.spacing, antialiasing: settings.antialiasing),
+            preprocessing: .brain(
+                spacing: settings.spacing, intensities: RescaleIntensity(settings.source),
+                antialiasing: settings.antialiasing),
             sampler: SliceSampler(
                 scheduler: scheduler, denoiser: denoiser, plane: settings.plane, corrector: corrector))
     }
@@ -72,16 +74,20 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
     /// The source translated to a style.
     ///
     /// - Parameters:
-    ///   - source: any intensities; the least of them is background.
+    ///   - source: the source, with any intensities: ``preprocessing`` scales them.
     ///   - style: the style of the target modality.
+    ///   - mask: the foreground of the source, on its grid, such as the brain in a head; `nil` for all but the background.
     ///   - progress: called after every batch of windows.
-    /// - Returns: a volume on the source's grid, with intensities from 0 to 1. The source's background
-    ///   (`ForegroundMask`) is zero.
+    ///   - warn: called with what may be wrong with the source's intensities, before anything is sampled.
+    /// - Returns: a volume on the source's grid, with intensities from 0 to 1. The background of the source as prepared
+    ///   (`PreparedVolume.foreground`) is zero.
     /// - Throws: what preparing, conditioning or sampling throws; `CancellationError` when the task is cancelled.
     public func translate(
-        _ source: Volume, style: StyleKey, progress: (@Sendable (SamplingProgress) -> Void)? = nil
+        _ source: Volume, style: StyleKey, mask: ForegroundMask? = nil,
+        progress: (@Sendable (SamplingProgress) -> Void)? = nil, warn: ((IntensityWarning) -> Void)? = nil
     ) async throws -> Volume {
-        let job = try TranslationJob(self, source: source, style: style)
+        let job = try TranslationJob(self, source: source, style: style, mask: mask)
+        job.warnings.forEach { warn?($0) }
         return try job.finish(
             await job.sampler.sample(
                 from: job.input, conditioning: job.conditioning, progress: progress))
@@ -100,21 +106,39 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
     /// ```
     ///
     /// - Parameters:
-    ///   - source: as for ``translate(_:style:progress:)``.
+    ///   - source: as for ``translate(_:style:mask:progress:warn:)``.
     ///   - style: the style of the target modality.
+    ///   - mask: as for ``translate(_:style:mask:progress:warn:)``.
     ///   - saved: a state of the same translation to resume; the sequence begins after it.
     ///   - progress: called after every batch of windows.
+    ///   - warn: as for ``translate(_:style:mask:progress:warn:)``.
     /// - Throws: what preparing or conditioning throws; `SamplingStateError` where the saved state belongs to another
     ///   translation: another source, style, model or setting.
     public func states(
-        of source: Volume, style: StyleKey, resuming saved: SamplingState<SliceStack>? = nil,
-        progress: (@Sendable (SamplingProgress) -> Void)? = nil
+        of source: Volume, style: StyleKey, mask: ForegroundMask? = nil,
+        resuming saved: SamplingState<SliceStack>? = nil,
+        progress: (@Sendable (SamplingProgress) -> Void)? = nil, warn: ((IntensityWarning) -> Void)? = nil
     ) throws -> TranslationStates<Denoiser> {
-        let job = try TranslationJob(self, source: source, style: style)
+        let job = try TranslationJob(self, source: source, style: style, mask: mask)
+        job.warnings.forEach { warn?($0) }
         let states = try job.sampler.states(
             from: job.input, conditioning: job.conditioning, resuming: saved,
             settings: [RunSetting(fingerprintOf: style)] + sampler.denoiser.runSettings, progress: progress)
         return TranslationStates(states: states) { try job.finish($0) }
+    }
+
+    /// The style of a volume of the target modality, scaled as the model's targets were.
+    ///
+    /// - Parameters:
+    ///   - reference: a volume in the style wanted.
+    ///   - bins: number of bins, as the network has them; the published networks have 128.
+    ///   - mask: the foreground of the volume, on its grid; `nil` for all but the background.
+    /// - Throws: `StyleKeyError`.
+    public func style(
+        of reference: Volume, bins: Int = 128, mask: ForegroundMask? = nil
+    ) throws(StyleKeyError) -> StyleKey {
+        let rule = (sampler.denoiser.settings ?? TranslationSettings()).target
+        return try StyleKey(of: reference, bins: bins, intensities: RescaleIntensity(rule), mask: mask)
     }
 
     /// Where the translator differs from what its model says that it was trained for, as sentences; empty where it does
@@ -145,6 +169,9 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
             compare("a spacing in mm of", resample.spacing, trained.spacing)
             compare("the anti-aliasing", resample.antialiasing.rawValue, trained.antialiasing.rawValue)
         }
+        if let intensities = preprocessing.intensities {
+            compare("sources scaled by", "\(intensities.rule)", "\(trained.source)")
+        }
         return mismatches
     }
 }
@@ -163,10 +190,15 @@ private struct TranslationJob<Denoiser: StyledDenoiser>: Sendable {
     let sampler: SliceSampler<Denoiser>
     let input: Volume
     let conditioning: Denoiser.Conditioning
-    private let source: Volume
+    private let grid: VoxelGrid
     private let prepared: PreparedVolume
+    private let foreground: ForegroundMask
 
-    init(_ translator: VolumeTranslator<Denoiser>, source: Volume, style: StyleKey) throws {
+    var warnings: [IntensityWarning] { prepared.warnings }
+
+    init(
+        _ translator: VolumeTranslator<Denoiser>, source: Volume, style: StyleKey, mask: ForegroundMask?
+    ) throws {
         var sampler = translator.sampler
         sampler.clip = translator.clipsEstimates ? -1...1 : nil
         let planes =
@@ -174,19 +206,21 @@ private struct TranslationJob<Denoiser: StyledDenoiser>: Sendable {
         let pipeline = planes.reduce(translator.preprocessing) { pipeline, view in
             pipeline.appending(PadToMultiple(of: view.1.sizeMultiple, plane: view.0))
         }
-        prepared = try pipeline.apply(to: source)
+        prepared = try pipeline.apply(to: source, mask: mask)
+        // A pipeline that scales nothing takes intensities as they are.
+        foreground = prepared.foreground ?? mask ?? ForegroundMask(of: source)
         input = prepared.volume.scaledToNetworkRange()
         conditioning = try sampler.denoiser.conditioning(for: input, style: style)
-        (self.source, self.sampler) = (source, sampler)
+        (grid, self.sampler) = (source.grid, sampler)
     }
 
     /// The translation on the source's own grid.
     func finish(_ sampled: Volume) throws -> Volume {
         let translated = sampled.scaledToUnitRange().map { min(max($0, 0), 1) }
         let restored = try prepared.restoreGrid(of: translated)
-        let cleared = ForegroundMask(of: source).clearingBackground(of: restored)
+        let cleared = foreground.clearingBackground(of: restored)
         // Reordering axes and back may round the affine; the result lies on the source's grid itself.
-        return Volume(grid: source.grid, voxels: cleared.voxels)
+        return Volume(grid: grid, voxels: cleared.voxels)
     }
 }
 

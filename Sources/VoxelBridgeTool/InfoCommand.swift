@@ -55,7 +55,7 @@ private struct VolumeDescription: Encodable {
     struct Intensities: Encodable {
         let minimum: Float
         let maximum: Float
-        /// Number of voxels that are NaN or infinite, which minimum and maximum leave out.
+        /// Number of voxels that are NaN or infinite; the others have the range.
         let notFinite: Int
     }
 
@@ -95,7 +95,8 @@ private struct VolumeDescription: Encodable {
         if let intensities {
             facts.append(("intensities", "\(intensities.minimum) to \(intensities.maximum)"))
             if intensities.notFinite > 0 {
-                facts.append(("", "\(intensities.notFinite) voxels are NaN or infinite and are read as 0"))
+                facts.append(
+                    ("", "\(intensities.notFinite) voxels are NaN or infinite and count as background"))
             }
         }
         if !description.isEmpty { facts.append(("description", description)) }
@@ -187,8 +188,8 @@ private struct WeightsDescription: Encodable {
                 return ("process.\(field)", "\(value)")
             } + [
                 ("objective", settings.predictionType.rawValue), ("spacing", "\(settings.spacing)"),
-                ("antialiasing", settings.antialiasing.rawValue),
-                ("plane", settings.plane.rawValue),
+                ("antialiasing", settings.antialiasing.rawValue), ("plane", settings.plane.rawValue),
+                ("source", "\(settings.source)"), ("target", "\(settings.target)"),
             ]
     }
 

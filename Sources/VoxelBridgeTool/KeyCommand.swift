@@ -8,9 +8,11 @@ struct KeyCommand: ParsableCommand {
         discussion: """
             A key describes the intensities of a modality: the histogram of the foreground, its cumulative sum and \
             its differences. The mean of several keys is a style that no single volume dominates.
+
+            Intensities must be scaled as those of the model's targets: 'voxelbridge info' tells how.
             """)
 
-    @Argument(help: "The volumes. Each is scaled to [0, 1]; intensities below 0.001 are background.")
+    @Argument(help: "The volumes. Each is scaled to [0, 1]; background is left out.")
     var volumes: [String]
 
     @Option(help: "Number of bins, as in the network's configuration.")
@@ -19,17 +21,26 @@ struct KeyCommand: ParsableCommand {
     @Option(help: "The file to write (.json). (default: standard output)")
     var output: String?
 
+    @OptionGroup(title: "Intensities")
+    var intensities: IntensityOptions
+
     @OptionGroup(title: "Messages")
     var logging: LoggingOptions
 
     func validate() throws {
         try require((2...65536).contains(bins), "--bins must be from 2 to 65536, and is \(bins)")
+        let isFile = intensities.mask.map { MaskMethod(rawValue: $0) == nil } ?? false
+        try require(
+            !isFile || volumes.count == 1, "--mask FILE belongs to one volume, and there are \(volumes.count)")
     }
 
     func run() throws {
         if let output { try checkOutput(output, extensions: [".json"], inputs: volumes) }
         let logger = logging.logger
-        let keys = try volumes.map { try readKey(ofVolume: $0, bins: bins, logger: logger) }
+        let keys = try volumes.map {
+            try readKey(
+                ofVolume: $0, bins: bins, intensities: intensities.step(), masks: intensities, logger: logger)
+        }
         let key = try StyleKey(averaging: keys)
         guard let output else { return try printJSON(key) }
         try key.write(to: output)

@@ -6,8 +6,8 @@ struct PreprocessCommand: ParsableCommand {
         commandName: "preprocess",
         abstract: "Prepare a volume as 'translate' does, and write the model's input.",
         discussion: """
-            By default: RAS orientation, an isotropic spacing, the bounding box of the foreground, rows and columns \
-            padded to a multiple, intensities scaled to [0, 1].
+            By default: intensities scaled to [0, 1] with background at 0, RAS orientation, an isotropic spacing, the \
+            bounding box of the foreground, rows and columns padded to a multiple.
 
             --save-pipeline writes these steps as JSON, with the box that was found. Another volume on the same grid is \
             prepared the same way, voxel beside voxel:
@@ -37,6 +37,9 @@ struct PreprocessCommand: ParsableCommand {
     @Flag(help: "The volume has labels: keep its values, and take the nearest voxel instead of interpolating.")
     var labels = false
 
+    @OptionGroup(title: "Intensities")
+    var intensities: IntensityOptions
+
     @OptionGroup(title: "Messages")
     var logging: LoggingOptions
 
@@ -47,23 +50,26 @@ struct PreprocessCommand: ParsableCommand {
     }
 
     func run() throws {
+        let logger = logging.logger
         let inputs = [source, pipeline, geometry.onto].compactMap(\.self)
         try checkOutput(output, extensions: volumeExtensions, inputs: inputs)
         if let savePipeline { try checkOutput(savePipeline, extensions: [".json"], inputs: inputs) }
-        let file = try readVolume(source, logger: logging.logger)
+        let file = try readVolume(source, logger: logger, keepsNaN: !labels)
+        let mask = try intensities.foreground(of: file.volume, in: source, logger: logger)
         let reference = try geometry.onto.map { try NIfTIHeader(contentsOf: $0) }
         var steps =
             try pipeline.map { try PreprocessingPipeline(contentsOf: $0) }
-            ?? geometry.pipeline(onto: reference?.grid)
+            ?? geometry.pipeline(onto: reference?.grid, intensities: intensities.step())
         if labels { steps = steps.forLabels }
-        let prepared = try naming(source) { try steps.apply(to: file.volume) }
-        for warning in prepared.geometryWarnings { logging.logger.warning("\(source): \(warning)") }
+        let prepared = try naming(source) { try steps.apply(to: file.volume, mask: mask) }
+        for warning in prepared.warnings { logger.warning("\(source): \(warning)") }
+        for warning in prepared.geometryWarnings { logger.warning("\(source): \(warning)") }
         try prepared.volume.write(
             to: output, like: reference ?? file.header, text: "voxelbridge preprocess")
-        logging.logger.info("Wrote \(output)")
+        logger.info("Wrote \(output)")
         if let savePipeline {
             try prepared.pipeline.write(to: savePipeline)
-            logging.logger.info("Wrote \(savePipeline)")
+            logger.info("Wrote \(savePipeline)")
         }
     }
 }
@@ -77,12 +83,12 @@ struct GeometryOptions: ParsableArguments {
         case brats
         case latent
 
-        var pipeline: PreprocessingPipeline {
+        func pipeline(_ intensities: RescaleIntensity) -> PreprocessingPipeline {
             switch self {
-            case .brain: .brain()
-            case .ctToMRI: .brainCTToMRI
-            case .brats: .brats
-            case .latent: .latentBrain().appending(RescaleIntensity())
+            case .brain: .brain(intensities: intensities)
+            case .ctToMRI: .brainCTToMRI(intensities: intensities)
+            case .brats: .brats(intensities: intensities)
+            case .latent: .latentBrain().appending(intensities)
             }
         }
     }
@@ -145,16 +151,16 @@ struct GeometryOptions: ParsableArguments {
     }
 
     /// The steps.
-    func pipeline(onto grid: VoxelGrid?) -> PreprocessingPipeline {
+    func pipeline(onto grid: VoxelGrid?, intensities: RescaleIntensity) -> PreprocessingPipeline {
         if let grid {
             return PreprocessingPipeline([
+                intensities,
                 ResampleOnto(
                     grid, interpolation: interpolation ?? .linear, antialiasing: antialiasing ?? .gaussian),
-                RescaleIntensity(),
             ])
         }
         var steps: [any VolumeTransform] = []
-        for step in (preset ?? .brain).pipeline.transforms {
+        for step in (preset ?? .brain).pipeline(intensities).transforms {
             switch step {
             case var step as Reorient:
                 step.orientation = orientation ?? step.orientation

@@ -32,8 +32,12 @@ struct TrainCommand: AsyncParsableCommand {
 
               { "network": { "model_channels": 32, "num_head_channels": 32,
                              "channel_mult": [1, 2, 4] },
-                "data": { "spacing": 2 }, "batch": 4, "steps": 20000,
-                "moving_average": { "start": 500 } }
+                "data": { "spacing": 2, "source": "window:0,80" }, "batch": 4,
+                "steps": 20000, "moving_average": { "start": 500 } }
+
+            Intensities are scaled to [0, 1] by the rules in data.source and data.target, which the model's file \
+            states: percentiles:0.1,99.9 (default), window:LOW,HIGH (for CT), min-max, z-score:3, unit. They are \
+            measured inside the mask or, without one, in all that is not background.
 
             --print-config prints every setting.
             """)
@@ -107,6 +111,9 @@ struct TrainCommand: AsyncParsableCommand {
             \(training.names.count) training subjects, \(training.count) slices of \(training.columns) x \
             \(training.rows); \(prepared.validation?.names.count ?? 0) validation subjects
             """)
+        for warning in training.warnings + (prepared.validation?.warnings ?? []) {
+            logger.warning("\(warning)")
+        }
         if prepared.validation == nil {
             logger.warning("\(data): no validation subjects; the run has no validation and no samples")
         }

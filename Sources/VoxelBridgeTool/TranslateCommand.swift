@@ -8,14 +8,17 @@ struct TranslateCommand: AsyncParsableCommand {
         commandName: "translate",
         abstract: "Translate a volume to the style of another modality or scanner.",
         discussion: """
-            The result has the source's grid, intensities from 0 to 1, and 0 in the source's background.
+            The result has the source's grid, intensities from 0 to 1, and 0 in the background of the source as prepared.
 
             With a network (50 steps, 99 evaluations of each window):
               voxelbridge translate ct.nii.gz mri.nii.gz --model run/model.safetensors \\
                   --style run/style.json
 
-            A network trained by 'voxelbridge train' contains its process, prediction type, spacing and plane; for \
-            other networks give the settings that differ from the published ones.
+            A network trained by 'voxelbridge train' contains its process, prediction type, spacing, plane and how \
+            intensities are scaled; for other networks give the settings that differ from the published ones. A CT of a \
+            whole head, for a network trained on skull-stripped brains in the window of 0 to 80 HU:
+              voxelbridge translate ct.nii.gz mri.nii.gz --model run/model.safetensors \\
+                  --style run/style.json --window 0,80 --mask brain
 
             Without a network, to match a T1 image to the intensities of another scanner:
               voxelbridge translate t1.nii.gz harmonised.nii.gz --model histogram --style other.nii.gz
@@ -61,6 +64,9 @@ struct TranslateCommand: AsyncParsableCommand {
     @OptionGroup(title: "Sampling")
     var sampling: SamplingOptions
 
+    @OptionGroup(title: "Intensities of the source")
+    var intensities: IntensityOptions
+
     @Flag(
         help:
             "Use the source as it is, with intensities in [-1, 1] and a grid that fits the model."
@@ -73,6 +79,9 @@ struct TranslateCommand: AsyncParsableCommand {
     private var logger: Logger { logging.logger }
 
     func validate() throws {
+        try require(
+            !raw || !intensities.areGiven,
+            "--raw takes intensities as they are; leave out --window, --intensities, --background and --mask")
         if model == "histogram" {
             try require(style != nil, "--model histogram takes a style: give a volume or a key with --style")
             if options.config != nil || options.weights != nil {
@@ -121,10 +130,12 @@ struct TranslateCommand: AsyncParsableCommand {
     private func translate(
         with denoiser: some StyledDenoiser, settings: TranslationSettings, styleBins: Int?
     ) async throws {
-        let file = try readVolume(source, logger: logger)
-        let style = try readStyle(bins: styleBins)
+        let file = try readVolume(source, logger: logger, keepsNaN: !raw)
+        let style = try readStyle(bins: styleBins, rule: settings.target)
         let translator = VolumeTranslator(
-            preprocessing: .brain(spacing: settings.spacing, antialiasing: settings.antialiasing),
+            preprocessing: .brain(
+                spacing: settings.spacing, intensities: intensities.step(settings.source),
+                antialiasing: settings.antialiasing),
             sampler: try sampling.sampler(for: denoiser, settings: settings),
             clipsEstimates: sampling.clip ?? true)
         for mismatch in translator.mismatches { logger.warning("\(model): \(mismatch)") }
@@ -163,9 +174,15 @@ struct TranslateCommand: AsyncParsableCommand {
         _ volume: Volume, style: StyleKey, by translator: VolumeTranslator<some StyledDenoiser>,
         progress: (@Sendable (SamplingProgress) -> Void)?
     ) async throws -> Volume {
-        guard let state else { return try await translator.translate(volume, style: style, progress: progress) }
+        let mask = try intensities.foreground(of: volume, in: source, logger: logger)
+        let warn = { (warning: IntensityWarning) in logger.warning("\(source): \(warning)") }
+        guard let state else {
+            return try await translator.translate(
+                volume, style: style, mask: mask, progress: progress, warn: warn)
+        }
         let saved = try savedState(in: state)
-        let states = try translator.states(of: volume, style: style, resuming: saved, progress: progress)
+        let states = try translator.states(
+            of: volume, style: style, mask: mask, resuming: saved, progress: progress, warn: warn)
         logContinuation(from: saved)
         for try await step in states {
             if step.isComplete { return try step.volume() }
@@ -228,13 +245,13 @@ struct TranslateCommand: AsyncParsableCommand {
         }
     }
 
-    private func readStyle(bins: Int?) throws -> StyleKey {
+    private func readStyle(bins: Int?, rule: IntensityRule) throws -> StyleKey {
         guard let style, let bins else {
             // Ignored by a denoiser that takes no style.
             return try StyleKey(histogram: [0, 0], cumulative: [0, 0], difference: [0, 0])
         }
         let url = URL(filePath: style)
         if url.pathExtension.lowercased() == "json" { return try StyleKey(contentsOf: url) }
-        return try readKey(ofVolume: style, bins: bins, logger: logger)
+        return try readKey(ofVolume: style, bins: bins, intensities: RescaleIntensity(rule), logger: logger)
     }
 }

@@ -23,7 +23,7 @@ struct VoxelBridge: AsyncParsableCommand {
         version: "0.2.0",
         subcommands: [
             TranslateCommand.self, PredictCommand.self, EvaluateCommand.self, KeyCommand.self,
-            PreprocessCommand.self, InfoCommand.self, ConvertCommand.self, MontageCommand.self,
+            MaskCommand.self, PreprocessCommand.self, InfoCommand.self, ConvertCommand.self, MontageCommand.self,
             ImportCommand.self,
             PhantomCommand.self, TrainCommand.self,
         ])

@@ -13,6 +13,7 @@ struct ManifestDatasetTests {
     private var configuration: TrainingConfiguration {
         var configuration = TrainingConfiguration()
         configuration.data.spacing = 2
+        (configuration.data.source, configuration.data.target) = (.percentiles(), .minMax)
         return configuration
     }
 
@@ -62,7 +63,7 @@ struct ManifestDatasetTests {
             #expect(training.count == slices.count)
             for (index, slice) in slices.enumerated() {
                 let example = try training.example(at: index)
-                #expect(example.style == (try StyleKey(of: target)))
+                #expect(example.style == (try StyleKey(of: target, intensities: RescaleIntensity(.minMax))))
                 for position in 0..<3 {
                     let z = slice + position - 1
                     for row in 0..<training.rows {
@@ -168,6 +169,87 @@ struct ManifestDatasetTests {
             configuration.data.minimumForeground = sizes.max()!
             let error = #expect(throws: ManifestError.self) { try prepare(folder, configuration) }
             #expect(error?.problems.map(\.line) == [2])
+        }
+    }
+}
+
+/// Training sees what translation will see.
+struct ManifestIntensityTests {
+    private let grid = VoxelGrid(shape: [24, 28, 20], spacing: [3, 3, 3])
+
+    /// A head in HU: a brain in a skull, in noisy air.
+    private func head(_ generator: inout SeededGenerator) -> (head: Volume, brain: Volume) {
+        let brain = Volume.brainPhantom(on: grid, radii: [24, 30, 20], fluid: 8, white: 29, grey: 38)
+        let skull = Volume.brainPhantom(on: grid, radii: [29, 35, 25], fluid: 1100, white: 1100, grey: 1100)
+        var head = brain
+        for i in head.voxels.indices where brain.voxels[i] == 0 {
+            head.voxels[i] =
+                skull.voxels[i] > 0 ? skull.voxels[i] : Float.random(in: -1020 ... -980, using: &generator)
+        }
+        return (head, brain)
+    }
+
+    @Test(arguments: [IntensityRule.window(.brain), .percentiles(), .zScore(deviations: 2)])
+    func aMaskedHeadIsTheStrippedBrain(rule: IntensityRule) throws {
+        var generator = SeededGenerator(seed: 1)
+        let (head, brain) = head(&generator)
+        try withTemporaryFolder { folder in
+            try head.write(to: folder.appending(path: "head.nii"))
+            try brain.write(to: folder.appending(path: "brain.nii"))
+            // What is outside of the mask does not count, be it not a number.
+            var target = brain.map { $0 > 0 ? 900 - 10 * $0 : .nan }
+            try target.write(to: folder.appending(path: "t1.nii"))
+            target.voxels[grid.offset(12, 14, 9)] = 1e7
+            try target.write(to: folder.appending(path: "hot.nii"))
+            let table = """
+                subject,split,source,target,mask
+                anna,train,head.nii,t1.nii,brain.nii
+                ben,train,brain.nii,hot.nii,
+                """
+            try Data(table.utf8).write(to: folder.appending(path: "pairs.csv"))
+            var configuration = TrainingConfiguration()
+            (configuration.data.spacing, configuration.data.source) = (3, rule)
+            let data = try ManifestDataset.prepare(
+                Manifest(contentsOf: folder.appending(path: "pairs.csv")),
+                cache: folder.appending(path: "cache"),
+                configuration: configuration
+            ).training
+            #expect(data.warnings.isEmpty, "\(data.warnings)")
+            let half = data.count / 2
+            for slice in 0..<half {
+                let (masked, stripped) = (try data.example(at: slice), try data.example(at: half + slice))
+                try #require(largestDifference(masked.source, stripped.source) < 0.05)
+                // One hot voxel of the target moves no other.
+                let moved = zip(masked.target, stripped.target).count { abs($0 - $1) > 0.02 }
+                try #require(moved <= 3)
+            }
+            #expect(try data.example(at: 0).style.distance(to: data.example(at: half).style) < 0.005)
+        }
+    }
+
+    @Test func whatIsLikelyToBeWrongIsTold() throws {
+        var generator = SeededGenerator(seed: 2)
+        let (head, brain) = head(&generator)
+        try withTemporaryFolder { folder in
+            var hot = brain
+            hot.voxels[grid.offset(12, 14, 9)] = 1e7
+            try head.write(to: folder.appending(path: "head.nii"))
+            try hot.write(to: folder.appending(path: "hot.nii"))
+            try Data("subject,split,source,target\nanna,train,head.nii,hot.nii\n".utf8)
+                .write(to: folder.appending(path: "pairs.csv"))
+            var configuration = TrainingConfiguration()
+            (configuration.data.spacing, configuration.data.target) = (3, .minMax)
+            configuration.data.minimumForeground = 0
+            let manifest = try Manifest(contentsOf: folder.appending(path: "pairs.csv"))
+            // The second time from the cache.
+            for _ in 0..<2 {
+                let warnings = try ManifestDataset.prepare(
+                    manifest, cache: folder.appending(path: "cache"), configuration: configuration
+                ).training.warnings
+                #expect(warnings.count == 2)
+                #expect(warnings.first?.contains("head.nii: this is a CT in HU") == true)
+                #expect(warnings.last?.contains("hot.nii: a handful of voxels") == true)
+            }
         }
     }
 }

@@ -38,6 +38,9 @@ struct TranslationSettingsTests {
             var configuration = TrainingConfiguration.tiny(&generator)
             configuration.process = try StoredPath(generator.path(of: 3...10_000))
             configuration.predictionType = .sample
+            configuration.data.source = .window(
+                IntensityWindow(-20, Double.random(in: 0...99, using: &generator)))
+            configuration.data.target = .histogram(generator.floats(8, in: 0.5...1))
             configuration.data.spacing = Double.random(in: 0.5...9, using: &generator)
             configuration.data.antialiasing = Bool.random(using: &generator) ? .none : .gaussian
             configuration.data.plane = [.axial, .coronal, .sagittal].randomElement(using: &generator)!
@@ -59,12 +62,17 @@ struct TranslationSettingsTests {
     }
 
     @Test func theCommonCaseIsThePublishedOne() throws {
-        // Files that do not state it are of networks that were trained without anti-aliasing.
+        // Files that do not state them are of networks that were trained without anti-aliasing, from the least to the
+        // greatest intensity.
         var unstated = TranslationSettings()
         #expect(unstated.antialiasing == .gaussian)
         unstated.antialiasing = .none
+        (unstated.source, unstated.target) = (.minMax, .minMax)
         #expect(try settings("{}") == unstated)
-        #expect(try settings(#"{"antialiasing": "gaussian"}"#) == TranslationSettings())
+        let stated = try settings(
+            #"{"antialiasing": "gaussian", "source": "window:0,80", "target": "percentiles"}"#)
+        #expect(stated?.antialiasing == .gaussian)
+        #expect(stated?.source == .window(.brain) && stated?.target == .percentiles())
         #expect(TranslationSettings() == TrainingConfiguration.published.translation)
         #expect(try settings(nil) == nil)
     }
@@ -79,6 +87,8 @@ struct TranslationSettingsTests {
         (#"{"spacing": null}"#, ".spacing"),
         (#"{"antialiasing": true}"#, ".antialiasing"),
         (#"{"plane": "oblique"}"#, ".plane"),
+        (#"{"source": "window:80,0"}"#, ".source"),
+        (#"{"target": 3}"#, ".target"),
         (#"{"objective": "image"}"#, ".objective"),
         (#"{"orientation": "RAS"}"#, ".orientation"),
         (#"{"process": {"timesteps": 2}}"#, ".process.timesteps"),

@@ -14,7 +14,7 @@ struct DependencyTests {
         "Volumes": [],
         "VolumeIO": ["VoxelSupport", "Volumes", "CNIfTI", "CISAL"],
         "Preprocessing": ["VoxelSupport", "Volumes"],
-        "StyleKeys": ["VoxelSupport", "Volumes"],
+        "StyleKeys": ["VoxelSupport", "Volumes", "Preprocessing"],
         "BridgeDiffusion": ["VoxelSupport"],
         "DiffusionSampling": ["VoxelSupport", "BridgeDiffusion"],
         "SliceSampling": ["Volumes", "BridgeDiffusion", "DiffusionSampling"],

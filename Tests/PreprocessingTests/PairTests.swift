@@ -127,8 +127,8 @@ struct PairTests {
             #expect(prepared.volume.grid.spacing == .one && prepared.geometryWarnings.isEmpty)
             return prepared.volume.shape
         }
-        #expect(try shape(.brainCTToMRI) == [160, 160, 160])
-        #expect(try shape(.brats) == [176, 176, 160])
+        #expect(try shape(.brainCTToMRI()) == [160, 160, 160])
+        #expect(try shape(.brats()) == [176, 176, 160])
         #expect(try shape(.latentBrain()) == [144, 192, 144])
         #expect(try shape(.latentBrain(shape: [192, 192, 144])) == [192, 192, 144])
     }

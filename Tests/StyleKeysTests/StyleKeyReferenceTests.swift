@@ -14,7 +14,7 @@ struct StyleKeyReferenceTests {
         let expected = try file.tensor("key_\(bins)")
         try #require(expected.shape == [3, bins])
         let volume = try Volume(contentsOf: Fixtures.data("colin27_t1_2mm.nii.gz"))
-        let key = try StyleKey(of: volume, bins: bins)
+        let key = try StyleKey(of: volume, bins: bins, intensities: RescaleIntensity(.minMax))
         for (token, values) in [key.histogram, key.cumulative, key.difference].enumerated() {
             let row = expected.values[token * bins..<(token + 1) * bins]
             #expect(relativeL2(values, row) < 1e-6, "token \(token)")

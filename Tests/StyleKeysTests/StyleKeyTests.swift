@@ -9,17 +9,20 @@ private func row(_ voxels: [Float]) -> Volume {
     Volume(grid: VoxelGrid(shape: [voxels.count, 1, 1]), voxels: voxels)
 }
 
+/// From the least to the greatest intensity.
+private let minMax = RescaleIntensity(.minMax)
+
 private func randomKey(bins: Int, using generator: inout SeededGenerator) throws -> StyleKey {
     // Squares and cubes of even draws, so that keys differ in shape.
     let power = Float.random(in: 1...3, using: &generator)
     let voxels = generator.floats(300, in: 0...1).map { Float(pow(Double($0), Double(power))) }
-    return try StyleKey(of: row(voxels), bins: bins, scaling: .none)
+    return try StyleKey(of: row(voxels), bins: bins, intensities: RescaleIntensity(.unit))
 }
 
 @Suite struct StyleKeyTests {
     @Test func followsItsDefinition() throws {
         // Four bins over [0.001, 1]: edges at 0.001, 0.25075, 0.5005, 0.75025, 1.
-        let key = try StyleKey(of: row([0, 0, 0.1, 0.2, 0.3, 0.9, 1]), bins: 4)
+        let key = try StyleKey(of: row([0, 0, 0.1, 0.2, 0.3, 0.9, 1]), bins: 4, intensities: minMax)
         #expect(key.histogram == [4, 2, 0, 4])
         #expect(key.cumulative == [4, 6, 6, 10])
         #expect(key.difference == [-20, -20, -20, 40])
@@ -27,11 +30,17 @@ private func randomKey(bins: Int, using generator: inout SeededGenerator) throws
         #expect(key.bins == 4)
     }
 
-    @Test func scalesFromLeastToGreatestUnlessToldOtherwise() throws {
-        let raw = try StyleKey(of: row([0.2, 0.3, 0.4]), bins: 4, scaling: .none)
+    @Test func scalesByTheRule() throws {
+        let raw = try StyleKey(of: row([0.2, 0.3, 0.4]), bins: 4, intensities: RescaleIntensity(.unit))
         #expect(raw.histogram.map { ($0 * 3).rounded() } == [10, 20, 0, 0])
-        let scaled = try StyleKey(of: row([-1000, 0, 1000]), bins: 4)
+        let scaled = try StyleKey(of: row([-1000, 0, 1000]), bins: 4, intensities: minMax)
         #expect(scaled.histogram == [0, 5, 0, 5])
+        // A window clips, and counts what it clips at its upper end.
+        let window = RescaleIntensity(.window(IntensityWindow(0, 80)))
+        #expect(
+            try StyleKey(of: row([-1000, 30, 50, 70, 3000]), bins: 4, intensities: window).histogram == [
+                0, 2.5, 2.5, 5,
+            ])
     }
 
     @Test func edgesDecideWhereTheDivisionRoundsAcrossThem() throws {
@@ -44,24 +53,25 @@ private func randomKey(bins: Int, using generator: inout SeededGenerator) throws
             guard let bin = edges.lastIndex(where: { $0 <= intensity }) else { continue }
             counts[min(bin, 998)] += 1
         }
-        let key = try StyleKey(of: row((0...1000).map(Float.init)), bins: 999)
+        let key = try StyleKey(of: row((0...1000).map(Float.init)), bins: 999, intensities: minMax)
         let total = counts.reduce(0, +)
         #expect(key.histogram == counts.map { Float(Double($0) / Double(total) * 10) })
-        #expect(try StyleKey(of: row([1]), bins: 999, scaling: .none).histogram.last == 10)
+        #expect(
+            try StyleKey(of: row([1]), bins: 999, intensities: RescaleIntensity(.unit)).histogram.last == 10)
     }
 
     @Test func leavesOutBackgroundAndWhatIsNotFinite() throws {
-        let clean = try StyleKey(of: row([0, 0.5, 1]))
-        let dirty = try StyleKey(of: row([0, .nan, 0.5, .infinity, 1, -.infinity, 0, 0]))
+        let clean = try StyleKey(of: row([0, 0.5, 1]), intensities: minMax)
+        let dirty = try StyleKey(of: row([0, .nan, 0.5, .infinity, 1, -.infinity, 0, 0]), intensities: minMax)
         #expect(clean == dirty)
     }
 
     @Test func refusesAVolumeOfBackground() {
-        let error = StyleKeyError.nothingButBackground(voxels: 3, scaling: .minMax)
-        #expect(throws: error) { try StyleKey(of: row([7, 7, 7])) }
-        #expect(throws: error) { try StyleKey(of: row([.nan, .nan, .infinity])) }
-        #expect(throws: StyleKeyError.nothingButBackground(voxels: 2, scaling: .none)) {
-            try StyleKey(of: row([0, 1.01]), scaling: .none)
+        let error = StyleKeyError.nothingButBackground(voxels: 3, rule: .minMax)
+        #expect(throws: error) { try StyleKey(of: row([7, 7, 7]), intensities: minMax) }
+        #expect(throws: error) { try StyleKey(of: row([.nan, .nan, .infinity]), intensities: minMax) }
+        #expect(throws: StyleKeyError.nothingButBackground(voxels: 2, rule: .unit)) {
+            try StyleKey(of: row([0, 1.01]), intensities: RescaleIntensity(.unit))
         }
         #expect(throws: StyleKeyError.tooFewBins(1)) { try StyleKey(of: row([0, 1]), bins: 1) }
     }
@@ -87,7 +97,9 @@ private func randomKey(bins: Int, using generator: inout SeededGenerator) throws
             let voxels = generator.floats(200, in: 0...1).map { ($0 * 256).rounded() }
             let gain = Float(sign: .plus, exponent: Int.random(in: -10...10, using: &generator), significand: 1)
             let scaled = voxels.map { $0 * gain + gain * 64 }
-            try #require(try StyleKey(of: row(voxels)) == StyleKey(of: row(scaled)))
+            try #require(
+                try StyleKey(of: row(voxels), intensities: minMax)
+                    == StyleKey(of: row(scaled), intensities: minMax))
         }
     }
 
@@ -108,8 +120,8 @@ private func randomKey(bins: Int, using generator: inout SeededGenerator) throws
 
     @Test func distanceIsTheShiftOfIntensity() throws {
         // One voxel each, 32 bins of 128 apart: a quarter of the range [0.001, 1].
-        let dark = try StyleKey(of: row([0.25]), scaling: .none)
-        let bright = try StyleKey(of: row([0.5]), scaling: .none)
+        let dark = try StyleKey(of: row([0.25]), intensities: RescaleIntensity(.unit))
+        let bright = try StyleKey(of: row([0.5]), intensities: RescaleIntensity(.unit))
         let bins = Double(bright.histogram.firstIndex(of: 10)! - dark.histogram.firstIndex(of: 10)!)
         #expect(bins == 32)
         #expect(abs(try dark.distance(to: bright) - 0.999 * bins / 128) < 1e-7)

@@ -1,3 +1,4 @@
+import Preprocessing
 import TestSupport
 import Testing
 import VolumeIO

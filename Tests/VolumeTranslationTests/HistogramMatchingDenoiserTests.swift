@@ -32,7 +32,7 @@ struct HistogramMatchingDenoiserTests {
     @Test func slicesAreBroughtToOneLevel() async {
         await checkLaw(cases: 20) { generator in
             let source = flickering(&generator)
-            let style = try StyleKey(of: unit(anatomy), scaling: .none)
+            let style = try StyleKey(of: unit(anatomy), intensities: RescaleIntensity(.unit))
             let flicker = SliceConsistency(.error, plane: .axial)
             let plain = try flicker(await sample(source, radius: 0, style: style), against: anatomy)
             try #require(plain > 0.01, "the slices do not differ enough to tell: \(plain)")
@@ -44,7 +44,7 @@ struct HistogramMatchingDenoiserTests {
     }
 
     @Test func levelSlicesStayAsTheyAre() async throws {
-        let style = try StyleKey(of: unit(anatomy), scaling: .none)
+        let style = try StyleKey(of: unit(anatomy), intensities: RescaleIntensity(.unit))
         let result = try await sample(anatomy, radius: 1, style: style)
         // Anatomy differs between slices, and so do the means used for levelling.
         #expect(relativeL2(unit(result).voxels, unit(anatomy).voxels) < 0.06)
@@ -52,7 +52,7 @@ struct HistogramMatchingDenoiserTests {
     }
 
     @Test func aWindowOfOneSliceIsTheMapAlone() async throws {
-        let style = try StyleKey(of: unit(anatomy).map { $0 * $0 }, scaling: .none)
+        let style = try StyleKey(of: unit(anatomy).map { $0 * $0 }, intensities: RescaleIntensity(.unit))
         let map = try HistogramMatchingDenoiser(radius: 0).conditioning(for: anatomy, style: style)
         let result = try await sample(anatomy, radius: 0, style: style)
         #expect(result.voxels == anatomy.voxels.map { map($0) })
@@ -63,7 +63,7 @@ struct HistogramMatchingDenoiserTests {
         var source = Volume(grid: VoxelGrid(shape: [12, 12, 3]), repeating: -1)
         for index in 0..<90 { source.voxels[index] = 0.2 }
         for index in 144..<144 + 90 { source.voxels[index] = 0.6 }
-        let style = try StyleKey(of: unit(source), scaling: .none)
+        let style = try StyleKey(of: unit(source), intensities: RescaleIntensity(.unit))
         let map = try HistogramMatchingDenoiser().conditioning(for: source, style: style)
         let result = try await sample(source, radius: 1, style: style)
         #expect(result.voxels == source.voxels.map { map($0) })

@@ -36,7 +36,7 @@ struct IntensityMapTests {
 
     /// The distribution of intensities from -1 to 1.
     private func key(of volume: Volume, bins: Int) throws -> StyleKey {
-        try StyleKey(of: volume.map { ($0 + 1) / 2 }, bins: bins, scaling: .none)
+        try StyleKey(of: volume.map { ($0 + 1) / 2 }, bins: bins, intensities: RescaleIntensity(.unit))
     }
 
     @Test func isMonotoneAndStaysInRange() async {
@@ -113,7 +113,7 @@ struct IntensityMapTests {
     @Test func aSourceOfBackgroundAloneIsRefused() throws {
         let source = Volume(grid: VoxelGrid(shape: [4, 4, 4]), repeating: -1)
         let style = try style([1, 1])
-        #expect(throws: StyleKeyError.nothingButBackground(voxels: 64, scaling: .none)) {
+        #expect(throws: StyleKeyError.nothingButBackground(voxels: 64, rule: .unit)) {
             try IntensityMap(from: source, to: style)
         }
     }

@@ -39,21 +39,20 @@ struct VolumeTranslatorTests {
             try #require(result.grid == source.grid)
             try #require(result.voxels.allSatisfy { (0...1).contains($0) })
             try #require(zip(result.voxels, source.voxels).allSatisfy { $1 > 0 || $0 == 0 })
-            let greatest = source.intensityRange.upperBound
-            let error = relativeL2(result.voxels, source.voxels.map { $0 / greatest })
+            let scaled = try RescaleIntensity().apply(to: source).volume.voxels
+            let error = relativeL2(result.voxels, scaled)
             try #require(error < 0.25, "the result is not the source: \(error)")
             // Turned the wrong way it is farther off: right and left, front and back are not alike.
             let turned = result.permuted(AxisPermutation(sources: [0, 1, 2], isReversed: [true, true, true]))
-            try #require(relativeL2(turned.voxels, source.voxels.map { $0 / greatest }) > error)
+            try #require(relativeL2(turned.voxels, scaled) > error)
         }
     }
 
     @Test func aSourceOnThePreparedGridIsLeftInPlace() async throws {
         let source = Volume.brainPhantom(on: VoxelGrid(shape: [24, 28, 20], spacing: [3, 3, 3]))
         let result = try await translator().translate(source, style: StyleKey(of: source))
-        let greatest = source.intensityRange.upperBound
         // Nothing is resampled: what is left are the bins of the key and the levelling.
-        #expect(relativeL2(result.voxels, source.voxels.map { $0 / greatest }) < 0.04)
+        #expect(relativeL2(result.voxels, try RescaleIntensity().apply(to: source).volume.voxels) < 0.04)
     }
 
     @Test func theStyleIsTakenOn() async throws {
@@ -96,10 +95,9 @@ struct VolumeTranslatorTests {
             let flickering = turned.permuted(permutation.inverse)
             let result = try await translator(spacing: 2.5, plane: plane)
                 .translate(flickering, style: StyleKey(of: source))
-            let greatest = source.intensityRange.upperBound
-            let clean = source.map { $0 / greatest }
+            let clean = try RescaleIntensity().apply(to: source).volume
             let flicker = SliceConsistency(.error, plane: plane)
-            let before = try flicker(flickering.map { $0 / greatest }, against: clean)
+            let before = try flicker(RescaleIntensity().apply(to: flickering).volume, against: clean)
             let after = try flicker(result, against: clean)
             #expect(after < 0.6 * before, "\(plane): \(before) became \(after)")
         }
@@ -148,5 +146,43 @@ struct VolumeTranslatorTests {
         let result = try await translator().translate(source, style: style)
         let shifted = try await translator().translate(source.map { 8 * $0 - 1024 }, style: style)
         #expect(relativeL2(shifted.voxels, result.voxels) < 1e-3)
+    }
+
+    /// The background of a result is that of the source as prepared: air below the window, what is outside of a mask.
+    @Test func backgroundFollowsFromThePreparedSource() async throws {
+        let grid = VoxelGrid(shape: [20, 24, 18], spacing: [3.5, 3, 4])
+        var generator = SeededGenerator(seed: 12)
+        let brain = Volume.brainPhantom(on: grid, fluid: 10, white: 30, grey: 40)
+        let style = try StyleKey(of: brain)
+        var ct = brain
+        for i in ct.voxels.indices where brain.voxels[i] == 0 {
+            ct.voxels[i] = Float.random(in: -1030 ... -970, using: &generator)
+        }
+        var translator = translator()
+        translator.preprocessing = .brain(spacing: 3, intensities: RescaleIntensity(.window(.brain)))
+        var warnings: [IntensityWarning] = []
+        let result = try await translator.translate(ct, style: style, warn: { warnings.append($0) })
+        #expect(warnings.isEmpty)
+        #expect(zip(result.voxels, brain.voxels).allSatisfy { ($0 == 0) == ($1 == 0) })
+        // The same from the stripped brain, however it was filled, and with a mask.
+        let mask = ForegroundMask(above: 0, in: brain)
+        for outside in [Float(0), -1024, .nan] {
+            let stripped = mask.clearingBackground(of: ct, to: outside)
+            #expect(try await translator.translate(stripped, style: style) == result)
+        }
+        let half = ForegroundMask(
+            above: 0,
+            in: Volume(
+                grid: grid, voxels: brain.voxels.enumerated().map { $0.offset % 20 < 10 ? $0.element : 0 }))
+        let masked = try await translator.translate(ct, style: style, mask: half)
+        #expect(zip(masked.voxels, half.isForeground).allSatisfy { ($0 == 0) != $1 })
+        let states = try translator.states(of: ct, style: style, mask: half)
+        for try await state in states where state.isComplete { #expect(try state.volume() == masked) }
+    }
+
+    /// A model states how its targets were scaled.
+    @Test func aStyleIsScaledAsTheModelsTargets() throws {
+        let reference = Volume.brainPhantom(on: VoxelGrid(shape: [20, 24, 18], spacing: [3.5, 3, 4]))
+        #expect(try translator().style(of: reference) == StyleKey(of: reference))
     }
 }

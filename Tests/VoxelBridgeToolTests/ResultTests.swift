@@ -27,7 +27,7 @@ struct ResultTests {
         arguments: [128, 32])
     func aKeyIsThatOfNumPy(bins: Int) async throws {
         let volume = Fixtures.data("colin27_t1_2mm.nii.gz").path
-        let outcome = try await Tool.succeed("key", volume, "--bins", "\(bins)")
+        let outcome = try await Tool.succeed("key", volume, "--bins", "\(bins)", "--intensities", "min-max")
         #expect(outcome.messages.isEmpty)
         let key = try decode(StyleKey.self, outcome.output)
         let expected = try Safetensors(contentsOf: Fixtures.reference("style_key_colin27.safetensors"))

@@ -94,9 +94,13 @@ public struct DataSettings: Equatable, Sendable, Codable {
     public var plane = SlicePlane.axial
     /// Slices whose target has at most this number of foreground voxels are skipped.
     public var minimumForeground = 50
+    /// How the intensities of sources are scaled.
+    public var source = IntensityRule.percentiles()
+    /// How the intensities of targets are scaled.
+    public var target = IntensityRule.percentiles()
 
     enum CodingKeys: String, CodingKey {
-        case spacing, antialiasing, plane
+        case spacing, antialiasing, plane, source, target
         case minimumForeground = "minimum_foreground"
     }
 

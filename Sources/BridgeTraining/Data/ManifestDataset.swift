@@ -30,6 +30,9 @@ public struct ManifestDataset: TrainingDataset {
     /// The names of the subjects.
     public var names: [String] { subjects.map(\.name) }
 
+    /// What may be wrong with the intensities of the subjects' volumes, a sentence each with the name of the file.
+    public var warnings: [String] { subjects.flatMap(\.record.warnings) }
+
     /// Number of examples.
     public var count: Int { places.count }
 

@@ -25,9 +25,11 @@ struct PreparedSubject: Sendable {
         let foreground: [Int]
         /// A fingerprint of all slices and of the style key.
         let fingerprint: UInt64
+        /// What may be wrong with the intensities, each with the name of its file.
+        let warnings: [String]
 
         private enum CodingKeys: String, CodingKey {
-            case origin, shape, foreground
+            case origin, shape, foreground, warnings
             case fingerprint = "checksum"
         }
     }
@@ -35,13 +37,14 @@ struct PreparedSubject: Sendable {
     /// What the contents of a prepared file depend on. If it changes, the file is prepared again.
     struct Origin: Codable, Equatable, Sendable {
         /// The version of the preparation.
-        var version = 1
+        var version = 3
         let source: FileStamp
         let target: FileStamp
         let mask: FileStamp?
         let spacing: Double
         let antialiasing: Antialiasing
         let plane: SlicePlane
+        let intensities: [IntensityRule]
         let bins: Int
 
         init(_ subject: Manifest.Subject, settings: DataSettings, bins: Int) throws {
@@ -50,6 +53,7 @@ struct PreparedSubject: Sendable {
             mask = try subject.mask.map { try FileStamp($0) }
             (spacing, plane, self.bins) = (settings.spacing, settings.plane, bins)
             antialiasing = settings.antialiasing
+            intensities = [settings.source, settings.target]
         }
     }
 
@@ -83,7 +87,7 @@ struct PreparedSubject: Sendable {
         let pair = try PreparedPair(subject, settings: settings, bins: bins)
         let record = Record(
             origin: origin, shape: [pair.source.shape.z, pair.source.shape.y, pair.source.shape.x],
-            foreground: pair.foreground, fingerprint: pair.fingerprint.value)
+            foreground: pair.foreground, fingerprint: pair.fingerprint.value, warnings: pair.warnings)
         let json = String(decoding: try record.sortedJSON(), as: UTF8.self)
         try Safetensors.write(pair.tensors, metadata: [Self.recordField: json], to: url)
         self = try PreparedSubject(name: subject.name, contentsOf: url)
@@ -138,33 +142,38 @@ private struct PreparedPair {
     let source: Volume
     let target: Volume
     let style: StyleKey
+    let warnings: [String]
 
     /// Prepares the source with `PreprocessingPipeline.brain`, and crops the target to the same box.
     init(_ subject: Manifest.Subject, settings: DataSettings, bins: Int) throws {
-        var source = try Volume(contentsOf: subject.source)
-        var target = try Volume(contentsOf: subject.target)
-        if let mask = try subject.mask.map({ try Volume(contentsOf: $0) }) {
-            source = source.cleared(outside: mask)
-            target = target.cleared(outside: mask)
-        }
+        let source = try VolumeFile(contentsOf: subject.source, keepsNaN: true).volume
         // Grids that differ by rounding must not result in different boxes.
-        target = Volume(grid: source.grid, voxels: target.voxels)
-        do { style = try StyleKey(of: target, bins: bins) } catch {
-            throw FileProblem(file: subject.target.path, reason: "\(error)")
+        let target = Volume(
+            grid: source.grid, voxels: try VolumeFile(contentsOf: subject.target, keepsNaN: true).volume.voxels)
+        let mask = try subject.mask.map { ForegroundMask(above: 0, in: try Volume(contentsOf: $0)) }
+        func naming<Value>(_ url: URL, _ body: () throws -> Value) throws -> Value {
+            do { return try body() } catch { throw FileProblem(file: url.path, reason: "\(error)") }
         }
-        func prepared(_ volume: Volume, _ pipeline: PreprocessingPipeline, _ url: URL) throws -> Volume {
-            do { return try pipeline.apply(to: volume).volume } catch {
-                throw FileProblem(file: url.path, reason: "\(error)")
-            }
+        let preparedSource = try naming(subject.source) {
+            try PreprocessingPipeline.brain(
+                spacing: settings.spacing, intensities: RescaleIntensity(settings.source),
+                antialiasing: settings.antialiasing
+            ).apply(to: source, mask: mask)
         }
-        let box = try prepared(
-            source, .brain(spacing: settings.spacing, antialiasing: settings.antialiasing), subject.source)
-        let whole = try prepared(
-            target,
-            PreprocessingPipeline([
+        let (fit, whole) = try naming(subject.target) {
+            let fit = try IntensityFit(RescaleIntensity(settings.target), to: target, mask: mask)
+            let pipeline = PreprocessingPipeline([
                 Reorient(to: .ras), Resample(spacing: settings.spacing, antialiasing: settings.antialiasing),
-                RescaleIntensity(),
-            ]), subject.target)
+            ])
+            return (fit, try pipeline.apply(to: fit.scaled).volume)
+        }
+        style = try naming(subject.target) { try StyleKey(of: fit, bins: bins) }
+        // Whole heads may be trained on; what is translated must be like them.
+        func sentences(_ warnings: [IntensityWarning], _ url: URL) -> [String] {
+            warnings.filter { if case .wholeHead = $0 { false } else { true } }.map { "\(url.path): \($0)" }
+        }
+        warnings = sentences(preparedSource.warnings, subject.source) + sentences(fit.warnings, subject.target)
+        let box = preparedSource.volume
         let permutation = settings.plane.permutation(for: box.grid)
         self.source = box.scaledToNetworkRange().permuted(permutation)
         self.target = whole.cropped(to: box.grid).scaledToNetworkRange().permuted(permutation)
@@ -203,16 +212,6 @@ private struct FileProblem: LocalizedError, CustomStringConvertible {
 }
 
 extension Volume {
-    /// The volume with its lowest intensity wherever a mask on its grid is not above zero.
-    fileprivate func cleared(outside mask: Volume) -> Volume {
-        let background = intensityRange.lowerBound
-        var cleared = self
-        cleared.voxels.withUnsafeMutableBufferPointer { voxels in
-            for index in voxels.indices where !(mask.voxels[index] > 0) { voxels[index] = background }
-        }
-        return cleared
-    }
-
     /// The part of the volume on a grid that is a box of its grid.
     fileprivate func cropped(to box: VoxelGrid) -> Volume {
         let origin = grid.voxel(atWorld: box.world(atVoxel: .zero)).rounded(.toNearestOrAwayFromZero)

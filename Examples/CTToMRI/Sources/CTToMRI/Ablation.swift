@@ -55,7 +55,7 @@ struct Ablation: AsyncParsableCommand {
         var results: [(subject: String, method: String, scores: Scores)] = []
         for subject in subjects {
             let (source, truth) = try subject.volumes()
-            let exact = try StyleKey(of: truth)
+            let exact = try StyleKey(of: truth, intensities: RescaleIntensity(.unit))
             var rows = [Montage.Row(source, label: "CT")]
             for method in methods {
                 let translator = try method.translator(

@@ -32,11 +32,11 @@ struct CohortOptions: ParsableArguments {
 extension Manifest.Split: @retroactive ExpressibleByArgument {}
 
 extension Manifest.Subject {
-    /// The CT and the T1 image, the latter in [0, 1].
+    /// The CT and the T1 image, the latter in [0, 1] by the rule of the networks' targets.
     func volumes() throws -> (source: Volume, truth: Volume) {
         (
             try Volume(contentsOf: source),
-            try RescaleIntensity().apply(to: Volume(contentsOf: target)).volume
+            try RescaleIntensity(.minMax).apply(to: Volume(contentsOf: target)).volume
         )
     }
 }

@@ -37,11 +37,11 @@ struct Demonstration: AsyncParsableCommand {
         let network = try UNet(weights: URL(filePath: model).appending(path: "ct-to-t1.safetensors"))
         let styles: KeyValuePairs = [
             "Average style": try StyleKey(contentsOf: URL(filePath: model).appending(path: "style.json")),
-            "The true style": try StyleKey(of: truth),
+            "The true style": try StyleKey(of: truth, intensities: RescaleIntensity(.unit)),
         ]
 
         let translator = try VolumeTranslator(network, steps: 25)
-        let before = try Scores(of: RescaleIntensity().apply(to: source).volume, against: truth)
+        let before = try Scores(of: RescaleIntensity(.window(.brain)).apply(to: source).volume, against: truth)
         var results: [(name: String, volume: Volume, scores: Scores)] = []
         for (name, style) in styles {
             let result = try await translator.translate(source, style: style, name: name)
@@ -62,14 +62,14 @@ struct Demonstration: AsyncParsableCommand {
         print(whatToDoNext)
     }
 
-    /// The CT and the T1 image of a subject, the latter in [0, 1].
+    /// The CT and the T1 image of a subject, the latter in [0, 1] by the rule of the network's targets.
     private func makeSubject() throws -> (source: Volume, truth: Volume) {
         // As created by `voxelbridge phantom --shape 88x104x88 --spacing 2 --seed 27 --source brain`.
         let cohort = PhantomCohort(
             seed: 27, shape: [88, 104, 88], spacing: 2,
             anatomy: try PhantomAnatomy(t1: Volume(contentsOf: anatomy)), source: .brain)
         let made = cohort.subject(subject - 1)
-        return (made.source, try RescaleIntensity().apply(to: made.target).volume)
+        return (made.source, try RescaleIntensity(.minMax).apply(to: made.target).volume)
     }
 
     private func montage(_ source: Volume, _ translations: [Montage.Row], _ truth: Volume) -> Montage {

@@ -27,7 +27,7 @@ struct Harmonisation {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let reference = try RescaleIntensity().apply(to: Volume(contentsOf: brain)).volume
         let source = SliceWiseMethod()(reference)
-        let style = try StyleKey(of: reference)
+        let style = try StyleKey(of: reference, intensities: RescaleIntensity(.unit))
 
         // One step: this denoiser's estimate depends on neither the noisy slices nor the timestep.
         let scheduler = Scheduler(BrownianBridge(), timesteps: [0])

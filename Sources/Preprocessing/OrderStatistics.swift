@@ -1,0 +1,77 @@
+/// Exact order statistics of many numbers without sorting them.
+///
+/// Numbers are counted by the leading 16 bits of their position among all floats; only those in a bucket that is asked for
+/// are sorted.
+struct OrderStatistics {
+    /// The number of finite values.
+    let count: Int
+
+    /// The finite values.
+    let finite: [Float]
+    /// The number of values in and before each bucket.
+    private let cumulative: [Int]
+
+    /// The statistics of the finite ones of some values. O(n).
+    init(_ all: some Sequence<Float>) {
+        finite = all.filter(\.isFinite)
+        count = finite.count
+        var counts = [Int](repeating: 0, count: 1 << 16)
+        for value in finite { counts[Self.bucket(value)] += 1 }
+        var sum = 0
+        cumulative = counts.map {
+            sum += $0
+            return sum
+        }
+    }
+
+    /// The quantiles at fractions from 0 to 1, between two values by linear interpolation, as NumPy has them by default;
+    /// `nil` if there are no values. O(n).
+    func quantiles(_ fractions: [Double]) -> [Double]? {
+        guard count > 0 else { return nil }
+        let places = fractions.map { $0 * Double(count - 1) }
+        let ranks = Set(places.flatMap { [Int($0), min(Int($0) + 1, count - 1)] })
+        let atRank = sorted(at: ranks)
+        return places.map { place in
+            let low = Double(atRank[Int(place)]!)
+            let high = Double(atRank[min(Int(place) + 1, count - 1)]!)
+            return low + (place - place.rounded(.down)) * (high - low)
+        }
+    }
+
+    /// The quantile at a fraction.
+    func quantile(_ fraction: Double) -> Double? { quantiles([fraction])?[0] }
+
+    /// The values at ranks, as sorting would have them.
+    private func sorted(at ranks: Set<Int>) -> [Int: Float] {
+        let bucketOfRank = Dictionary(
+            uniqueKeysWithValues: ranks.map { rank in (rank, firstIndex(above: rank)) })
+        var members = Dictionary(uniqueKeysWithValues: Set(bucketOfRank.values).map { ($0, [Float]()) })
+        var isWanted = [Bool](repeating: false, count: 1 << 16)
+        for bucket in members.keys { isWanted[bucket] = true }
+        for value in finite {
+            let bucket = Self.bucket(value)
+            if isWanted[bucket] { members[bucket]!.append(value) }
+        }
+        for bucket in members.keys { members[bucket]!.sort() }
+        return Dictionary(
+            uniqueKeysWithValues: bucketOfRank.map { rank, bucket in
+                (rank, members[bucket]![rank - (bucket == 0 ? 0 : cumulative[bucket - 1])])
+            })
+    }
+
+    /// The bucket that holds a rank.
+    private func firstIndex(above rank: Int) -> Int {
+        var (low, high) = (0, cumulative.count - 1)
+        while low < high {
+            let middle = (low + high) / 2
+            if cumulative[middle] > rank { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+
+    @inline(__always)
+    private static func bucket(_ value: Float) -> Int {
+        let bits = value.bitPattern
+        return Int((bits >> 31 == 0 ? bits | 0x8000_0000 : ~bits) >> 16)
+    }
+}
