@@ -55,7 +55,7 @@ import Volumes
         let scan = try withFile(file.bytes) { try VolumeScan(contentsOf: $0) }
         #expect(scan.range == 5...26 && scan.notFinite == 2)
         let read = try withFile(file.bytes) { try VolumeFile(contentsOf: $0) }
-        #expect(read.warnings == [.notFinite(count: 2)])
+        #expect(read.warnings == [.notFinite(count: 2, areKept: false)])
         file.set([Float](repeating: .nan, count: 24), dataType: 16)
         #expect(try withFile(file.bytes) { try VolumeScan(contentsOf: $0) }.range == nil)
     }
