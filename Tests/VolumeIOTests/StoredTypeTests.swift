@@ -90,7 +90,8 @@ import Volumes
         (file.slope, file.intercept) = (2, 1)
         file.set((0..<2_400_000).map { Int32($0) }, dataType: 8)
         let volume = try withFile(isCompressed ? gzip(file.bytes) : file.bytes) { try Volume(contentsOf: $0) }
-        #expect(volume.voxels == (0..<2_400_000).map { Float(2 * $0 + 1) })
+        let expected: [Float] = (0..<2_400_000).map { Float($0) * 2 + 1 }
+        #expect(volume.voxels == expected)
         #expect(volume[3, 2, 1] == 60_807)
     }
 

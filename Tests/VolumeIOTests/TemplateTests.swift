@@ -53,7 +53,7 @@ import Volumes
         #expect(copy.header.warnings == [.noOrientation])
         // On another grid the position can only be kept with a code.
         let cut = try rewritten(file) { Volume(grid: VoxelGrid(shape: [1, 3, 4], affine: $0.grid.affine)) }
-        #expect((cut.header.sformCode, cut.header.placement) == (2, .sform))
+        #expect(cut.header.sformCode == 2 && cut.header.placement == .sform)
         #expect(cut.header.grid.orientation.description == "LAS")
     }
 
@@ -61,7 +61,7 @@ import Volumes
         let grid = VoxelGrid(shape: [5, 4, 3], spacing: [1, 2, 3])
         let copy = try rewritten(source) { _ in Volume(grid: grid, repeating: 1) }
         #expect(copy.header.grid == grid)
-        #expect([copy.header.sformCode, copy.header.qformCode] == [4, 4])
+        #expect(copy.header.sformCode == 4 && copy.header.qformCode == 4)
         #expect(copy.header.text == "as it was")
     }
 
@@ -70,7 +70,7 @@ import Volumes
         var file = source
         file.rows = [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
         let copy = try rewritten(file)
-        #expect([copy.header.sformCode, copy.header.qformCode] == [0, 1])
+        #expect(copy.header.sformCode == 0 && copy.header.qformCode == 1)
         #expect(copy.header.warnings.isEmpty)
     }
 
