@@ -7,6 +7,7 @@ let package = Package(
     products: [
         .library(name: "VolumeIO", targets: ["VolumeIO"]),
         .library(name: "Preprocessing", targets: ["Preprocessing"]),
+        .library(name: "VolumeRegistration", targets: ["VolumeRegistration"]),
         .library(name: "StyleKeys", targets: ["StyleKeys"]),
         .library(name: "BridgeDiffusion", targets: ["BridgeDiffusion"]),
         .library(name: "DiffusionSampling", targets: ["DiffusionSampling"]),
@@ -47,6 +48,8 @@ let package = Package(
 
         // Leaves that stand on a system library each.
         .target(name: "VolumeIO", dependencies: ["VoxelSupport", "Volumes", "CNIfTI"]),
+        .target(
+            name: "VolumeRegistration", dependencies: ["VoxelSupport", "Volumes", "Preprocessing", "CLAPACKE"]),
         .target(name: "VolumeFigures", dependencies: ["VoxelSupport", "Volumes", "CPNG"]),
         .target(
             name: "NetworkEngine", dependencies: ["TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"]),
@@ -85,7 +88,7 @@ let package = Package(
             name: "benchmarks",
             dependencies: [
                 "BridgeTraining", "NetworkEngine", "Networks", "ReferenceUNet", "SliceSampling", "StyleKeys",
-                "TensorFiles", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "TensorFiles", "VolumeIO", "VolumeRegistration", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Examples/Benchmarks/Sources"),
 
@@ -95,6 +98,7 @@ let package = Package(
             name: "CNIfTI",
             linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz")]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CLAPACKE", pkgConfig: "lapacke", providers: [.apt(["liblapacke-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
 
         // Tests: one folder a module.
@@ -108,6 +112,8 @@ let package = Package(
         .testTarget(name: "VolumesTests", dependencies: ["Volumes", "TestSupport"]),
         .testTarget(name: "VolumeIOTests", dependencies: ["VolumeIO", "CNIfTI", "TestSupport"]),
         .testTarget(name: "PreprocessingTests", dependencies: ["Preprocessing", "VolumeIO", "TestSupport"]),
+        .testTarget(
+            name: "VolumeRegistrationTests", dependencies: ["VolumeRegistration", "VolumeIO", "TestSupport"]),
         .testTarget(
             name: "StyleKeysTests", dependencies: ["StyleKeys", "VolumeIO", "TensorFiles", "TestSupport"]),
         .testTarget(name: "BridgeDiffusionTests", dependencies: ["BridgeDiffusion", "TestSupport"]),

@@ -1,15 +1,15 @@
 import ArgumentParser
 import Foundation
 
-/// Times the network, its layers, a whole translation and a training step, optionally compared with PyTorch.
+/// Times the network, its layers, a whole translation, a training step and registration, optionally compared with others.
 @main
 struct Benchmarks: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "benchmarks",
-        abstract: "Times the network, its layers, a whole translation and a training step.",
+        abstract: "Times the network, its layers, a whole translation, a training step and registration.",
         subcommands: [
             AllCommand.self, NetworkCommand.self, LayersCommand.self, TranslateCommand.self,
-            TrainCommand.self, WriteWeightsCommand.self, RunPeerCommand.self,
+            TrainCommand.self, RegisterCommand.self, WriteWeightsCommand.self, RunPeerCommand.self,
         ])
 }
 
