@@ -64,9 +64,9 @@ let package = Package(
         .target(
             name: "BridgeTraining",
             dependencies: [
-                "VoxelSupport", "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion",
-                "DiffusionSampling", "SliceSampling", "VolumeFigures", "TensorFiles", "Networks",
-                "NetworkEngine", "ReferenceUNet",
+                "VoxelSupport", "Volumes", "VolumeIO", "Preprocessing", "VolumeRegistration", "StyleKeys",
+                "BridgeDiffusion", "DiffusionSampling", "SliceSampling", "VolumeFigures", "TensorFiles",
+                "Networks", "NetworkEngine", "ReferenceUNet",
                 "VolumeTranslation",
             ]),
 
@@ -77,8 +77,8 @@ let package = Package(
         .executableTarget(
             name: "VoxelBridgeTool",
             dependencies: [
-                "VoxelSupport", "VoxelBridge", "BridgeTraining", "VolumeFigures", "VolumePhantoms",
-                "TensorFiles", "Networks", "NetworkEngine",
+                "VoxelSupport", "VoxelBridge", "VolumeRegistration", "BridgeTraining", "VolumeFigures",
+                "VolumePhantoms", "TensorFiles", "Networks", "NetworkEngine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -138,7 +138,9 @@ let package = Package(
         .testTarget(name: "VoxelBridgeTests", dependencies: ["VoxelBridge", "TestSupport"]),
         .testTarget(
             name: "VoxelBridgeToolTests",
-            dependencies: ["VoxelBridgeTool", "VoxelBridge", "VolumePhantoms", "TestSupport"]),
+            dependencies: [
+                "VoxelBridgeTool", "VoxelBridge", "VolumeRegistration", "VolumePhantoms", "TestSupport",
+            ]),
         .testTarget(name: "PackageTests", dependencies: ["TestSupport"]),
     ]
 )

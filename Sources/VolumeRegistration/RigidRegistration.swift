@@ -39,6 +39,11 @@ public struct RigidRegistration: Sendable {
 
     private static let executor = ComputeExecutor()
 
+    private final class Job: Sendable {
+        let run: @Sendable () throws -> RegistrationResult
+        init(_ run: @escaping @Sendable () throws -> RegistrationResult) { self.run = run }
+    }
+
     /// The motion that aligns `moving` with `fixed`.
     ///
     /// It runs on threads of its own, and checks between evaluations whether the task is cancelled.
@@ -55,9 +60,11 @@ public struct RigidRegistration: Sendable {
         _ moving: Volume, to fixed: Volume, mask: Volume? = nil, startingAt start: RigidTransform = .identity,
         progress: (@Sendable (Double) -> Void)? = nil
     ) async throws -> RegistrationResult {
-        try await withTaskExecutorPreference(Self.executor) {
+        // One reference is captured: closures on an executor that capture values aligned to 32 bytes crash (Swift 6.3).
+        let job = Job {
             try alignNow(moving, to: fixed, mask: mask, startingAt: start, progress: progress)
         }
+        return try await withTaskExecutorPreference(Self.executor) { try job.run() }
     }
 
     /// ``align(_:to:mask:startingAt:progress:)`` on the calling thread.

@@ -22,7 +22,7 @@ struct VoxelBridge: AsyncParsableCommand {
         version: "0.2.0",
         subcommands: [
             TranslateCommand.self, PredictCommand.self, EvaluateCommand.self, KeyCommand.self,
-            PreprocessCommand.self, InfoCommand.self, MontageCommand.self, ImportCommand.self,
+            PreprocessCommand.self, RegisterCommand.self, InfoCommand.self, MontageCommand.self, ImportCommand.self,
             PhantomCommand.self, TrainCommand.self,
         ])
 }

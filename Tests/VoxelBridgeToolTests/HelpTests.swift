@@ -4,7 +4,7 @@ import Testing
 /// The help of the commands.
 struct HelpTests {
     @Test(arguments: [
-        ([], "translate predict evaluate key preprocess info montage import phantom train --version"),
+        ([], "translate predict evaluate key preprocess register info montage import phantom train --version"),
         (
             ["translate"],
             """
@@ -16,11 +16,18 @@ struct HelpTests {
         (["evaluate"], "--mask --data-range --plane --json --verbose --quiet"),
         (["key"], "--bins --output --verbose --quiet"),
         (["preprocess"], "--spacing --multiple --plane --verbose --quiet"),
+        (
+            ["register"],
+            """
+            --output --transform --apply --initial --only-apply --mask --search-angle --samples --bins \
+            --minimum-overlap --json --threads --verbose --quiet
+            """
+        ),
         (["info"], "--json"),
         (
             ["train"],
             """
-            --data --output --config --resume --max-minutes --cache --threads --save-memory --print-config \
+            --data --output --config --align --resume --max-minutes --cache --threads --save-memory --print-config \
             --verbose --quiet
             """
         ),

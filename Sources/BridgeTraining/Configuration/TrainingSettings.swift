@@ -91,9 +91,12 @@ public struct DataSettings: Equatable, Sendable, Codable {
     public var plane = SlicePlane.axial
     /// Slices whose target has at most this number of foreground voxels are skipped.
     public var minimumForeground = 50
+    /// Whether each target is first aligned with its source by a rigid motion. Their grids may then differ; the source's
+    /// stays, as in translation.
+    public var align = false
 
     enum CodingKeys: String, CodingKey {
-        case spacing, plane
+        case spacing, plane, align
         case minimumForeground = "minimum_foreground"
     }
 

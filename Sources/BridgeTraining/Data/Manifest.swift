@@ -54,8 +54,12 @@ public struct Manifest: Sendable {
     /// Reads a manifest and checks what can be checked without reading voxels: columns, splits, names, files, grids.
     /// Problems are collected in `problems`.
     ///
+    /// - Parameters:
+    ///   - file: the table.
+    ///   - requiresOneGrid: whether a target must be on its source's grid. It need not if pairs are aligned
+    ///     (``DataSettings/align``). A mask always must.
     /// - Throws: `ManifestError` if the file cannot be read as a table.
-    public init(contentsOf file: URL) throws(ManifestError) {
+    public init(contentsOf file: URL, requiresOneGrid: Bool = true) throws(ManifestError) {
         self.file = file
         let text: String
         do { text = try String(contentsOf: file, encoding: .utf8) } catch {
@@ -67,18 +71,18 @@ public struct Manifest: Sendable {
                 file: file.path, problems: [.init(0, "is empty; expected a first line \(Columns.example)")])
         }
         let columns = try Columns(header, file: file.path)
-        var check = ManifestCheck()
+        var check = ManifestCheck(requiresOneGrid: requiresOneGrid)
         for record in table.records.dropFirst() {
             check.read(record, columns: columns, folder: file.deletingLastPathComponent())
         }
         (subjects, problems) = check.result
     }
 
-    /// Reads and checks the manifest at a path; see ``init(contentsOf:)-(URL)``.
+    /// Reads and checks the manifest at a path; see ``init(contentsOf:requiresOneGrid:)-(URL,_)``.
     ///
     /// - Throws: `ManifestError` if the file cannot be read as a table.
-    public init(contentsOf path: String) throws(ManifestError) {
-        try self.init(contentsOf: URL(filePath: path))
+    public init(contentsOf path: String, requiresOneGrid: Bool = true) throws(ManifestError) {
+        try self.init(contentsOf: URL(filePath: path), requiresOneGrid: requiresOneGrid)
     }
 
     /// A manifest of subjects, with the same checks as for a file.
@@ -86,9 +90,10 @@ public struct Manifest: Sendable {
     /// - Parameters:
     ///   - subjects: the subjects, in the order of their lines.
     ///   - file: the file of the manifest.
-    public init(_ subjects: [Subject], file: URL) {
+    ///   - requiresOneGrid: whether a target must be on its source's grid.
+    public init(_ subjects: [Subject], file: URL, requiresOneGrid: Bool = true) {
         self.file = file
-        var check = ManifestCheck()
+        var check = ManifestCheck(requiresOneGrid: requiresOneGrid)
         for (index, var subject) in subjects.enumerated() {
             // The first line is the header.
             subject.line = index + 2
@@ -97,8 +102,10 @@ public struct Manifest: Sendable {
         (self.subjects, problems) = check.result
     }
 
-    /// A manifest of subjects, with the file at a path; see ``init(_:file:)-(_,URL)``.
-    public init(_ subjects: [Subject], file: String) { self.init(subjects, file: URL(filePath: file)) }
+    /// A manifest of subjects, with the file at a path; see ``init(_:file:requiresOneGrid:)-(_,URL,_)``.
+    public init(_ subjects: [Subject], file: String, requiresOneGrid: Bool = true) {
+        self.init(subjects, file: URL(filePath: file), requiresOneGrid: requiresOneGrid)
+    }
 
     /// Writes the manifest. The paths of files below its folder are relative, so that the folder can be moved; other paths
     /// are absolute.
@@ -225,10 +232,13 @@ private struct Columns {
 
 /// Checks subjects one after another.
 private struct ManifestCheck {
+    private let requiresOneGrid: Bool
     private var subjects: [Manifest.Subject] = []
     private var problems: [ManifestError.Problem] = []
     /// The line of each name, in lower case: file systems may ignore case.
     private var lines: [String: Int] = [:]
+
+    init(requiresOneGrid: Bool) { self.requiresOneGrid = requiresOneGrid }
 
     /// The valid subjects, and the problems of the others.
     var result: ([Manifest.Subject], [ManifestError.Problem]) {
@@ -300,11 +310,13 @@ private struct ManifestCheck {
         }
         guard let source = headers["source"] else { return }
         for column in ["target", "mask"] {
-            guard let header = headers[column], !header.grid.matches(source.grid) else { continue }
+            guard column == "mask" || requiresOneGrid, let header = headers[column],
+                !header.grid.matches(source.grid)
+            else { continue }
             problem(
                 line,
                 "the \(column) is not on the source's grid: found \(header.grid); expected \(source.grid); resample it "
-                    + "onto the source's grid first")
+                    + "onto the source's grid first" + (column == "mask" ? "" : ", or align the pairs (--align)"))
         }
     }
 

@@ -42,12 +42,15 @@ struct PreparedSubject: Sendable {
         let spacing: Double
         let plane: SlicePlane
         let bins: Int
+        /// The version of the alignment; nil if pairs are not aligned.
+        let alignment: Int?
 
         init(_ subject: Manifest.Subject, settings: DataSettings, bins: Int) throws {
             source = try FileStamp(subject.source)
             target = try FileStamp(subject.target)
             mask = try subject.mask.map { try FileStamp($0) }
             (spacing, plane, self.bins) = (settings.spacing, settings.plane, bins)
+            alignment = settings.align ? 1 : nil
         }
     }
 
@@ -137,33 +140,51 @@ private struct PreparedPair {
     let target: Volume
     let style: StyleKey
 
-    /// Prepares the source with `PreprocessingPipeline.brain`, and crops the target to the same box.
+    /// Prepares the source with `PreprocessingPipeline.brain`, and brings the target to the same box.
     init(_ subject: Manifest.Subject, settings: DataSettings, bins: Int) throws {
         var source = try Volume(contentsOf: subject.source)
         var target = try Volume(contentsOf: subject.target)
-        if let mask = try subject.mask.map({ try Volume(contentsOf: $0) }) {
-            source = source.cleared(outside: mask)
-            target = target.cleared(outside: mask)
+        let mask = try subject.mask.map { try Volume(contentsOf: $0) }
+        func naming<Value>(_ file: URL, _ body: () throws -> Value) throws -> Value {
+            do { return try body() } catch { throw FileProblem(file: file.path, reason: "\(error)") }
         }
-        // Grids that differ by rounding must not result in different boxes.
-        target = Volume(grid: source.grid, voxels: target.voxels)
-        do { style = try StyleKey(of: target, bins: bins) } catch {
-            throw FileProblem(file: subject.target.path, reason: "\(error)")
+        if settings.align {
+            target = try naming(subject.target) { try target.aligned(with: source, in: subject.source) }
+        } else if !target.grid.matches(source.grid) {
+            throw FileProblem(
+                file: subject.target.path,
+                reason: "found \(target.grid); expected the source's grid, \(source.grid), unless pairs are aligned "
+                    + "(data.align)")
         }
-        func prepared(_ volume: Volume, _ pipeline: PreprocessingPipeline, _ url: URL) throws -> Volume {
-            do { return try pipeline.apply(to: volume).volume } catch {
-                throw FileProblem(file: url.path, reason: "\(error)")
+        if let mask { source = source.cleared(outside: mask) }
+        let box = try naming(subject.source) {
+            try PreprocessingPipeline.brain(spacing: settings.spacing).apply(to: source).volume
+        }
+        let boxed: Volume
+        if settings.align {
+            boxed = try naming(subject.target) {
+                var moved = target.resampled(onto: box.grid, outside: target.intensityRange.lowerBound)
+                if let mask {
+                    moved = moved.cleared(outside: mask.map { $0 > 0 ? 1 : 0 }.resampled(onto: box.grid).map { $0 - 0.5 })
+                }
+                return try RescaleIntensity().apply(to: moved).volume
             }
+            style = try naming(subject.target) { try StyleKey(of: boxed, bins: bins) }
+        } else {
+            if let mask { target = target.cleared(outside: mask) }
+            // Grids that differ by rounding must not result in different boxes.
+            target = Volume(grid: source.grid, voxels: target.voxels)
+            style = try naming(subject.target) { try StyleKey(of: target, bins: bins) }
+            let whole = try naming(subject.target) {
+                try PreprocessingPipeline([
+                    Reorient(to: .ras), Resample(spacing: settings.spacing), RescaleIntensity(),
+                ]).apply(to: target).volume
+            }
+            boxed = whole.cropped(to: box.grid)
         }
-        let box = try prepared(source, .brain(spacing: settings.spacing), subject.source)
-        let whole = try prepared(
-            target,
-            PreprocessingPipeline([
-                Reorient(to: .ras), Resample(spacing: settings.spacing), RescaleIntensity(),
-            ]), subject.target)
         let permutation = settings.plane.permutation(for: box.grid)
         self.source = box.scaledToNetworkRange().permuted(permutation)
-        self.target = whole.cropped(to: box.grid).scaledToNetworkRange().permuted(permutation)
+        self.target = boxed.scaledToNetworkRange().permuted(permutation)
     }
 
     var foreground: [Int] {

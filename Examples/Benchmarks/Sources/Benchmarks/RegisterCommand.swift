@@ -20,6 +20,8 @@ struct RegisterCommand: AsyncParsableCommand {
     @Option(help: "The largest translation along each axis, in millimetres.") var millimetres = 20.0
     @Option(help: "The largest rotation about each axis, in degrees.") var degrees = 20.0
     @Option(help: "Pairs to measure: flair, t2, ct.") var pairs = "flair,t2,ct"
+    @Option(help: "Number of points at the finest resolution.") var samples = RigidRegistration().samples
+    @Option(help: "Number of bins of the joint histogram.") var bins = RigidRegistration().bins
     @Option(help: "A Python with antspyx and itk-elastix.") var python: String?
     @Flag(help: "Print each start.") var each = false
     @OptionGroup var options: MeasuringOptions
@@ -31,13 +33,17 @@ struct RegisterCommand: AsyncParsableCommand {
         }
         try options.print(results) { outcomes in
             markdown(
-                ["", "starts", "below 1 mm", "median, mm", "largest, mm", "median, s", "largest, s"],
+                [
+                    "", "starts", "below 1 mm", "median, mm", "largest, mm", "median, s", "largest, s",
+                    "processor, median, s",
+                ],
                 outcomes.map { outcome in
                     let (errors, times) = (outcome.errors.sorted(), outcome.seconds.sorted())
+                    let processor = outcome.processorSeconds.sorted()
                     return [
                         outcome.what, "\(errors.count)", "\(errors.count { $0 < 1 })",
                         text(errors[errors.count / 2]), text(errors.last!), text(times[times.count / 2]),
-                        text(times.last!),
+                        text(times.last!), text(processor[processor.count / 2]),
                     ]
                 })
         }
@@ -49,8 +55,8 @@ struct RegisterCommand: AsyncParsableCommand {
         let fixed = try Volume(contentsOf: folder.appending(path: pair.fixed))
         let points = foreground(of: fixed)
         var registration = RigidRegistration()
-        registration.threads = options.threads
-        var own = Outcome(what: "\(pair.title), VoxelBridge", errors: [], seconds: [])
+        (registration.threads, registration.samples, registration.bins) = (options.threads, samples, bins)
+        var own = Outcome(what: "\(pair.title), VoxelBridge")
         var generator = SplitMix(state: 113)
         var (misplaced, motions): ([Volume], [RigidTransform]) = ([], [])
         for start in 0..<starts {
@@ -61,8 +67,9 @@ struct RegisterCommand: AsyncParsableCommand {
             let motion = RigidTransform(degrees: random(degrees), millimetres: random(millimetres), about: centre)
             let moved = moving.moved(by: motion)
             var found: RegistrationResult?
+            let before = processorSeconds()
             let time = try await seconds { found = try await registration.align(moved, to: fixed) }
-            own.add(error(of: found!.transform, motion, points), time)
+            own.add(error(of: found!.transform, motion, points), time, processorSeconds() - before)
             if each {
                 print(pair.name, start, text(own.errors.last!), text(time), found!.description)
             }
@@ -86,12 +93,12 @@ struct RegisterCommand: AsyncParsableCommand {
         let script = URL(filePath: #filePath).deletingLastPathComponent()
             .appending(path: "../../peer_registration.py").standardizedFileURL.path
         return try ["ants", "elastix"].map { peer in
-            var outcome = Outcome(what: "\(pair.title), \(peer)", errors: [], seconds: [])
+            var outcome = Outcome(what: "\(pair.title), \(peer)")
             let arguments = [script, peer, fixed.path, folder.path, "\(volumes.count)", "\(options.threads)"]
-            let times = try JSONDecoder().decode([Double].self, from: ChildProcess.run(python, arguments))
+            let times = try JSONDecoder().decode([[Double]].self, from: ChildProcess.run(python, arguments))
             for (index, motion) in motions.enumerated() {
                 let found = try RigidTransform(contentsOf: folder.appending(path: "\(index).tfm"))
-                outcome.add(error(of: found, motion, points), times[index])
+                outcome.add(error(of: found, motion, points), times[index][0], times[index][1])
             }
             return outcome
         }
@@ -141,13 +148,23 @@ private struct RegisteredPair {
 /// Errors in millimetres and times of the same starts.
 private struct Outcome: Encodable {
     let what: String
-    var errors: [Double]
-    var seconds: [Double]
+    private(set) var errors: [Double] = []
+    private(set) var seconds: [Double] = []
+    /// The sum over all threads.
+    private(set) var processorSeconds: [Double] = []
 
-    mutating func add(_ error: Double, _ time: Double) {
+    mutating func add(_ error: Double, _ time: Double, _ processorTime: Double) {
         errors.append(error)
         seconds.append(time)
+        processorSeconds.append(processorTime)
     }
+}
+
+/// The processor time that this process has used, in seconds. Unlike time, it hardly depends on what else runs.
+private func processorSeconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }
 
 /// Random numbers that are the same on every machine for one seed (SplitMix64).
