@@ -7,23 +7,24 @@ import Foundation
 public struct Affine: Hashable, Sendable {
     /// World displacement, in millimetres, of one step along the first, second and third voxel axis.
     public var columns: (x: SIMD3<Double>, y: SIMD3<Double>, z: SIMD3<Double>) {
-        get { (columnX, columnY, columnZ) }
-        set { (columnX, columnY, columnZ) = newValue }
+        get { (packedX.vector, packedY.vector, packedZ.vector) }
+        set { (packedX, packedY, packedZ) = (Packed3(newValue.x), Packed3(newValue.y), Packed3(newValue.z)) }
     }
 
     /// World position, in millimetres, of the centre of voxel (0, 0, 0).
-    public var translation: SIMD3<Double>
+    public var translation: SIMD3<Double> {
+        get { packedTranslation.vector }
+        set { packedTranslation = Packed3(newValue) }
+    }
 
-    private var columnX: SIMD3<Double>
-    private var columnY: SIMD3<Double>
-    private var columnZ: SIMD3<Double>
+    private var packedX, packedY, packedZ, packedTranslation: Packed3<Double>
 
     /// An affine from its three columns and its translation, all in millimetres.
     public init(
         columns x: SIMD3<Double>, _ y: SIMD3<Double>, _ z: SIMD3<Double>, translation: SIMD3<Double> = .zero
     ) {
-        (columnX, columnY, columnZ) = (x, y, z)
-        self.translation = translation
+        (packedX, packedY, packedZ) = (Packed3(x), Packed3(y), Packed3(z))
+        packedTranslation = Packed3(translation)
     }
 
     /// An affine whose axes are those of the world, with a spacing in millimetres along each.
@@ -41,15 +42,17 @@ public struct Affine: Hashable, Sendable {
 
     /// The top three rows of the 4 x 4 matrix.
     public var rows: [SIMD4<Double>] {
-        (0..<3).map { [columnX[$0], columnY[$0], columnZ[$0], translation[$0]] }
+        let (x, y, z) = columns
+        return (0..<3).map { [x[$0], y[$0], z[$0], translation[$0]] }
     }
 
     /// Distance in millimetres between neighbouring voxels along each voxel axis.
-    public var spacing: SIMD3<Double> { [columnX.length, columnY.length, columnZ.length] }
+    public var spacing: SIMD3<Double> { [columns.x.length, columns.y.length, columns.z.length] }
 
     /// The world position, in millimetres, of a voxel position (fractions allowed).
     public func callAsFunction(_ voxel: SIMD3<Double>) -> SIMD3<Double> {
-        columnX * voxel.x + columnY * voxel.y + columnZ * voxel.z + translation
+        let (x, y, z) = columns
+        return x * voxel.x + y * voxel.y + z * voxel.z + translation
     }
 
     /// The affine that applies `inner` first and this one to its result.

@@ -3,7 +3,9 @@ import Foundation
 /// The sampling grid of a volume: its shape, and the position of each voxel in millimetres.
 public struct VoxelGrid: Hashable, Sendable {
     /// Number of voxels along each axis, at least one.
-    public let shape: SIMD3<Int>
+    public var shape: SIMD3<Int> { packedShape.vector }
+
+    private let packedShape: Packed3<Int>
 
     /// The map from voxel indices to millimetres (RAS+). Always invertible.
     public let affine: Affine
@@ -17,7 +19,7 @@ public struct VoxelGrid: Hashable, Sendable {
     public init(shape: SIMD3<Int>, affine: Affine) {
         precondition(shape.min() > 0, "a grid needs at least one voxel along each axis")
         guard let inverse = affine.inverse else { preconditionFailure("the affine is not invertible") }
-        self.shape = shape
+        packedShape = Packed3(shape)
         self.affine = affine
         self.inverseAffine = inverse
     }
@@ -59,6 +61,19 @@ public struct VoxelGrid: Hashable, Sendable {
             return (world(atVoxel: voxel) - other.world(atVoxel: voxel)).length <= tolerance
         }
     }
+}
+
+/// Three numbers with the alignment of one.
+///
+/// A `SIMD3` of eight-byte numbers is aligned to 32 bytes. Swift 6.3 may give an asynchronous function that keeps such a
+/// value while it waits a frame that is up to 16 bytes too small, and then writes past its end. So nothing that is stored
+/// in a volume has that alignment.
+struct Packed3<Scalar: SIMDScalar & Hashable & Sendable>: Hashable, Sendable {
+    private let x, y, z: Scalar
+
+    init(_ vector: SIMD3<Scalar>) { (x, y, z) = (vector.x, vector.y, vector.z) }
+
+    var vector: SIMD3<Scalar> { SIMD3(x, y, z) }
 }
 
 extension VoxelGrid: CustomStringConvertible {
