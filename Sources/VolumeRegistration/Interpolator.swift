@@ -4,7 +4,8 @@ struct Interpolator {
     private let last: SIMD4<Float>
     /// The offsets of the next voxel along each axis; 0 along an axis of one voxel.
     private let next: SIMD3<Int>
-    private let (row, slice): (Int, Int)
+    private let row: Int
+    private let slice: Int
     private let lastCell: SIMD4<Float>
 
     /// The voxels must outlive the interpolator.

@@ -22,10 +22,10 @@ public struct RigidRegistration: Sendable {
 
     /// Number of points at which the volumes are compared at the finest of the three resolutions, at least 1000. There are
     /// never more than voxels. Each coarser resolution has an eighth.
-    public var samples = 250_000
+    public var samples = 500_000
 
     /// Number of bins of the joint histogram, 8 to 256.
-    public var bins = 32
+    public var bins = 64
 
     /// The rotation about each axis, in degrees, of the starts that are compared, 0 to 90. With 0, the only start is the
     /// given one.
@@ -38,11 +38,6 @@ public struct RigidRegistration: Sendable {
     public init() {}
 
     private static let executor = ComputeExecutor()
-
-    private final class Job: Sendable {
-        let run: @Sendable () throws -> RegistrationResult
-        init(_ run: @escaping @Sendable () throws -> RegistrationResult) { self.run = run }
-    }
 
     /// The motion that aligns `moving` with `fixed`.
     ///
@@ -60,11 +55,9 @@ public struct RigidRegistration: Sendable {
         _ moving: Volume, to fixed: Volume, mask: Volume? = nil, startingAt start: RigidTransform = .identity,
         progress: (@Sendable (Double) -> Void)? = nil
     ) async throws -> RegistrationResult {
-        // One reference is captured: closures on an executor that capture values aligned to 32 bytes crash (Swift 6.3).
-        let job = Job {
+        try await withTaskExecutorPreference(Self.executor) {
             try alignNow(moving, to: fixed, mask: mask, startingAt: start, progress: progress)
         }
-        return try await withTaskExecutorPreference(Self.executor) { try job.run() }
     }
 
     /// ``align(_:to:mask:startingAt:progress:)`` on the calling thread.

@@ -14,19 +14,26 @@ import Foundation
 /// - `a.after(b)` is associative, and `a.after(a.inverse)` is the identity, up to rounding.
 public struct RigidTransform: Hashable, Sendable {
     /// t: where the world's origin goes, in millimetres.
-    public let translation: SIMD3<Double>
+    public var translation: SIMD3<Double> { [tx, ty, tz] }
 
-    /// The rotation as a unit quaternion (w, x, y, z) with w >= 0: never far from a rotation, however many are composed.
-    private let quaternion: SIMD4<Double>
+    /// The rotation as a unit quaternion w + i, j, k with w >= 0: never far from a rotation, however many are composed.
+    /// It and t are single numbers, since vectors of them are not safe in asynchronous functions (see `VoxelGrid`).
+    private let w, i, j, k: Double
+    private let tx, ty, tz: Double
 
     /// No motion.
     public static let identity = RigidTransform(quaternion: [1, 0, 0, 0], translation: .zero)
 
     private init(quaternion: SIMD4<Double>, translation: SIMD3<Double>) {
         let length = (quaternion * quaternion).sum().squareRoot()
-        self.quaternion = quaternion / (quaternion[0] < 0 ? -length : length)
-        self.translation = translation
+        let unit = quaternion / (quaternion[0] < 0 ? -length : length)
+        (w, i, j, k) = (unit[0], unit[1], unit[2], unit[3])
+        (tx, ty, tz) = (translation.x, translation.y, translation.z)
     }
+
+    private var quaternion: SIMD4<Double> { [w, i, j, k] }
+
+    private var imaginary: SIMD3<Double> { [i, j, k] }
 
     /// Rotations about the world's axes through a point, about x first, then y, then z; then a translation.
     ///
@@ -72,7 +79,7 @@ public struct RigidTransform: Hashable, Sendable {
 
     /// The map as a matrix.
     public var affine: Affine {
-        let (w, v) = (quaternion[0], SIMD3(quaternion[1], quaternion[2], quaternion[3]))
+        let v = imaginary
         func column(_ axis: Int) -> SIMD3<Double> {
             var unit = SIMD3<Double>.zero
             unit[axis] = 1
@@ -94,8 +101,8 @@ public struct RigidTransform: Hashable, Sendable {
 
     /// The angle of the whole rotation about its one axis, in degrees, 0...180.
     public var angle: Double {
-        let v = SIMD3(quaternion[1], quaternion[2], quaternion[3])
-        return 2 * atan2((v * v).sum().squareRoot(), quaternion[0]) * (180 / .pi)
+        let v = imaginary
+        return 2 * atan2((v * v).sum().squareRoot(), w) * (180 / .pi)
     }
 
     /// The rotation alone, about the world's origin.
@@ -103,9 +110,9 @@ public struct RigidTransform: Hashable, Sendable {
 
     /// Where a point goes, in millimetres.
     public func callAsFunction(_ point: SIMD3<Double>) -> SIMD3<Double> {
-        let v = SIMD3(quaternion[1], quaternion[2], quaternion[3])
+        let v = imaginary
         let turned = v.cross(point) * 2
-        return point + turned * quaternion[0] + v.cross(turned) + translation
+        return point + turned * w + v.cross(turned) + translation
     }
 
     /// The transform that applies `inner` first and this one to its result.

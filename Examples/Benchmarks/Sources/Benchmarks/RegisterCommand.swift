@@ -11,7 +11,8 @@ struct RegisterCommand: AsyncParsableCommand {
         discussion: """
             Each start moves one of two aligned volumes by a random translation along, and rotation about, each axis. \
             The error is the mean distance, over the foreground of the fixed volume, between where a point lies and \
-            where it belongs. With --python, a Python with antspyx and itk-elastix, they get the same files.
+            where the files' headers say that it belongs; the spread is the same between a result and the one that is \
+            nearest to all. With --python, a Python with antspyx and itk-elastix, they get the same files.
             """)
 
     @Option(help: "The folder of the volumes.") var data = "../shared/data"
@@ -34,15 +35,16 @@ struct RegisterCommand: AsyncParsableCommand {
         try options.print(results) { outcomes in
             markdown(
                 [
-                    "", "starts", "below 1 mm", "median, mm", "largest, mm", "median, s", "largest, s",
-                    "processor, median, s",
+                    "", "starts", "error below 1 mm", "median, mm", "largest, mm", "spread below 1 mm",
+                    "largest, mm", "time, s", "largest, s", "processor, s",
                 ],
                 outcomes.map { outcome in
                     let (errors, times) = (outcome.errors.sorted(), outcome.seconds.sorted())
-                    let processor = outcome.processorSeconds.sorted()
+                    let (processor, spreads) = (outcome.processorSeconds.sorted(), outcome.spreads.sorted())
                     return [
                         outcome.what, "\(errors.count)", "\(errors.count { $0 < 1 })",
-                        text(errors[errors.count / 2]), text(errors.last!), text(times[times.count / 2]),
+                        text(errors[errors.count / 2]), text(errors.last!),
+                        "\(spreads.count { $0 < 1 })", text(spreads.last!), text(times[times.count / 2]),
                         text(times.last!), text(processor[processor.count / 2]),
                     ]
                 })
@@ -56,7 +58,7 @@ struct RegisterCommand: AsyncParsableCommand {
         let points = foreground(of: fixed)
         var registration = RigidRegistration()
         (registration.threads, registration.samples, registration.bins) = (options.threads, samples, bins)
-        var own = Outcome(what: "\(pair.title), VoxelBridge")
+        var own = Outcome(what: "\(pair.title), VoxelBridge", points: points)
         var generator = SplitMix(state: 113)
         var (misplaced, motions): ([Volume], [RigidTransform]) = ([], [])
         for start in 0..<starts {
@@ -69,9 +71,9 @@ struct RegisterCommand: AsyncParsableCommand {
             var found: RegistrationResult?
             let before = processorSeconds()
             let time = try await seconds { found = try await registration.align(moved, to: fixed) }
-            own.add(error(of: found!.transform, motion, points), time, processorSeconds() - before)
+            own.add(found!.transform.after(motion), time, processorSeconds() - before)
             if each {
-                print(pair.name, start, text(own.errors.last!), text(time), found!.description)
+                print(pair.name, start, text(own.errors.last!), text(time), found!)
             }
             if start < peerStarts { (misplaced, motions) = (misplaced + [moved], motions + [motion]) }
         }
@@ -93,33 +95,22 @@ struct RegisterCommand: AsyncParsableCommand {
         let script = URL(filePath: #filePath).deletingLastPathComponent()
             .appending(path: "../../peer_registration.py").standardizedFileURL.path
         return try ["ants", "elastix"].map { peer in
-            var outcome = Outcome(what: "\(pair.title), \(peer)")
+            var outcome = Outcome(what: "\(pair.title), \(peer)", points: points)
             let arguments = [script, peer, fixed.path, folder.path, "\(volumes.count)", "\(options.threads)"]
             let times = try JSONDecoder().decode([[Double]].self, from: ChildProcess.run(python, arguments))
             for (index, motion) in motions.enumerated() {
                 let found = try RigidTransform(contentsOf: folder.appending(path: "\(index).tfm"))
-                outcome.add(error(of: found, motion, points), times[index][0], times[index][1])
+                outcome.add(found.after(motion), times[index][0], times[index][1])
             }
             return outcome
         }
     }
 
-    /// The mean distance between points that were moved and moved back, and where they were.
-    private func error(
-        of found: RigidTransform, _ motion: RigidTransform, _ points: [SIMD3<Double>]
-    ) -> Double {
-        let rest = found.after(motion)
-        return points.reduce(0) { sum, point in
-            let gap = rest(point) - point
-            return sum + (gap * gap).sum().squareRoot()
-        } / Double(points.count)
-    }
-
-    /// Every 50th voxel above a tenth of the largest intensity, in millimetres.
+    /// Every 499th voxel above a tenth of the largest intensity, in millimetres.
     private func foreground(of volume: Volume) -> [SIMD3<Double>] {
         let limit = volume.intensityRange.upperBound / 10
         let shape = volume.shape
-        return stride(from: 0, to: volume.voxels.count, by: 50).filter { volume.voxels[$0] > limit }.map { offset in
+        return stride(from: 0, to: volume.voxels.count, by: 499).filter { volume.voxels[$0] > limit }.map { offset in
             let (x, rest) = (offset % shape.x, offset / shape.x)
             return volume.grid.world(
                 atVoxel: SIMD3(Double(x), Double(rest % shape.y), Double(rest / shape.y)))
@@ -145,18 +136,50 @@ private struct RegisteredPair {
     ]
 }
 
-/// Errors in millimetres and times of the same starts.
+/// What a program found from each start, and how long it took.
 private struct Outcome: Encodable {
     let what: String
-    private(set) var errors: [Double] = []
+    /// Where the result is measured, in millimetres.
+    private let points: [SIMD3<Double>]
+    /// The motions that are left: the identity if all were right.
+    private var rests: [RigidTransform] = []
     private(set) var seconds: [Double] = []
     /// The sum over all threads.
     private(set) var processorSeconds: [Double] = []
 
-    mutating func add(_ error: Double, _ time: Double, _ processorTime: Double) {
-        errors.append(error)
+    private enum CodingKeys: CodingKey { case what, errors, spreads, seconds, processorSeconds }
+
+    init(what: String, points: [SIMD3<Double>]) { (self.what, self.points) = (what, points) }
+
+    mutating func add(_ rest: RigidTransform, _ time: Double, _ processorTime: Double) {
+        rests.append(rest)
         seconds.append(time)
         processorSeconds.append(processorTime)
+    }
+
+    /// The mean distances between where points are and where they belong, in millimetres.
+    var errors: [Double] { rests.map { distance($0, .identity) } }
+
+    /// The mean distances from the result whose median distance from all is the least.
+    var spreads: [Double] {
+        let distances = rests.map { rest in rests.map { distance(rest, $0) } }
+        return distances.min { $0.sorted()[$0.count / 2] < $1.sorted()[$1.count / 2] } ?? []
+    }
+
+    private func distance(_ a: RigidTransform, _ b: RigidTransform) -> Double {
+        points.reduce(0) { sum, point in
+            let gap = a(point) - b(point)
+            return sum + (gap * gap).sum().squareRoot()
+        } / Double(points.count)
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(what, forKey: .what)
+        try container.encode(errors, forKey: .errors)
+        try container.encode(spreads, forKey: .spreads)
+        try container.encode(seconds, forKey: .seconds)
+        try container.encode(processorSeconds, forKey: .processorSeconds)
     }
 }
 
