@@ -88,7 +88,8 @@ let package = Package(
             name: "benchmarks",
             dependencies: [
                 "BridgeTraining", "NetworkEngine", "Networks", "ReferenceUNet", "SliceSampling", "StyleKeys",
-                "TensorFiles", "VolumeIO", "VolumeRegistration", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "TensorFiles", "VolumeIO", "VolumeRegistration",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Examples/Benchmarks/Sources"),
 
@@ -132,7 +133,9 @@ let package = Package(
             dependencies: ["NetworkEngine", "COpenBLAS", "CVoxelKernels", "TensorTestSupport", "TestSupport"]),
         .testTarget(
             name: "ReferenceUNetTests", dependencies: ["ReferenceUNet", "TensorTestSupport", "TestSupport"]),
-        .testTarget(name: "BridgeTrainingTests", dependencies: ["BridgeTraining", "VolumeIO", "TestSupport"]),
+        .testTarget(
+            name: "BridgeTrainingTests",
+            dependencies: ["BridgeTraining", "VolumeIO", "VolumeRegistration", "TestSupport"]),
         .testTarget(
             name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "VoxelBridge", "TestSupport"]),
         .testTarget(name: "VoxelBridgeTests", dependencies: ["VoxelBridge", "TestSupport"]),

@@ -77,16 +77,20 @@ struct Ascent {
     private static func updated(_ matrix: [Double]?, step s: [Double], change y: [Double]) -> [Double]? {
         let rise = dot(s, y)
         guard rise > 1e-10 * length(s) * length(y) else { return matrix }
-        var b = matrix ?? {
-            var diagonal = [Double](repeating: 0, count: parameters * parameters)
-            for k in 0..<parameters { diagonal[k * parameters + k] = dot(y, y) / rise }
-            return diagonal
-        }()
-        let product = (0..<parameters).map { row in dot(Array(b[row * parameters..<(row + 1) * parameters]), s) }
+        var b =
+            matrix
+            ?? {
+                var diagonal = [Double](repeating: 0, count: parameters * parameters)
+                for k in 0..<parameters { diagonal[k * parameters + k] = dot(y, y) / rise }
+                return diagonal
+            }()
+        let product = (0..<parameters).map { row in dot(Array(b[row * parameters..<(row + 1) * parameters]), s)
+        }
         let bend = dot(s, product)
         for row in 0..<parameters {
             for column in 0..<parameters {
-                b[row * parameters + column] += y[row] * y[column] / rise - product[row] * product[column] / bend
+                b[row * parameters + column] +=
+                    y[row] * y[column] / rise - product[row] * product[column] / bend
             }
         }
         return b

@@ -79,7 +79,8 @@ public struct RigidRegistration: Sendable {
     private func levels(
         _ moving: Volume, _ fixed: Volume, mask: Volume?, progress: (@Sendable (Double) -> Void)?
     ) throws -> [Similarity] {
-        for (volume, name) in [(moving, RegistrationVolume.moving), (fixed, .fixed)] where volume.shape.min() < 4 {
+        for (volume, name) in [(moving, RegistrationVolume.moving), (fixed, .fixed)]
+        where volume.shape.min() < 4 {
             throw RegistrationError.tooFewVoxels(name, shape: volume.shape)
         }
         if let mask, !mask.grid.matches(fixed.grid) {

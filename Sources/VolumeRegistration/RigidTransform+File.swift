@@ -114,10 +114,13 @@ private struct ITKTransform {
             }
         }
         func numbers(_ name: String, _ counts: ClosedRange<Int>) throws -> [Double] {
-            guard let field = fields[name] else { throw Problem("found no line \(name); expected ITK's text format") }
+            guard let field = fields[name] else {
+                throw Problem("found no line \(name); expected ITK's text format")
+            }
             let words = field.split(separator: " ")
             let values = words.compactMap { Double($0) }
-            guard values.count == words.count, counts.contains(values.count), values.allSatisfy(\.isFinite) else {
+            guard values.count == words.count, counts.contains(values.count), values.allSatisfy(\.isFinite)
+            else {
                 throw Problem("found \(name) \(field.prefix(80)); expected \(counts.upperBound) finite numbers")
             }
             return values
@@ -159,7 +162,9 @@ private struct ITKTransform {
         let centre = SIMD3(fixed[0], fixed[1], fixed[2])
         var map = matrix
         map.translation = centre + SIMD3(shift) - matrix(centre)
-        guard let rigid = RigidTransform(map.flippedBetweenLPSAndRAS) else { throw Problem(RigidTransform.notRigid) }
+        guard let rigid = RigidTransform(map.flippedBetweenLPSAndRAS) else {
+            throw Problem(RigidTransform.notRigid)
+        }
         pointMap = rigid
     }
 

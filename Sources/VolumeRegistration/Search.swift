@@ -28,11 +28,13 @@ struct Search {
                 largest: values.map(\.overlap).max()!, minimum: levels[0].minimumOverlap)
         }
         let initial = values[0].similarity > 0 ? evaluate([start], at: levels.last!)[0].similarity : nil
-        var front = angle > 0 ? Array(usable.prefix(Self.climbs)) : [Ascent.Point(pose: start, value: values[0])]
+        var front =
+            angle > 0 ? Array(usable.prefix(Self.climbs)) : [Ascent.Point(pose: start, value: values[0])]
         var coarseBest: Double?
         for (index, level) in levels.enumerated() {
             try Task.checkCancellation()
-            front = distinct(try climb(from: front.map(\.pose), at: level), by: 2 * level.samples.spacing, at: level)
+            front = distinct(
+                try climb(from: front.map(\.pose), at: level), by: 2 * level.samples.spacing, at: level)
             coarseBest = coarseBest ?? front[0].value.similarity
             // At the finest resolution only those that may still win.
             let least = index == levels.count - 2 ? 1 + Self.closeness * (front[0].value.similarity - 1) : 0
@@ -98,7 +100,8 @@ struct Search {
     }
 
     /// The points without those that are near a better one.
-    private func distinct(_ points: [Ascent.Point], by distance: Double, at level: Similarity) -> [Ascent.Point] {
+    private func distinct(_ points: [Ascent.Point], by distance: Double, at level: Similarity) -> [Ascent.Point]
+    {
         points.reduce(into: []) { kept, point in
             if !kept.contains(where: { level.samples.distance($0.pose, point.pose) < distance }) {
                 kept.append(point)

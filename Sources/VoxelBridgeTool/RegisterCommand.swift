@@ -88,9 +88,11 @@ struct RegisterCommand: AsyncParsableCommand {
             output != nil || transform != nil, "nothing would be written; give --output, --transform or both")
         try require(!onlyApply || initial != nil, "--only-apply needs the transform to apply: --initial FILE")
         try require(
-            (0...90).contains(searchAngle), "--search-angle must be from 0 to 90 degrees, and is \(searchAngle)")
+            (0...90).contains(searchAngle), "--search-angle must be from 0 to 90 degrees, and is \(searchAngle)"
+        )
         try require(
-            (1000...100_000_000).contains(samples), "--samples must be from 1000 to 100000000, and is \(samples)")
+            (1000...100_000_000).contains(samples),
+            "--samples must be from 1000 to 100000000, and is \(samples)")
         try require((8...256).contains(bins), "--bins must be from 8 to 256, and is \(bins)")
         try require(
             (0...1).contains(minimumOverlap), "--minimum-overlap must be from 0 to 1, and is \(minimumOverlap)")
@@ -108,7 +110,8 @@ struct RegisterCommand: AsyncParsableCommand {
         let start = try initial.map { try RigidTransform(contentsOf: $0) } ?? .identity
         let report =
             onlyApply
-            ? Report(transform: start) : Report(try await align(movingVolume, to: fixedFile.volume, from: start))
+            ? Report(transform: start)
+            : Report(try await align(movingVolume, to: fixedFile.volume, from: start))
         for warning in report.warnings { logger.warning("\(moving): \(warning)") }
         if let transform {
             try report.transform.write(to: transform)

@@ -153,7 +153,8 @@ private struct PreparedPair {
         } else if !target.grid.matches(source.grid) {
             throw FileProblem(
                 file: subject.target.path,
-                reason: "found \(target.grid); expected the source's grid, \(source.grid), unless pairs are aligned "
+                reason:
+                    "found \(target.grid); expected the source's grid, \(source.grid), unless pairs are aligned "
                     + "(data.align)")
         }
         if let mask { source = source.cleared(outside: mask) }
@@ -165,7 +166,8 @@ private struct PreparedPair {
             boxed = try naming(subject.target) {
                 var moved = target.resampled(onto: box.grid, outside: target.intensityRange.lowerBound)
                 if let mask {
-                    moved = moved.cleared(outside: mask.map { $0 > 0 ? 1 : 0 }.resampled(onto: box.grid).map { $0 - 0.5 })
+                    moved = moved.cleared(
+                        outside: mask.map { $0 > 0 ? 1 : 0 }.resampled(onto: box.grid).map { $0 - 0.5 })
                 }
                 return try RescaleIntensity().apply(to: moved).volume
             }

@@ -66,7 +66,8 @@ struct RegisterCommand: AsyncParsableCommand {
                 .random(in: -largest...largest, using: &generator)
             }
             let centre = fixed.grid.world(atVoxel: (SIMD3<Double>(fixed.shape) - 1) / 2)
-            let motion = RigidTransform(degrees: random(degrees), millimetres: random(millimetres), about: centre)
+            let motion = RigidTransform(
+                degrees: random(degrees), millimetres: random(millimetres), about: centre)
             let moved = moving.moved(by: motion)
             var found: RegistrationResult?
             let before = processorSeconds()
@@ -78,7 +79,8 @@ struct RegisterCommand: AsyncParsableCommand {
             if start < peerStarts { (misplaced, motions) = (misplaced + [moved], motions + [motion]) }
         }
         guard let python else { return [own] }
-        return try [own] + peers(pair, misplaced, motions, fixed: folder.appending(path: pair.fixed), points, python)
+        return try [own]
+            + peers(pair, misplaced, motions, fixed: folder.appending(path: pair.fixed), points, python)
     }
 
     /// The errors and times of ANTs and elastix from the same starts. They read and write ITK's files.
@@ -110,7 +112,8 @@ struct RegisterCommand: AsyncParsableCommand {
     private func foreground(of volume: Volume) -> [SIMD3<Double>] {
         let limit = volume.intensityRange.upperBound / 10
         let shape = volume.shape
-        return stride(from: 0, to: volume.voxels.count, by: 499).filter { volume.voxels[$0] > limit }.map { offset in
+        return stride(from: 0, to: volume.voxels.count, by: 499).filter { volume.voxels[$0] > limit }.map {
+            offset in
             let (x, rest) = (offset % shape.x, offset / shape.x)
             return volume.grid.world(
                 atVoxel: SIMD3(Double(x), Double(rest % shape.y), Double(rest / shape.y)))
@@ -127,7 +130,8 @@ private struct RegisteredPair {
 
     static let all = [
         RegisteredPair(
-            name: "flair", title: "T1 to FLAIR", moving: "subject113_t1.nii.gz", fixed: "subject113_flair.nii.gz"),
+            name: "flair", title: "T1 to FLAIR", moving: "subject113_t1.nii.gz",
+            fixed: "subject113_flair.nii.gz"),
         RegisteredPair(
             name: "t2", title: "T1 to T2", moving: "subject113_t1.nii.gz", fixed: "subject113_t2.nii.gz"),
         RegisteredPair(
