@@ -7,6 +7,7 @@ let package = Package(
     products: [
         .library(name: "VolumeIO", targets: ["VolumeIO"]),
         .library(name: "Preprocessing", targets: ["Preprocessing"]),
+        .library(name: "VolumeRegistration", targets: ["VolumeRegistration"]),
         .library(name: "StyleKeys", targets: ["StyleKeys"]),
         .library(name: "BridgeDiffusion", targets: ["BridgeDiffusion"]),
         .library(name: "DiffusionSampling", targets: ["DiffusionSampling"]),
@@ -47,6 +48,8 @@ let package = Package(
 
         // Leaves that stand on a system library each.
         .target(name: "VolumeIO", dependencies: ["VoxelSupport", "Volumes", "CNIfTI", "CISAL"]),
+        .target(
+            name: "VolumeRegistration", dependencies: ["VoxelSupport", "Volumes", "Preprocessing", "CLAPACKE"]),
         .target(name: "VolumeFigures", dependencies: ["VoxelSupport", "Volumes", "CPNG"]),
         .target(
             name: "NetworkEngine", dependencies: ["TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"]),
@@ -61,9 +64,9 @@ let package = Package(
         .target(
             name: "BridgeTraining",
             dependencies: [
-                "VoxelSupport", "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion",
-                "DiffusionSampling", "SliceSampling", "VolumeFigures", "TensorFiles", "Networks",
-                "NetworkEngine", "ReferenceUNet",
+                "VoxelSupport", "Volumes", "VolumeIO", "Preprocessing", "VolumeRegistration", "StyleKeys",
+                "BridgeDiffusion", "DiffusionSampling", "SliceSampling", "VolumeFigures", "TensorFiles",
+                "Networks", "NetworkEngine", "ReferenceUNet",
                 "VolumeTranslation",
             ]),
 
@@ -74,8 +77,8 @@ let package = Package(
         .executableTarget(
             name: "VoxelBridgeTool",
             dependencies: [
-                "VoxelSupport", "VoxelBridge", "BridgeTraining", "VolumeFigures", "VolumePhantoms",
-                "TensorFiles", "Networks", "NetworkEngine",
+                "VoxelSupport", "VoxelBridge", "VolumeRegistration", "BridgeTraining", "VolumeFigures",
+                "VolumePhantoms", "TensorFiles", "Networks", "NetworkEngine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -85,7 +88,7 @@ let package = Package(
             name: "benchmarks",
             dependencies: [
                 "BridgeTraining", "NetworkEngine", "Networks", "Preprocessing", "ReferenceUNet", "SliceSampling",
-                "StyleKeys", "TensorFiles", "VolumeIO",
+                "StyleKeys", "TensorFiles", "VolumeIO", "VolumeRegistration",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Examples/Benchmarks/Sources"),
@@ -97,6 +100,7 @@ let package = Package(
             linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz")]),
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CLAPACKE", pkgConfig: "lapacke", providers: [.apt(["liblapacke-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
 
         // Tests: one folder a module.
@@ -110,6 +114,8 @@ let package = Package(
         .testTarget(name: "VolumesTests", dependencies: ["Volumes", "TestSupport"]),
         .testTarget(name: "VolumeIOTests", dependencies: ["VolumeIO", "CNIfTI", "TestSupport"]),
         .testTarget(name: "PreprocessingTests", dependencies: ["Preprocessing", "VolumeIO", "TestSupport"]),
+        .testTarget(
+            name: "VolumeRegistrationTests", dependencies: ["VolumeRegistration", "VolumeIO", "TestSupport"]),
         .testTarget(
             name: "StyleKeysTests", dependencies: ["StyleKeys", "VolumeIO", "TensorFiles", "TestSupport"]),
         .testTarget(name: "BridgeDiffusionTests", dependencies: ["BridgeDiffusion", "TestSupport"]),
@@ -128,13 +134,17 @@ let package = Package(
             dependencies: ["NetworkEngine", "COpenBLAS", "CVoxelKernels", "TensorTestSupport", "TestSupport"]),
         .testTarget(
             name: "ReferenceUNetTests", dependencies: ["ReferenceUNet", "TensorTestSupport", "TestSupport"]),
-        .testTarget(name: "BridgeTrainingTests", dependencies: ["BridgeTraining", "VolumeIO", "TestSupport"]),
+        .testTarget(
+            name: "BridgeTrainingTests",
+            dependencies: ["BridgeTraining", "VolumeIO", "VolumeRegistration", "TestSupport"]),
         .testTarget(
             name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "VoxelBridge", "TestSupport"]),
         .testTarget(name: "VoxelBridgeTests", dependencies: ["VoxelBridge", "TestSupport"]),
         .testTarget(
             name: "VoxelBridgeToolTests",
-            dependencies: ["VoxelBridgeTool", "VoxelBridge", "VolumePhantoms", "TestSupport"]),
+            dependencies: [
+                "VoxelBridgeTool", "VoxelBridge", "VolumeRegistration", "VolumePhantoms", "TestSupport",
+            ]),
         .testTarget(name: "PackageTests", dependencies: ["TestSupport"]),
     ]
 )

@@ -146,7 +146,7 @@ public struct PreparedVolume: Sendable, CustomStringConvertible {
 
 extension ForegroundMask {
     /// The mask on another grid.
-    fileprivate func resampled(from grid: VoxelGrid, onto other: VoxelGrid) -> ForegroundMask {
+    package func resampled(from grid: VoxelGrid, onto other: VoxelGrid) -> ForegroundMask {
         grid.matches(other) ? self : ForegroundMask(above: 0.5, in: volume(on: grid).resampled(onto: other))
     }
 }

@@ -6,6 +6,7 @@ import Networks
 import TensorFiles
 public import VolumeTranslation
 public import Volumes
+import VoxelSupport
 
 /// A U-Net as a denoiser: predicts windows of 2N + 1 slices, conditioned on a style key.
 ///

@@ -18,7 +18,8 @@ struct TrainCommand: AsyncParsableCommand {
               carl,validation,carl/ct.nii.gz,carl/t1.nii.gz
 
             The splits are train, validation and test (not used). An optional column 'mask' names a volume that \
-            is above zero in the region to keep. Source and target must have the same grid.
+            is above zero in the region to keep. Source and target must have the same grid, unless they are to be \
+            aligned first: with --align each target is moved rigidly onto its source.
 
               voxelbridge train --data pairs.csv --output run
               voxelbridge train --data pairs.csv --output run --resume
@@ -50,6 +51,9 @@ struct TrainCommand: AsyncParsableCommand {
 
     @Option(help: "The settings that differ from the defaults (.json).")
     var config: String?
+
+    @Flag(help: "Align each target with its source first, as 'register' does. (the setting data.align)")
+    var align = false
 
     @Flag(help: "Continue the run in the folder, if there is one.")
     var resume = false
@@ -92,12 +96,14 @@ struct TrainCommand: AsyncParsableCommand {
         let folder = URL(filePath: output, directoryHint: .isDirectory)
         let known = try TrainingRun<TrainableUNet>.configuration(ofRunIn: folder)
         if known != nil, !resume { throw TrainingError.runExists(folder: output) }
-        let configuration = given ?? known ?? .published
+        var configuration = given ?? known ?? .published
+        if align { configuration.data.align = true }
         try configuration.validate()
 
         let cache =
             cache.map { URL(filePath: $0, directoryHint: .isDirectory) } ?? folder.appending(path: "cache")
-        let manifest = try Manifest(contentsOf: URL(filePath: data))
+        let manifest = try Manifest(
+            contentsOf: URL(filePath: data), requiresOneGrid: !configuration.data.align)
         for warning in manifest.warnings {
             logger.warning("\(data):\(warning.line > 0 ? "\(warning.line):" : "") \(warning.text)")
         }

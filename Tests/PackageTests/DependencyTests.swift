@@ -14,6 +14,7 @@ struct DependencyTests {
         "Volumes": [],
         "VolumeIO": ["VoxelSupport", "Volumes", "CNIfTI", "CISAL"],
         "Preprocessing": ["VoxelSupport", "Volumes"],
+        "VolumeRegistration": ["VoxelSupport", "Volumes", "Preprocessing", "CLAPACKE"],
         "StyleKeys": ["VoxelSupport", "Volumes", "Preprocessing"],
         "BridgeDiffusion": ["VoxelSupport"],
         "DiffusionSampling": ["VoxelSupport", "BridgeDiffusion"],
@@ -33,15 +34,15 @@ struct DependencyTests {
             "TensorFiles", "Networks", "NetworkEngine",
         ],
         "BridgeTraining": [
-            "VoxelSupport", "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion",
-            "DiffusionSampling", "SliceSampling", "VolumeFigures", "VolumeTranslation", "TensorFiles",
-            "Networks",
+            "VoxelSupport", "Volumes", "VolumeIO", "Preprocessing", "VolumeRegistration", "StyleKeys",
+            "BridgeDiffusion", "DiffusionSampling", "SliceSampling", "VolumeFigures", "VolumeTranslation",
+            "TensorFiles", "Networks",
             "NetworkEngine", "ReferenceUNet",
         ],
         "VoxelBridge": ["VolumeIO", "VolumeMetrics", "ReferenceUNet", "VolumeTranslation"],
         "VoxelBridgeTool": [
-            "VoxelSupport", "VoxelBridge", "BridgeTraining", "VolumeFigures", "VolumePhantoms", "TensorFiles",
-            "Networks", "NetworkEngine", "ArgumentParser", "Logging",
+            "VoxelSupport", "VoxelBridge", "VolumeRegistration", "BridgeTraining", "VolumeFigures",
+            "VolumePhantoms", "TensorFiles", "Networks", "NetworkEngine", "ArgumentParser", "Logging",
         ],
     ]
 
@@ -85,6 +86,7 @@ struct DependencyTests {
             products == [
                 "Preprocessing": ["Preprocessing"],
                 "VolumeIO": ["VolumeIO"],
+                "VolumeRegistration": ["VolumeRegistration"],
                 "StyleKeys": ["StyleKeys"],
                 "BridgeDiffusion": ["BridgeDiffusion"],
                 "DiffusionSampling": ["DiffusionSampling"],

@@ -4,7 +4,7 @@ import Testing
 /// The help of the commands.
 struct HelpTests {
     @Test(arguments: [
-        ([], "translate predict evaluate key preprocess info convert montage import phantom train --version"),
+        ([], "translate predict evaluate key mask preprocess register info convert montage import phantom train --version"),
         (
             ["translate"],
             """
@@ -20,12 +20,19 @@ struct HelpTests {
             "--preset --onto --orientation --spacing --interpolation --antialiasing --margin --shape --multiple --plane "
                 + "--pipeline --save-pipeline --labels --verbose --quiet"
         ),
+        (
+            ["register"],
+            """
+            --output --transform --apply --initial --only-apply --mask --search-angle --samples --bins \
+            --minimum-overlap --json --threads --verbose --quiet
+            """
+        ),
         (["info"], "--json"),
         (["convert"], "--volume --type --nifti --verbose --quiet"),
         (
             ["train"],
             """
-            --data --output --config --resume --max-minutes --cache --threads --save-memory --print-config \
+            --data --output --config --align --resume --max-minutes --cache --threads --save-memory --print-config \
             --verbose --quiet
             """
         ),

@@ -98,9 +98,12 @@ public struct DataSettings: Equatable, Sendable, Codable {
     public var source = IntensityRule.percentiles()
     /// How the intensities of targets are scaled.
     public var target = IntensityRule.percentiles()
+    /// Whether each target is first aligned with its source by a rigid motion. Their grids may then differ; the source's
+    /// stays, as in translation.
+    public var align = false
 
     enum CodingKeys: String, CodingKey {
-        case spacing, antialiasing, plane, source, target
+        case spacing, antialiasing, plane, source, target, align
         case minimumForeground = "minimum_foreground"
     }
 

@@ -61,8 +61,12 @@ public struct Manifest: Sendable {
     /// Reads a manifest and checks what can be checked without reading voxels: columns, splits, names, files, grids.
     /// Problems are collected in `problems`.
     ///
+    /// - Parameters:
+    ///   - file: the table.
+    ///   - requiresOneGrid: whether a target must be on its source's grid. It need not if pairs are aligned
+    ///     (``DataSettings/align``). A mask always must.
     /// - Throws: `ManifestError` if the file cannot be read as a table.
-    public init(contentsOf file: URL) throws(ManifestError) {
+    public init(contentsOf file: URL, requiresOneGrid: Bool = true) throws(ManifestError) {
         self.file = file
         let read: (text: String, note: String?)
         do { read = try CommaSeparatedTable.text(contentsOf: file) } catch {
@@ -75,7 +79,7 @@ public struct Manifest: Sendable {
                 file: file.path, problems: [.init(0, "is empty; expected a first line \(Columns.example)")])
         }
         let columns = try Columns(header, file: file.path)
-        var check = ManifestCheck()
+        var check = ManifestCheck(requiresOneGrid: requiresOneGrid)
         if let note = read.note { check.warn(0, note) }
         if let ignored = columns.ignored { check.warn(header.line, ignored) }
         if let comment = table.comments.first { check.warn(comment, "lines that begin with '#' are ignored") }
@@ -85,11 +89,11 @@ public struct Manifest: Sendable {
         (subjects, problems, warnings) = check.result
     }
 
-    /// Reads and checks the manifest at a path; see ``init(contentsOf:)-(URL)``.
+    /// Reads and checks the manifest at a path; see ``init(contentsOf:requiresOneGrid:)-(URL,_)``.
     ///
     /// - Throws: `ManifestError` if the file cannot be read as a table.
-    public init(contentsOf path: String) throws(ManifestError) {
-        try self.init(contentsOf: URL(filePath: path))
+    public init(contentsOf path: String, requiresOneGrid: Bool = true) throws(ManifestError) {
+        try self.init(contentsOf: URL(filePath: path), requiresOneGrid: requiresOneGrid)
     }
 
     /// A manifest of subjects, with the same checks as for a file.
@@ -97,9 +101,10 @@ public struct Manifest: Sendable {
     /// - Parameters:
     ///   - subjects: the subjects, in the order of their lines.
     ///   - file: the file of the manifest.
-    public init(_ subjects: [Subject], file: URL) {
+    ///   - requiresOneGrid: whether a target must be on its source's grid.
+    public init(_ subjects: [Subject], file: URL, requiresOneGrid: Bool = true) {
         self.file = file
-        var check = ManifestCheck()
+        var check = ManifestCheck(requiresOneGrid: requiresOneGrid)
         for (index, var subject) in subjects.enumerated() {
             // The first line is the header.
             subject.line = index + 2
@@ -108,8 +113,10 @@ public struct Manifest: Sendable {
         (self.subjects, problems, warnings) = check.result
     }
 
-    /// A manifest of subjects, with the file at a path; see ``init(_:file:)-(_,URL)``.
-    public init(_ subjects: [Subject], file: String) { self.init(subjects, file: URL(filePath: file)) }
+    /// A manifest of subjects, with the file at a path; see ``init(_:file:requiresOneGrid:)-(_,URL,_)``.
+    public init(_ subjects: [Subject], file: String, requiresOneGrid: Bool = true) {
+        self.init(subjects, file: URL(filePath: file), requiresOneGrid: requiresOneGrid)
+    }
 
     /// Writes the manifest. The paths of files below its folder are relative, so that the folder can be moved; other
     /// paths are absolute.
@@ -244,6 +251,7 @@ private struct Columns {
 
 /// Checks subjects one after another.
 private struct ManifestCheck {
+    private let requiresOneGrid: Bool
     private var subjects: [Manifest.Subject] = []
     private var problems: [ManifestError.Problem] = []
     private var warnings: [ManifestError.Problem] = []
@@ -251,6 +259,8 @@ private struct ManifestCheck {
     private var lines: [String: Int] = [:]
     /// The line and the split in which each file occurs first.
     private var firstUses: [String: (line: Int, split: Manifest.Split)] = [:]
+
+    init(requiresOneGrid: Bool) { self.requiresOneGrid = requiresOneGrid }
 
     /// The valid subjects, the problems of the others, and warnings.
     var result: ([Manifest.Subject], [ManifestError.Problem], [ManifestError.Problem]) {
@@ -348,11 +358,13 @@ private struct ManifestCheck {
         }
         guard let source = headers["source"] else { return }
         for column in ["target", "mask"] {
-            guard let header = headers[column], !header.grid.matches(source.grid) else { continue }
+            guard column == "mask" || requiresOneGrid, let header = headers[column],
+                !header.grid.matches(source.grid)
+            else { continue }
             problem(
                 line,
                 "the \(column) is not on the source's grid: \(header.grid.difference(from: source.grid)); resample it "
-                    + "onto the source's grid first")
+                    + "onto the source's grid first" + (column == "mask" ? "" : ", or align the pairs (--align)"))
         }
     }
 

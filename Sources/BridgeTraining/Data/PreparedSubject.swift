@@ -46,6 +46,8 @@ struct PreparedSubject: Sendable {
         let plane: SlicePlane
         let intensities: [IntensityRule]
         let bins: Int
+        /// The version of the alignment; nil if pairs are not aligned.
+        let alignment: Int?
 
         init(_ subject: Manifest.Subject, settings: DataSettings, bins: Int) throws {
             source = try FileStamp(subject.source)
@@ -54,6 +56,7 @@ struct PreparedSubject: Sendable {
             (spacing, plane, self.bins) = (settings.spacing, settings.plane, bins)
             antialiasing = settings.antialiasing
             intensities = [settings.source, settings.target]
+            alignment = settings.align ? 1 : nil
         }
     }
 
@@ -144,15 +147,23 @@ private struct PreparedPair {
     let style: StyleKey
     let warnings: [String]
 
-    /// Prepares the source with `PreprocessingPipeline.brain`, and crops the target to the same box.
+    /// Prepares the source with `PreprocessingPipeline.brain`, and brings the target to the same box.
     init(_ subject: Manifest.Subject, settings: DataSettings, bins: Int) throws {
         let source = try VolumeFile(contentsOf: subject.source, keepsNaN: true).volume
-        // Grids that differ by rounding must not result in different boxes.
-        let target = Volume(
-            grid: source.grid, voxels: try VolumeFile(contentsOf: subject.target, keepsNaN: true).volume.voxels)
+        var target = try VolumeFile(contentsOf: subject.target, keepsNaN: true).volume
         let mask = try subject.mask.map { ForegroundMask(above: 0, in: try Volume(contentsOf: $0)) }
         func naming<Value>(_ url: URL, _ body: () throws -> Value) throws -> Value {
             do { return try body() } catch { throw FileProblem(file: url.path, reason: "\(error)") }
+        }
+        if settings.align {
+            target = try naming(subject.target) { try target.aligned(with: source, in: subject.source) }
+        } else if target.grid.matches(source.grid) {
+            // Grids that differ by rounding must not result in different boxes.
+            target = Volume(grid: source.grid, voxels: target.voxels)
+        } else {
+            throw FileProblem(
+                file: subject.target.path,
+                reason: "\(target.grid.difference(from: source.grid)); the grids of aligned pairs (data.align) may differ")
         }
         let preparedSource = try naming(subject.source) {
             try PreprocessingPipeline.brain(
@@ -160,12 +171,17 @@ private struct PreparedPair {
                 antialiasing: settings.antialiasing
             ).apply(to: source, mask: mask)
         }
-        let (fit, whole) = try naming(subject.target) {
-            let fit = try IntensityFit(RescaleIntensity(settings.target), to: target, mask: mask)
+        let box = preparedSource.volume
+        let (fit, boxed) = try naming(subject.target) {
+            let targetMask = mask.map { settings.align ? $0.resampled(from: source.grid, onto: target.grid) : $0 }
+            let fit = try IntensityFit(RescaleIntensity(settings.target), to: target, mask: targetMask)
+            if settings.align {
+                return (fit, fit.scaled.resampled(onto: box.grid, antialiasing: settings.antialiasing))
+            }
             let pipeline = PreprocessingPipeline([
                 Reorient(to: .ras), Resample(spacing: settings.spacing, antialiasing: settings.antialiasing),
             ])
-            return (fit, try pipeline.apply(to: fit.scaled).volume)
+            return (fit, try pipeline.apply(to: fit.scaled).volume.cropped(to: box.grid))
         }
         style = try naming(subject.target) { try StyleKey(of: fit, bins: bins) }
         // Whole heads may be trained on; what is translated must be like them.
@@ -173,10 +189,9 @@ private struct PreparedPair {
             warnings.filter { if case .wholeHead = $0 { false } else { true } }.map { "\(url.path): \($0)" }
         }
         warnings = sentences(preparedSource.warnings, subject.source) + sentences(fit.warnings, subject.target)
-        let box = preparedSource.volume
         let permutation = settings.plane.permutation(for: box.grid)
         self.source = box.scaledToNetworkRange().permuted(permutation)
-        self.target = whole.cropped(to: box.grid).scaledToNetworkRange().permuted(permutation)
+        self.target = boxed.scaledToNetworkRange().permuted(permutation)
     }
 
     var foreground: [Int] {

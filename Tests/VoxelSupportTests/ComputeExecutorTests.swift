@@ -1,7 +1,7 @@
 import Dispatch
 import Foundation
-import NetworkEngine
 import Testing
+import VoxelSupport
 
 /// Long computations leave Swift's cooperative pool to other tasks.
 struct ComputeExecutorTests {
