@@ -34,7 +34,8 @@ let package = Package(
         .target(name: "BridgeDiffusion", dependencies: ["VoxelSupport"]),
         .target(name: "DiffusionSampling", dependencies: ["VoxelSupport", "BridgeDiffusion"]),
         .target(name: "SliceSampling", dependencies: ["Volumes", "BridgeDiffusion", "DiffusionSampling"]),
-        .target(name: "VolumeMetrics", dependencies: ["Volumes"]),
+        .target(
+            name: "VolumeMetrics", dependencies: ["VoxelSupport", "Volumes", "StyleKeys", "CVoxelKernels"]),
         .target(name: "VolumePhantoms", dependencies: ["VoxelSupport", "Volumes", "Preprocessing"]),
         .target(name: "TensorFiles", dependencies: ["VoxelSupport", "DiffusionSampling"]),
         .target(name: "Networks", dependencies: ["VoxelSupport", "TensorFiles"]),
@@ -114,7 +115,8 @@ let package = Package(
         .testTarget(
             name: "DiffusionSamplingTests", dependencies: ["DiffusionSampling", "TensorFiles", "TestSupport"]),
         .testTarget(name: "SliceSamplingTests", dependencies: ["SliceSampling", "TestSupport"]),
-        .testTarget(name: "VolumeMetricsTests", dependencies: ["VolumeMetrics", "VolumeIO", "TestSupport"]),
+        .testTarget(
+            name: "VolumeMetricsTests", dependencies: ["VolumeMetrics", "StyleKeys", "VolumeIO", "TestSupport"]),
         .testTarget(name: "VolumeFiguresTests", dependencies: ["VolumeFigures", "CPNG", "TestSupport"]),
         .testTarget(
             name: "VolumePhantomsTests",

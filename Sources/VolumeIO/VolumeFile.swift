@@ -29,10 +29,16 @@ public struct VolumeFile: Sendable {
     ///
     /// - Throws: `VolumeIOError`, also for a series of volumes, vectors or colours, which `NIfTIHeader` can describe.
     public init(contentsOf url: URL) throws(VolumeIOError) {
+        try self.init(contentsOf: url, keepsNotFinite: false)
+    }
+
+    /// Reads a file, and keeps voxels that are NaN or infinite if asked; `replacedVoxels` counts them either way.
+    package init(contentsOf url: URL, keepsNotFinite: Bool) throws(VolumeIOError) {
         do throws(VolumeIOError.Reason) {
             var reader = try ByteReader(path: url.path)
             header = try NIfTIHeader(readingFrom: &reader)
-            let values = try header.layout.readVoxels(of: header, from: &reader)
+            let values = try header.layout.readVoxels(
+                of: header, from: &reader, keepsNotFinite: keepsNotFinite)
             try reader.finish()
             volume = Volume(grid: header.grid, voxels: values.voxels)
             replacedVoxels = values.replaced

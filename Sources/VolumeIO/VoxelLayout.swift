@@ -17,7 +17,7 @@ struct VoxelLayout: Hashable, Sendable {
     /// Memory is allocated only after checking that a file of this size can hold the voxels, and its pages are touched
     /// only as voxels are read: a truncated stream costs what it holds, not what its header claims.
     func readVoxels(
-        of header: NIfTIHeader, from reader: inout ByteReader
+        of header: NIfTIHeader, from reader: inout ByteReader, keepsNotFinite: Bool
     ) throws(VolumeIOError.Reason) -> (voxels: [Float], replaced: Int) {
         guard header.shape.count >= 2, header.shape.dropFirst(3).allSatisfy({ $0 == 1 }) else {
             throw .notOneVolume(shape: header.shape)
@@ -52,7 +52,11 @@ struct VoxelLayout: Hashable, Sendable {
             if isSwapped, type.bytes > 1 {
                 nifti_swap_Nbytes(Int64(wanted), CInt(type.bytes), stored.baseAddress)
             }
-            replaced += type.decode(UnsafeRawBufferPointer(stored), scaling, into: intensities)
+            let notFinite = type.decode(UnsafeRawBufferPointer(stored), scaling, into: intensities)
+            if notFinite > 0, !keepsNotFinite {
+                for index in 0..<wanted where !intensities[index].isFinite { intensities[index] = 0 }
+            }
+            replaced += notFinite
             voxels.append(contentsOf: intensities[..<wanted])
         }
         return (voxels, replaced)
@@ -111,7 +115,7 @@ enum RealType: Int16 {
         }
     }
 
-    /// Converts stored numbers to intensities. Returns how many were not finite and were replaced by zero.
+    /// Converts stored numbers to intensities. Returns how many are not finite.
     func decode(
         _ stored: UnsafeRawBufferPointer, _ scaling: Scaling,
         into intensities: UnsafeMutableBufferPointer<Float>
@@ -144,10 +148,5 @@ private func scale<Stored>(
             intensities[i] = Float(double(stored[i]) * scaling.slope + scaling.intercept)
         }
     }
-    var replaced = 0
-    for i in stored.indices where !intensities[i].isFinite {
-        intensities[i] = 0
-        replaced += 1
-    }
-    return replaced
+    return stored.indices.count { !intensities[$0].isFinite }
 }

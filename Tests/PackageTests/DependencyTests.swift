@@ -18,7 +18,7 @@ struct DependencyTests {
         "BridgeDiffusion": ["VoxelSupport"],
         "DiffusionSampling": ["VoxelSupport", "BridgeDiffusion"],
         "SliceSampling": ["Volumes", "BridgeDiffusion", "DiffusionSampling"],
-        "VolumeMetrics": ["Volumes"],
+        "VolumeMetrics": ["VoxelSupport", "Volumes", "StyleKeys", "CVoxelKernels"],
         "VolumeFigures": ["VoxelSupport", "Volumes", "CPNG"],
         "VolumePhantoms": ["VoxelSupport", "Volumes", "Preprocessing"],
         "VolumeTranslation": [

@@ -1,16 +1,16 @@
 /// The records of a comma-separated file (RFC 4180): fields with commas, line breaks or quotation marks are quoted, and
 /// quotation marks in them are doubled. Empty lines are skipped.
-struct CommaSeparatedTable {
+package struct CommaSeparatedTable {
     /// One record.
-    struct Record: Equatable {
+    package struct Record: Equatable {
         /// The number of its first line, from 1.
-        let line: Int
-        let fields: [String]
+        package let line: Int
+        package let fields: [String]
     }
 
-    let records: [Record]
+    package let records: [Record]
 
-    init(_ text: String) {
+    package init(_ text: String) {
         var records: [Record] = []
         var fields: [String] = []
         var field = ""
