@@ -48,7 +48,12 @@ let package = Package(
 
         // Leaves that stand on a system library each.
         .target(name: "VolumeIO", dependencies: ["VoxelSupport", "Volumes", "CNIfTI"]),
-        .target(name: "VolumeFigures", dependencies: ["VoxelSupport", "Volumes", "CPNG"]),
+        .target(
+            name: "VolumeFigures",
+            dependencies: [
+                "VoxelSupport", "Volumes", "Preprocessing", "StyleKeys", "VolumeMetrics", "CPNG", "CZlib",
+            ],
+            resources: [.embedInCode("Report/report.css"), .embedInCode("Report/report.js")]),
         .target(
             name: "NetworkEngine", dependencies: ["TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"]),
         .target(
@@ -97,6 +102,7 @@ let package = Package(
             linkerSettings: [.linkedLibrary("nifti2"), .linkedLibrary("znz")]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Tests: one folder a module.
         .target(
@@ -117,7 +123,9 @@ let package = Package(
         .testTarget(name: "SliceSamplingTests", dependencies: ["SliceSampling", "TestSupport"]),
         .testTarget(
             name: "VolumeMetricsTests", dependencies: ["VolumeMetrics", "StyleKeys", "VolumeIO", "TestSupport"]),
-        .testTarget(name: "VolumeFiguresTests", dependencies: ["VolumeFigures", "CPNG", "TestSupport"]),
+        .testTarget(
+            name: "VolumeFiguresTests",
+            dependencies: ["VolumeFigures", "VolumeMetrics", "StyleKeys", "CPNG", "CZlib", "TestSupport"]),
         .testTarget(
             name: "VolumePhantomsTests",
             dependencies: ["VolumePhantoms", "VolumeIO", "StyleKeys", "VolumeMetrics", "TestSupport"]),

@@ -19,7 +19,9 @@ struct DependencyTests {
         "DiffusionSampling": ["VoxelSupport", "BridgeDiffusion"],
         "SliceSampling": ["Volumes", "BridgeDiffusion", "DiffusionSampling"],
         "VolumeMetrics": ["VoxelSupport", "Volumes", "StyleKeys", "CVoxelKernels"],
-        "VolumeFigures": ["VoxelSupport", "Volumes", "CPNG"],
+        "VolumeFigures": [
+            "VoxelSupport", "Volumes", "Preprocessing", "StyleKeys", "VolumeMetrics", "CPNG", "CZlib",
+        ],
         "VolumePhantoms": ["VoxelSupport", "Volumes", "Preprocessing"],
         "VolumeTranslation": [
             "VoxelSupport", "Volumes", "Preprocessing", "StyleKeys", "BridgeDiffusion", "DiffusionSampling",
