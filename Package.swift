@@ -30,7 +30,7 @@ let package = Package(
         .target(name: "VoxelSupport"),
         .target(name: "Volumes"),
         .target(name: "Preprocessing", dependencies: ["Volumes"]),
-        .target(name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes"]),
+        .target(name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes", "CVoxelKernels"]),
         .target(name: "BridgeDiffusion", dependencies: ["VoxelSupport"]),
         .target(name: "DiffusionSampling", dependencies: ["VoxelSupport", "BridgeDiffusion"]),
         .target(name: "SliceSampling", dependencies: ["Volumes", "BridgeDiffusion", "DiffusionSampling"]),
@@ -91,7 +91,8 @@ let package = Package(
             name: "benchmarks",
             dependencies: [
                 "BridgeTraining", "NetworkEngine", "Networks", "ReferenceUNet", "SliceSampling", "StyleKeys",
-                "TensorFiles", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "TensorFiles", "VolumeMetrics",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Examples/Benchmarks/Sources"),
 

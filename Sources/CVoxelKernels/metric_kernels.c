@@ -1,5 +1,6 @@
 #include <math.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "metric_kernels.h"
@@ -74,4 +75,13 @@ void ssim_row(
     const double *rows, size_t width, const double *weights, size_t taps, const ssim_constants *constants,
     double *sums, double *values, double *contrasts, double totals[2]) {
     DISPATCH(row, rows, width, weights, taps, constants, sums, values, contrasts, totals);
+}
+
+void intensity_range(const float *values, size_t count, float *low, float *high) {
+    DISPATCH(range, values, count, low, high);
+}
+
+void intensity_counts(
+    const float *values, size_t count, float low, float scale, size_t bins, const float *edges, size_t *counts) {
+    DISPATCH(counts, values, count, low, scale, bins, edges, counts);
 }

@@ -173,3 +173,55 @@ static void NAME(row)(
         totals[1] += contrasts[i];
     }
 }
+
+static void NAME(range)(const float *values, size_t count, float *low, float *high) {
+    floats lows = ALL_FLOATS(INFINITY), highs = ALL_FLOATS(-INFINITY);
+    size_t start = 0;
+    for (; start + 8 <= count; start += 8) {
+        floats v;
+        memcpy(&v, values + start, sizeof v);
+        ints finite = (v - v) == 0;
+        lows = CHOSEN(finite & (v < lows), v, lows);
+        highs = CHOSEN(finite & (v > highs), v, highs);
+    }
+    *low = INFINITY;
+    *high = -INFINITY;
+    for (int lane = 0; lane < 8; lane++) {
+        if (lows[lane] < *low) *low = lows[lane];
+        if (highs[lane] > *high) *high = highs[lane];
+    }
+    for (; start < count; start++) {
+        if (!(values[start] - values[start] == 0)) continue;
+        if (values[start] < *low) *low = values[start];
+        if (values[start] > *high) *high = values[start];
+    }
+}
+
+static void NAME(counts)(
+    const float *values, size_t count, float low, float scale, size_t bins, const float *edges, size_t *counts) {
+    // Neighbouring voxels are often in one bin: four tables, so that a count need not wait for the one before.
+    enum { TABLES = 4, RUN = 256 };
+    const float most = (float)bins;
+    uint32_t *restrict tables = calloc(TABLES * (bins + 2), sizeof *tables);
+    if (!tables) return;
+    int places[RUN];
+    for (size_t start = 0; start < count; start += RUN) {
+        size_t run = count - start < RUN ? count - start : RUN;
+        const float *restrict in = values + start;
+        for (size_t i = 0; i < run; i++) {
+            float place = (in[i] - low) * scale + 1;
+            place = place < most ? place : most;
+            // NaN is below all bins.
+            int guess = (int)(place > 1 ? place : 1);
+            // The bin's number plus one: none for below. Rounding makes a guess wrong by at most one.
+            places[i] = guess + (in[i] >= edges[guess]) - !(in[i] >= edges[guess - 1]);
+        }
+        size_t i = 0;
+        for (; i + TABLES <= run; i += TABLES)
+            for (size_t table = 0; table < TABLES; table++) tables[table * (bins + 2) + (size_t)places[i + table]]++;
+        for (; i < run; i++) tables[places[i]]++;
+    }
+    for (size_t bin = 0; bin < bins + 2; bin++)
+        for (size_t table = 0; table < TABLES; table++) counts[bin] += tables[table * (bins + 2) + bin];
+    free(tables);
+}

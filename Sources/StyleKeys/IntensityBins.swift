@@ -1,4 +1,6 @@
+import CVoxelKernels
 import Volumes
+import VoxelSupport
 
 /// Bins of equal width over the intensities of the foreground, [0.001, 1].
 ///
@@ -16,43 +18,76 @@ struct IntensityBins {
     /// The width of a bin, in units of intensity.
     var width: Double { (Self.high - Self.low) / Double(count) }
 
+    private var count: Int { edges.count - 1 }
+
     /// The number of voxels in each bin. Voxels outside all bins and voxels that are not finite are not counted.
     func counts(of volume: Volume, scaling: StyleKey.Scaling) -> [Int] {
         var (offset, range) = (0.0, 1.0)
         if scaling == .minMax {
-            guard let (least, greatest) = finiteRange(of: volume.voxels), greatest > least else {
-                return [Int](repeating: 0, count: count)
+            let parts = volume.voxels.concurrentRuns { values in
+                var (low, high): (Float, Float) = (0, 0)
+                intensity_range(values.baseAddress, values.count, &low, &high)
+                return (low, high)
             }
+            let (least, greatest) = parts.reduce((.infinity, -.infinity)) { (min($0.0, $1.0), max($0.1, $1.1)) }
+            guard greatest > least else { return [Int](repeating: 0, count: count) }
             (offset, range) = (Double(least), Double(greatest) - Double(least))
         }
-        var counts = [Int](repeating: 0, count: count)
-        for voxel in volume.voxels {
-            let intensity = (Double(voxel) - offset) / range
-            if intensity >= Self.low, intensity <= Self.high { counts[bin(of: intensity)] += 1 }
+        let floats = floatEdges(offset: offset, range: range)
+        let scale = Float(Double(count) / ((Self.high - Self.low) * range))
+        let parts = volume.voxels.concurrentRuns { values in
+            var counts = [Int](repeating: 0, count: count + 2)
+            intensity_counts(values.baseAddress, values.count, floats[0], scale, count, floats, &counts)
+            return counts
         }
-        return counts
+        // The first and the last count are those of the voxels outside all bins.
+        return (1...count).map { bin in parts.reduce(0) { $0 + $1[bin] } }
     }
 
-    private var count: Int { edges.count - 1 }
-
-    /// The bin of an intensity in [low, high]. The division may round across an edge, so its result is checked.
-    private func bin(of intensity: Double) -> Int {
-        let position = (intensity - Self.low) / (Self.high - Self.low) * Double(count)
-        let guess = min(Int(position), count - 1)
-        if intensity < edges[guess] { return guess - 1 }
-        if guess < count - 1, intensity >= edges[guess + 1] { return guess + 1 }
-        return guess
-    }
-
-    private func finiteRange(of voxels: [Float]) -> (Float, Float)? {
-        var (least, greatest) = (Float.infinity, -Float.infinity)
-        for voxel in voxels where voxel.isFinite {
-            least = min(least, voxel)
-            greatest = max(greatest, voxel)
+    /// The least intensity as stored in each bin, and the least above all.
+    ///
+    /// Scaling rounds, and voxels are compared after it, in 64 bits. It keeps their order, so that each edge has a least
+    /// stored number that reaches it: comparisons with that are as exact.
+    private func floatEdges(offset: Double, range: Double) -> [Float] {
+        func least(where reaches: (Double) -> Bool) -> Float {
+            // By bisection of the numbers in their order.
+            var (below, above) = ((-Float.infinity).order, Float.infinity.order)
+            while above - below > 1 {
+                let middle = below + (above - below) / 2
+                if reaches((Double(Float(order: middle)) - offset) / range) {
+                    above = middle
+                } else {
+                    below = middle
+                }
+            }
+            return Float(order: above)
         }
-        return least <= greatest ? (least, greatest) : nil
+        return edges.dropLast().map { edge in least { $0 >= edge } } + [least { $0 > edges[count] }]
     }
 
     private static let low = IntensityConvention.backgroundThreshold
     private static let high = 1.0
+}
+
+extension [Float] {
+    /// What `body` gives for each of several runs of the array, on all cores.
+    fileprivate func concurrentRuns<Result: Sendable>(
+        _ body: @Sendable (UnsafeBufferPointer<Float>) -> Result
+    ) -> [Result] {
+        let run = 1 << 18
+        return concurrentMap((count + run - 1) / run) { part in
+            withUnsafeBufferPointer {
+                body(.init(rebasing: $0[part * run..<Swift.min((part + 1) * run, count)]))
+            }
+        }
+    }
+}
+
+extension Float {
+    /// A number with the order of the values.
+    fileprivate var order: UInt32 { bitPattern ^ (bitPattern >> 31 == 1 ? 0xFFFF_FFFF : 0x8000_0000) }
+
+    fileprivate init(order: UInt32) {
+        self.init(bitPattern: order ^ (order >> 31 == 1 ? 0x8000_0000 : 0xFFFF_FFFF))
+    }
 }

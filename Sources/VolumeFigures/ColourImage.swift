@@ -60,10 +60,10 @@ public struct ColourImage: Equatable, Sendable, CustomStringConvertible, CustomR
     /// - Throws: `FigureError`.
     public func write(to path: String) throws(FigureError) { try write(to: URL(filePath: path)) }
 
-    /// The image as a URI that holds it.
-    func dataURI() throws(FigureError) -> String {
-        "data:image/png;base64," + (try png.encoded()).base64EncodedString()
-    }
+    /// The bytes of the image as a PNG file.
+    ///
+    /// - Throws: `FigureError.unencodable`.
+    public func pngData() throws(FigureError) -> Data { try png.encoded() }
 
     private var png: PNG { PNG(pixels: pixels, width: width, height: height, format: PNG_FORMAT_RGB) }
 }

@@ -2,8 +2,8 @@ import StyleKeys
 import Volumes
 
 extension LinePlot {
-    /// The histograms of volumes over their common range of intensities, as shares of the voxels above the lowest: the
-    /// background would hide the rest. O(n).
+    /// The histograms of volumes over their common range of intensities, as shares of the voxels that are brighter than
+    /// a fiftieth of it: the background would hide the rest. O(n).
     ///
     /// - Parameters:
     ///   - volumes: the volumes and their labels.
@@ -13,10 +13,11 @@ extension LinePlot {
         let windows = volumes.map { GreyWindow(fitting: $0.value) }
         let low = Double(windows.map(\.low).min() ?? 0)
         let high = max(Double(windows.map(\.high).max() ?? 1), low.nextUp)
-        let curves = zip(volumes, windows).map { entry, window in
+        let foreground = Float(low + (high - low) / 50)
+        let curves = volumes.map { entry in
             var counts = [Int](repeating: 0, count: bins)
             var all = 0
-            for voxel in entry.value.voxels where voxel > window.low && voxel.isFinite {
+            for voxel in entry.value.voxels where voxel > foreground && voxel.isFinite {
                 let place = (Double(voxel) - low) / (high - low) * Double(bins)
                 counts[max(0, min(bins - 1, Int(min(place, 1e9))))] += 1
                 all += 1

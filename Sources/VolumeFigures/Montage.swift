@@ -160,7 +160,7 @@ public struct Montage: Sendable {
 extension Volume {
     /// The mean position, in millimetres, of the voxels brighter than the mean intensity, or the centre of the grid if there
     /// are none.
-    var foregroundCentre: SIMD3<Double> {
+    package var foregroundCentre: SIMD3<Double> {
         var (sum, count) = (0.0, 0)
         for voxel in voxels where voxel.isFinite {
             sum += Double(voxel)

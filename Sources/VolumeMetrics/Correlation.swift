@@ -1,5 +1,6 @@
 import Foundation
 import Volumes
+import VoxelSupport
 
 /// Normalised cross-correlation: Pearson's correlation coefficient of the intensities, from -1 to 1. 1 is best.
 ///

@@ -1,4 +1,5 @@
 import Volumes
+import VoxelSupport
 
 /// Gradient magnitude error: the mean of ||grad p| - |grad r||, in units of intensity per millimetre. 0 is best; blurred
 /// and sharpened edges make it larger.

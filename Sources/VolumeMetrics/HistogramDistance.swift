@@ -1,6 +1,7 @@
 import Foundation
 import StyleKeys
 import Volumes
+import VoxelSupport
 
 /// A distance between the distributions of intensities of two volumes, wherever in the volumes these are. 0 is best.
 ///

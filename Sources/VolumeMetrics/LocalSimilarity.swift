@@ -1,6 +1,7 @@
 import CVoxelKernels
 import Synchronization
 import Volumes
+import VoxelSupport
 
 /// The local values S of SSIM, and their sums without a map of them.
 ///

@@ -1,4 +1,5 @@
 import Volumes
+import VoxelSupport
 
 /// How consistent the adjacent slices of a plane are.
 ///

@@ -1,6 +1,6 @@
 import CVoxelKernels
-import Dispatch
 import Volumes
+import VoxelSupport
 
 /// A prediction and its reference, with the sums that metrics share: one pass over both volumes, on all cores.
 struct VolumePair: Sendable {
@@ -149,17 +149,4 @@ struct VoxelSums: Sendable {
     /// Maximum minus minimum of the prediction, and of the reference.
     var predictionRange: Double { Double(predictionHigh) - Double(predictionLow) }
     var referenceRange: Double { Double(referenceHigh) - Double(referenceLow) }
-}
-
-/// The results of `body` for `0..<count`, each computed whole on one thread.
-func concurrentMap<Result: Sendable>(_ count: Int, _ body: @Sendable (Int) -> Result) -> [Result] {
-    guard count > 1 else { return (0..<count).map(body) }
-    return [Result](unsafeUninitializedCapacity: count) { results, initialized in
-        // Each iteration initialises an element of its own.
-        nonisolated(unsafe) let results = results
-        DispatchQueue.concurrentPerform(iterations: count) { index in
-            (results.baseAddress! + index).initialize(to: body(index))
-        }
-        initialized = count
-    }
 }

@@ -57,6 +57,18 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Option(help: "The folder for the results of --pairs; it is created if necessary.")
     var output: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "A folder for a report, index.html, to open in a browser; it is created if necessary.",
+            discussion: """
+                It shows slices of all volumes, their difference, histograms, and the metrics with their definitions; \
+                for --pairs the distributions, the worst subjects first, and a page for each subject.
+                """))
+    var report: String?
+
+    @Option(help: "A volume that the prediction was made from, for the report.")
+    var source: String?
+
     @Option(help: "The seed of the confidence intervals of --pairs.")
     var seed: UInt64 = 0
 
@@ -69,7 +81,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     func validate() throws {
         if pairs != nil {
             try require(
-                prediction == nil && mask == nil,
+                prediction == nil && mask == nil && source == nil,
                 "--pairs takes the volumes and masks from its table; leave the other volumes out")
             try require(output != nil, "give the folder for the results of --pairs with --output")
         } else {
@@ -77,13 +89,19 @@ struct EvaluateCommand: AsyncParsableCommand {
             try require(reference != nil, "give the reference to compare \(prediction ?? "") with")
             try require(output == nil, "--output belongs to --pairs; without it, metrics are printed")
         }
+        try require(
+            source == nil || report != nil, "--source is shown in the report; give its folder with --report")
         try require(!(json && csv), "--json and --csv exclude each other")
     }
 
     func run() async throws {
         if let pairs, let output { return try await evaluateCohort(pairs, output: output) }
         guard let prediction, let reference else { return }
+        let pages = try report.map { try ReportFolder($0, options: options) }
         let pair = try options.evaluate(prediction: prediction, reference: reference, mask: mask)
+        try pages?.write(
+            pair, title: URL(filePath: prediction).lastPathComponent,
+            files: [prediction, reference, mask, source])
         for warning in pair.warnings { logging.logger.warning("\(warning)") }
         if json {
             try printJSON(
@@ -120,7 +138,9 @@ extension EvaluateCommand {
         let lines = try PairTable(contentsOf: table).lines
         try checkParent(ofOutput: folder)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let results = try await evaluate(lines)
+        let pages = try report.map { try ReportFolder($0, options: options, isCohort: true) }
+        let made = try await evaluate(lines, pages: pages)
+        let results = made.map(\.result)
         let cohort = CohortEvaluation(results: results, metrics: options.metrics, seed: seed)
         for result in results {
             for warning in result.warnings { logging.logger.warning("\(warning)") }
@@ -134,6 +154,7 @@ extension EvaluateCommand {
         for (name, data) in files where name != "comparisons.csv" || !cohort.comparisons.isEmpty {
             try AtomicFile.write(data, to: folder.appending(path: name))
         }
+        try pages?.write(cohort, pages: made.map(\.page), table: table)
         let failures = results.count { $0.failure != nil }
         print(cohort.summaryText, terminator: "")
         logging.logger.info("Wrote \(results.count - failures) of \(results.count) pairs to \(output)")
@@ -145,11 +166,11 @@ extension EvaluateCommand {
 
     /// The results of the pairs, as many at a time as there are threads.
     private func evaluate(
-        _ lines: [(pair: PairTable.Pair, problem: String?)]
-    ) async throws -> [CohortEvaluation.Result] {
+        _ lines: [(pair: PairTable.Pair, problem: String?)], pages: ReportFolder?
+    ) async throws -> [EvaluatedLine] {
         let progress = logging.quiet ? nil : ProgressLine(label: "Evaluating")
-        var results = [CohortEvaluation.Result?](repeating: nil, count: lines.count)
-        try await withThrowingTaskGroup(of: (Int, CohortEvaluation.Result).self) { group in
+        var results = [EvaluatedLine?](repeating: nil, count: lines.count)
+        try await withThrowingTaskGroup(of: (Int, EvaluatedLine).self) { group in
             var (next, done) = (0, 0)
             func add() {
                 guard next < lines.count else { return }
@@ -157,7 +178,9 @@ extension EvaluateCommand {
                 next += 1
                 group.addTask {
                     try Task.checkCancellation()
-                    return (index, options.result(of: line.pair, problem: line.problem))
+                    return (
+                        index, options.result(of: line.pair, problem: line.problem, number: index, pages: pages)
+                    )
                 }
             }
             for _ in 0..<min(threads.count, lines.count) { add() }
@@ -172,19 +195,32 @@ extension EvaluateCommand {
     }
 }
 
+/// The result of a line, and its page in the report.
+struct EvaluatedLine: Sendable {
+    let result: CohortEvaluation.Result
+    let page: ReportFolder.SubjectPage?
+}
+
 extension EvaluationOptions {
-    fileprivate func result(of pair: PairTable.Pair, problem: String?) -> CohortEvaluation.Result {
-        func failed(_ reason: String) -> CohortEvaluation.Result {
-            .init(
-                subject: pair.subject, method: pair.method, metrics: MetricReport(entries: []), failure: reason)
+    fileprivate func result(
+        of pair: PairTable.Pair, problem: String?, number: Int, pages: ReportFolder?
+    ) -> EvaluatedLine {
+        func failed(_ reason: String) -> EvaluatedLine {
+            EvaluatedLine(
+                result: .init(
+                    subject: pair.subject, method: pair.method, metrics: MetricReport(entries: []),
+                    failure: reason),
+                page: nil)
         }
         if let problem { return failed(problem) }
         do {
             let evaluated = try evaluate(
                 prediction: pair.prediction, reference: pair.reference, mask: pair.mask)
-            return .init(
-                subject: pair.subject, method: pair.method, metrics: evaluated.metrics,
-                warnings: evaluated.warnings)
+            return EvaluatedLine(
+                result: .init(
+                    subject: pair.subject, method: pair.method, metrics: evaluated.metrics,
+                    warnings: evaluated.warnings),
+                page: try pages?.write(evaluated, of: pair, number: number))
         } catch { return failed("\(pair.title): \(error)") }
     }
 }

@@ -14,7 +14,7 @@ struct DependencyTests {
         "Volumes": [],
         "VolumeIO": ["VoxelSupport", "Volumes", "CNIfTI"],
         "Preprocessing": ["Volumes"],
-        "StyleKeys": ["VoxelSupport", "Volumes"],
+        "StyleKeys": ["VoxelSupport", "Volumes", "CVoxelKernels"],
         "BridgeDiffusion": ["VoxelSupport"],
         "DiffusionSampling": ["VoxelSupport", "BridgeDiffusion"],
         "SliceSampling": ["Volumes", "BridgeDiffusion", "DiffusionSampling"],

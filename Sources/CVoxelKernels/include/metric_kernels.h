@@ -51,4 +51,16 @@ void ssim_row(
     const double *rows, size_t width, const double *weights, size_t taps, const ssim_constants *constants,
     double *sums, double *values, double *contrasts, double totals[2]);
 
+/// The least and the greatest of `count` numbers that are finite; infinity and minus infinity if none is.
+void intensity_range(const float *values, size_t count, float *low, float *high);
+
+/// Counts numbers by bin.
+///
+/// - scale: about the number of bins for a unit of intensity, from `low` on. It need not be exact.
+/// - bins: number of bins, at least 1.
+/// - edges: the least number in each bin, and at last the least above all: `bins + 1`, ascending.
+/// - counts: to which is added, `bins + 2`: those below all bins, and NaN, come first, those above last.
+void intensity_counts(
+    const float *values, size_t count, float low, float scale, size_t bins, const float *edges, size_t *counts);
+
 #endif

@@ -32,8 +32,8 @@ public struct HTMLReport: Sendable {
     public var convention = Montage.Convention.radiological
     /// Curves: histograms, style keys, losses.
     public var charts: [LinePlot] = []
-    /// Images with their captions.
-    public var pictures: [(caption: String, image: ColourImage)] = []
+    /// Images, as PNG files, with their captions.
+    public var pictures: [(caption: String, png: Data)] = []
     /// The metrics of all subjects, for a cohort.
     public var cohort: CohortReport?
     /// How the result was made: names and values, such as the command, the version, the model and its settings.
@@ -60,17 +60,13 @@ public struct HTMLReport: Sendable {
     }
 
     /// The page. O(n log n) in the voxels.
-    ///
-    /// - Throws: `FigureError` if an image cannot be encoded.
-    public func html() throws(FigureError) -> Data {
+    public func html() -> Data {
         let viewer = volumes.map { EmbeddedVolumes($0, convention: convention) }
-        var shown: [Page.Picture] = []
-        for picture in pictures {
-            shown.append(.init(caption: picture.caption, source: try picture.image.dataURI()))
-        }
         let page = Page(
             summary: summary, warnings: warnings, viewer: viewer, metrics: metrics,
-            charts: charts.map(Page.Chart.init), pictures: shown, cohort: try cohort?.page(),
+            charts: charts.map(Page.Chart.init),
+            pictures: pictures.map { .init(caption: $0.caption, source: $0.png.dataURI) },
+            cohort: cohort?.page(),
             facts: facts.map { [$0.name, $0.value] }, downloads: downloads.map { [$0.name, $0.path] })
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -109,7 +105,7 @@ public struct HTMLReport: Sendable {
     ///
     /// - Throws: `FigureError`.
     public func write(to file: URL) throws(FigureError) {
-        let page = try html()
+        let page = html()
         do { try AtomicFile.write(page, to: file) } catch {
             throw .unwritable(file: file, reason: error.localizedDescription)
         }
@@ -131,8 +127,8 @@ public struct CohortReport: Sendable {
     public var chosen: String
     /// The pages of subjects by their result's index: relative paths.
     public var links: [Int: String] = [:]
-    /// Pictures of subjects by their result's index.
-    public var pictures: [Int: ColourImage] = [:]
+    /// Pictures of subjects, as PNG files, by their result's index.
+    public var pictures: [Int: Data] = [:]
 
     /// A cohort ordered by a metric, by default PSNR if there is one.
     public init(_ evaluation: CohortEvaluation, metrics: [any VolumeMetric], chosen: String? = nil) {
@@ -141,7 +137,7 @@ public struct CohortReport: Sendable {
         self.chosen = chosen ?? names.first { $0.hasPrefix("psnr") } ?? names.first ?? ""
     }
 
-    func page() throws(FigureError) -> Page.Cohort {
+    func page() -> Page.Cohort {
         let names = metrics.map(\.name)
         let usual = ["psnr", "ssim", "nrmse_", "mae", "ncc", "stripe_energy_axial"]
         var columns: [String] = []
@@ -158,7 +154,7 @@ public struct CohortReport: Sendable {
                     reasons: Dictionary(
                         entries.compactMap { entry in entry.reason.map { (entry.name, $0) } },
                         uniquingKeysWith: { first, _ in first }),
-                    failure: result.failure, link: links[index], picture: try pictures[index]?.dataURI()))
+                    failure: result.failure, link: links[index], picture: pictures[index]?.dataURI))
         }
         var methods: [String] = []
         for result in evaluation.results where !methods.contains(result.method) {
@@ -170,6 +166,11 @@ public struct CohortReport: Sendable {
             summaries: evaluation.summaries.map(Page.Cohort.Summary.init),
             comparisons: evaluation.comparisons.map(Page.Cohort.Comparison.init))
     }
+}
+
+extension Data {
+    /// A PNG file as a URI that holds it.
+    fileprivate var dataURI: String { "data:image/png;base64," + base64EncodedString() }
 }
 
 extension String {

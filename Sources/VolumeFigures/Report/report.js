@@ -123,9 +123,10 @@ async function unpack(id) {
 
 /** Blue for negative, white for none, red for positive: from -1 to 1. */
 function diverging(share) {
-    const [end, amount] = share < 0 ? [[33, 102, 172], -share] : [[178, 24, 43], share];
-    const root = Math.sqrt(limit(amount, 0, 1));
-    return end.map(channel => Math.round(247 + (channel - 247) * root));
+    const stops = [[33, 102, 172], [103, 169, 207], [209, 229, 240], [247, 247, 247], [253, 219, 199], [239, 138, 98],
+        [178, 24, 43]];
+    const position = (limit(share, -1, 1) + 1) / 2 * (stops.length - 1), index = Math.min(Math.floor(position), stops.length - 2);
+    return stops[index].map((channel, place) => Math.round(channel + (position - index) * (stops[index + 1][place] - channel)));
 }
 
 class Viewer {
@@ -258,7 +259,7 @@ class Viewer {
             for (const [from, to] of [[0, y - 8], [y + 8, canvas.height]]) { context.moveTo(x, from); context.lineTo(x, to); }
             context.stroke();
         }
-        const size = Math.max(11, Math.round(canvas.width / 24));
+        const size = Math.max(11, Math.round(canvas.width / 16));
         context.font = `${size}px sans-serif`;
         context.fillStyle = isLight ? '#000' : '#fff';
         const [left, right] = plane.across === 1 ? ['A', 'P'] : this.radiological ? ['R', 'L'] : ['L', 'R'];

@@ -9,7 +9,7 @@ struct Benchmarks: AsyncParsableCommand {
         abstract: "Times the network, its layers, a whole translation and a training step.",
         subcommands: [
             AllCommand.self, NetworkCommand.self, LayersCommand.self, TranslateCommand.self,
-            TrainCommand.self, WriteWeightsCommand.self, RunPeerCommand.self,
+            TrainCommand.self, MetricsCommand.self, WriteWeightsCommand.self, RunPeerCommand.self,
         ])
 }
 
