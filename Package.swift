@@ -91,7 +91,7 @@ let package = Package(
             name: "benchmarks",
             dependencies: [
                 "BridgeTraining", "NetworkEngine", "Networks", "ReferenceUNet", "SliceSampling", "StyleKeys",
-                "TensorFiles", "VolumeMetrics",
+                "TensorFiles", "VolumeMetrics", "VoxelSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Examples/Benchmarks/Sources"),

@@ -210,9 +210,9 @@ static void NAME(counts)(
         const float *restrict in = values + start;
         for (size_t i = 0; i < run; i++) {
             float place = (in[i] - low) * scale + 1;
-            place = place < most ? place : most;
             // NaN is below all bins.
-            int guess = (int)(place > 1 ? place : 1);
+            place = place > 1 ? place : 1;
+            int guess = (int)(place < most ? place : most);
             // The bin's number plus one: none for below. Rounding makes a guess wrong by at most one.
             places[i] = guess + (in[i] >= edges[guess]) - !(in[i] >= edges[guess - 1]);
         }

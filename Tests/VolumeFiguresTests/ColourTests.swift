@@ -22,7 +22,7 @@ struct ColourTests {
         let colours = Set((20..<30).flatMap { x in (20..<30).map { image[x, $0] } })
         #expect(colours == [[178, 24, 43], [33, 102, 172]])
         let none = try Montage(rows: [.init(difference: ball, from: ball)], at: [0, 0, 0], pixelSize: 2).image()
-        #expect(none[20, 20] == [247, 247, 247] || none[20, 20] == [248, 245, 243])
+        #expect(none[20, 20].min() >= 240)
     }
 
     @Test func annotationsShowPositionAndScale() throws {
@@ -31,8 +31,8 @@ struct ColourTests {
         #expect(annotated.width > plain.width && annotated.height == plain.height)
         // The bar goes from white at the top to black, and the axial view's lower left holds text.
         let column = plain.width + 3
-        #expect(annotated[column, 5] != .zero && annotated[column, annotated.height - 6] == .zero)
-        #expect((0..<60).contains { annotated[4 + $0, 4 + 60 - 5] != plain[4 + $0, 4 + 60 - 5] })
+        #expect(annotated[column, 5].x > 220 && annotated[column, annotated.height - 6].x < 35)
+        #expect((24..<38).contains { row in (4..<34).contains { annotated[$0, row] != plain[$0, row] } })
     }
 
     @Test func anObliqueHeadIsDrawnAsItLies() throws {

@@ -30,7 +30,7 @@ extension ColourImage {
     private let point = SIMD3(-4.0, 3, 5)  // voxel (6, 15, 19)
 
     private func image(of volume: Volume, _ convention: Montage.Convention) throws -> GreyImage {
-        try Montage(rows: [.init(volume, window: 0...255)], at: point, convention: convention).image().grey.grey
+        try Montage(rows: [.init(volume, window: 0...255)], at: point, convention: convention).image().grey
     }
 
     @Test func viewsAreHungAsForAReader() throws {
