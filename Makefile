@@ -10,7 +10,7 @@ help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: demo
-demo: ## Translate a synthetic CT to T1; results are in build/demo (with another brain: BRAIN=t1.nii.gz)
+demo: ## Translate a synthetic CT to T1; open build/demo/report.html (with another brain: BRAIN=t1.nii.gz)
 	@.ci/setup $(if $(BRAIN),,mricron-data)
 	swift run -c release --package-path Examples/CTToMRI CTToMRI demo $(if $(BRAIN),--anatomy '$(BRAIN)')
 

@@ -31,11 +31,12 @@ let package = Package(
         .target(name: "VoxelSupport"),
         .target(name: "Volumes"),
         .target(name: "Preprocessing", dependencies: ["VoxelSupport", "Volumes"]),
-        .target(name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes", "Preprocessing"]),
+        .target(name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes", "Preprocessing", "CVoxelKernels"]),
         .target(name: "BridgeDiffusion", dependencies: ["VoxelSupport"]),
         .target(name: "DiffusionSampling", dependencies: ["VoxelSupport", "BridgeDiffusion"]),
         .target(name: "SliceSampling", dependencies: ["Volumes", "BridgeDiffusion", "DiffusionSampling"]),
-        .target(name: "VolumeMetrics", dependencies: ["Volumes"]),
+        .target(
+            name: "VolumeMetrics", dependencies: ["VoxelSupport", "Volumes", "StyleKeys", "CVoxelKernels"]),
         .target(name: "VolumePhantoms", dependencies: ["VoxelSupport", "Volumes", "Preprocessing"]),
         .target(name: "TensorFiles", dependencies: ["VoxelSupport", "DiffusionSampling"]),
         .target(name: "Networks", dependencies: ["VoxelSupport", "TensorFiles"]),
@@ -50,7 +51,12 @@ let package = Package(
         .target(name: "VolumeIO", dependencies: ["VoxelSupport", "Volumes", "CNIfTI", "CISAL"]),
         .target(
             name: "VolumeRegistration", dependencies: ["VoxelSupport", "Volumes", "Preprocessing", "CLAPACKE"]),
-        .target(name: "VolumeFigures", dependencies: ["VoxelSupport", "Volumes", "CPNG"]),
+        .target(
+            name: "VolumeFigures",
+            dependencies: [
+                "VoxelSupport", "Volumes", "Preprocessing", "StyleKeys", "VolumeMetrics", "CPNG", "CZlib",
+            ],
+            resources: [.embedInCode("Report/report.css"), .embedInCode("Report/report.js")]),
         .target(
             name: "NetworkEngine", dependencies: ["TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"]),
         .target(
@@ -88,7 +94,7 @@ let package = Package(
             name: "benchmarks",
             dependencies: [
                 "BridgeTraining", "NetworkEngine", "Networks", "Preprocessing", "ReferenceUNet", "SliceSampling",
-                "StyleKeys", "TensorFiles", "VolumeIO", "VolumeRegistration",
+                "StyleKeys", "TensorFiles", "VolumeIO", "VolumeMetrics", "VolumeRegistration", "VoxelSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Examples/Benchmarks/Sources"),
@@ -102,6 +108,7 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CLAPACKE", pkgConfig: "lapacke", providers: [.apt(["liblapacke-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Tests: one folder a module.
         .target(
@@ -122,8 +129,11 @@ let package = Package(
         .testTarget(
             name: "DiffusionSamplingTests", dependencies: ["DiffusionSampling", "TensorFiles", "TestSupport"]),
         .testTarget(name: "SliceSamplingTests", dependencies: ["SliceSampling", "TestSupport"]),
-        .testTarget(name: "VolumeMetricsTests", dependencies: ["VolumeMetrics", "VolumeIO", "TestSupport"]),
-        .testTarget(name: "VolumeFiguresTests", dependencies: ["VolumeFigures", "CPNG", "TestSupport"]),
+        .testTarget(
+            name: "VolumeMetricsTests", dependencies: ["VolumeMetrics", "StyleKeys", "VolumeIO", "TestSupport"]),
+        .testTarget(
+            name: "VolumeFiguresTests",
+            dependencies: ["VolumeFigures", "VolumeMetrics", "StyleKeys", "CPNG", "CZlib", "TestSupport"]),
         .testTarget(
             name: "VolumePhantomsTests",
             dependencies: ["VolumePhantoms", "VolumeIO", "StyleKeys", "VolumeMetrics", "TestSupport"]),

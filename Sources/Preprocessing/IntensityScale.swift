@@ -26,6 +26,9 @@ public struct IntensityScale: Hashable, Sendable {
     /// The intensities that become 0 and 1.
     public var range: ClosedRange<Double> { intensities[0]...intensities[intensities.count - 1] }
 
+    /// Whether the map is linear where it does not clip.
+    package var isLinear: Bool { intensities.count == 2 }
+
     /// The scaled intensity. O(1); for a histogram O(log of its bins).
     public func callAsFunction(_ intensity: Float) -> Float { Float(unit(Double(intensity))) }
 
@@ -34,7 +37,7 @@ public struct IntensityScale: Hashable, Sendable {
 
     /// The scaled intensity, in double precision.
     package func unit(_ intensity: Double) -> Double {
-        if intensities.count == 2 {
+        if isLinear {
             // In double precision: the range of two finite floats may exceed the largest float.
             let value = (intensity - intensities[0]) / (intensities[1] - intensities[0])
             return clips ? min(max(value, 0), 1) : value
@@ -43,7 +46,7 @@ public struct IntensityScale: Hashable, Sendable {
     }
 
     private func intensity(_ value: Double) -> Double {
-        if intensities.count == 2 { return value * (intensities[1] - intensities[0]) + intensities[0] }
+        if isLinear { return value * (intensities[1] - intensities[0]) + intensities[0] }
         return interpolate(value, from: values, to: intensities)
     }
 }

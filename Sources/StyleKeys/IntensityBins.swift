@@ -1,5 +1,7 @@
+import CVoxelKernels
 import Preprocessing
 import Volumes
+import VoxelSupport
 
 /// Bins of equal width over the intensities of the foreground, [0.001, 1].
 ///
@@ -17,28 +19,84 @@ struct IntensityBins {
     /// The width of a bin, in units of intensity.
     var width: Double { (Self.high - Self.low) / Double(count) }
 
-    /// The number of voxels in each bin. Background, and voxels outside all bins, are not counted.
-    func counts(of fit: IntensityFit) -> [Int] {
-        var counts = [Int](repeating: 0, count: count)
-        for (voxel, isForeground) in zip(fit.source.voxels, fit.foreground.isForeground) where isForeground {
-            // In double precision, as NumPy: the scaled voxel may be rounded across an edge.
-            let intensity = fit.scale.unit(Double(voxel))
-            if intensity >= Self.low, intensity <= Self.high { counts[bin(of: intensity)] += 1 }
-        }
-        return counts
-    }
-
     private var count: Int { edges.count - 1 }
 
-    /// The bin of an intensity in [low, high]. The division may round across an edge, so its result is checked.
-    private func bin(of intensity: Double) -> Int {
-        let position = (intensity - Self.low) / (Self.high - Self.low) * Double(count)
-        let guess = min(Int(position), count - 1)
-        if intensity < edges[guess] { return guess - 1 }
-        if guess < count - 1, intensity >= edges[guess + 1] { return guess + 1 }
-        return guess
+    /// The number of voxels in each bin. Background, and voxels outside all bins, are not counted.
+    func counts(of fit: IntensityFit) -> [Int] {
+        let isForeground = fit.foreground.isForeground
+        let foreground = [Float](unsafeUninitializedCapacity: isForeground.count) { values, count in
+            for (voxel, isInside) in zip(fit.source.voxels, isForeground) where isInside {
+                values[count] = voxel
+                count += 1
+            }
+        }
+        let edges = floatEdges(fit.scale)
+        guard fit.scale.isLinear else { return counts(of: foreground, edges: edges) }
+        let range = fit.scale.range
+        let scale = Float(Double(count) / ((Self.high - Self.low) * (range.upperBound - range.lowerBound)))
+        let parts = foreground.concurrentRuns { values in
+            var counts = [Int](repeating: 0, count: count + 2)
+            intensity_counts(values.baseAddress, values.count, edges[0], scale, count, edges, &counts)
+            return counts
+        }
+        // The first and the last count are those of the voxels outside all bins.
+        return (1...count).map { bin in parts.reduce(0) { $0 + $1[bin] } }
+    }
+
+    /// The number of voxels in each bin, by bisection.
+    private func counts(of voxels: [Float], edges: [Float]) -> [Int] {
+        var counts = [Int](repeating: 0, count: count + 2)
+        for voxel in voxels {
+            var (low, high) = (0, edges.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if edges[middle] <= voxel { low = middle + 1 } else { high = middle }
+            }
+            counts[low] += 1
+        }
+        return Array(counts[1...count])
+    }
+
+    /// The least intensity as stored in each bin, and the least above all.
+    ///
+    /// Scaling rounds, and voxels are compared after it, in 64 bits, as NumPy does. It keeps their order, so that each edge
+    /// has a least stored number that reaches it: comparisons with that are as exact.
+    private func floatEdges(_ scale: IntensityScale) -> [Float] {
+        func least(where reaches: (Double) -> Bool) -> Float {
+            // By bisection of the numbers in their order.
+            var (below, above) = ((-Float.infinity).order, Float.infinity.order)
+            while above - below > 1 {
+                let middle = below + (above - below) / 2
+                if reaches(scale.unit(Double(Float(order: middle)))) { above = middle } else { below = middle }
+            }
+            return Float(order: above)
+        }
+        return edges.dropLast().map { edge in least { $0 >= edge } } + [least { $0 > edges[count] }]
     }
 
     private static let low = IntensityConvention.backgroundThreshold
     private static let high = 1.0
+}
+
+extension [Float] {
+    /// What `body` gives for each of several runs of the array, on all cores.
+    fileprivate func concurrentRuns<Result: Sendable>(
+        _ body: @Sendable (UnsafeBufferPointer<Float>) -> Result
+    ) -> [Result] {
+        let run = 1 << 18
+        return concurrentMap((count + run - 1) / run) { part in
+            withUnsafeBufferPointer {
+                body(.init(rebasing: $0[part * run..<Swift.min((part + 1) * run, count)]))
+            }
+        }
+    }
+}
+
+extension Float {
+    /// A number with the order of the values.
+    fileprivate var order: UInt32 { bitPattern ^ (bitPattern >> 31 == 1 ? 0xFFFF_FFFF : 0x8000_0000) }
+
+    fileprivate init(order: UInt32) {
+        self.init(bitPattern: order ^ (order >> 31 == 1 ? 0x8000_0000 : 0xFFFF_FFFF))
+    }
 }

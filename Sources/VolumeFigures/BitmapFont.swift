@@ -10,6 +10,24 @@ enum BitmapFont {
     /// The rows of a character, each a mask with the leftmost pixel in bit 0. Characters that the font lacks are a box.
     static func rows(of character: Character) -> [UInt8] { glyphs[character] ?? box }
 
+    /// Draws text with its top left corner at a column and a row, each pixel of the font `scale` pixels wide. Text beyond
+    /// the edges of an image of a width and a height is clipped.
+    static func draw(
+        _ text: String, column: Int, row: Int, scale: Int, width: Int, height: Int, pixel: (Int, Int) -> Void
+    ) {
+        for (index, character) in text.enumerated() {
+            for (line, mask) in rows(of: character).enumerated() {
+                for bit in 0..<glyphWidth where mask >> bit & 1 == 1 {
+                    let left = column + (index * advance + bit) * scale
+                    let top = row + line * scale
+                    for y in max(top, 0)..<max(top, 0, min(top + scale, height)) {
+                        for x in max(left, 0)..<max(left, 0, min(left + scale, width)) { pixel(x, y) }
+                    }
+                }
+            }
+        }
+    }
+
     private static let box: [UInt8] = [31, 17, 17, 17, 17, 17, 31]
 
     /// The glyphs: a line of characters, followed by seven lines of pixels, five columns and a gap for each.

@@ -1,1 +1,1 @@
-@_exported import Volumes
+@_exported import VolumeMetrics

@@ -33,10 +33,17 @@ struct GreyWindow {
 
     /// The grey value of an intensity. NaN is black.
     func grey(_ intensity: Float) -> UInt8 {
+        let share = share(intensity)
+        return share.isNaN ? 0 : UInt8((share * 255).rounded())
+    }
+
+    /// The share of the window below an intensity, from 0 to 1. NaN has none.
+    func share(_ intensity: Float) -> Double {
+        guard !intensity.isNaN else { return .nan }
         guard intensity > low else { return 0 }
-        guard intensity < high else { return 255 }
+        guard intensity < high else { return 1 }
         // In Double, in which the difference of any two floats is finite.
-        return UInt8(((Double(intensity) - Double(low)) / (Double(high) - Double(low)) * 255).rounded())
+        return (Double(intensity) - Double(low)) / (Double(high) - Double(low))
     }
 }
 

@@ -7,7 +7,8 @@ import Foundation
 /// try plot.image().write(to: "loss.png")
 /// ```
 ///
-/// The vertical axis is logarithmic if all values are above zero and the maximum is at least ten times the minimum.
+/// The vertical axis is logarithmic, unless it must not be, if all values are above zero and the maximum is at least ten
+/// times the minimum.
 public struct LinePlot: Sendable {
     /// A curve through points.
     public struct Curve: Sendable, CustomStringConvertible {
@@ -35,9 +36,13 @@ public struct LinePlot: Sendable {
     /// The curves: the first is black, the next are lighter and thicker.
     public let curves: [Curve]
 
+    /// Whether the vertical axis may be logarithmic.
+    public let isLogarithmic: Bool
+
     /// A plot.
-    public init(title: String, horizontal: String, curves: [Curve]) {
+    public init(title: String, horizontal: String, curves: [Curve], isLogarithmic: Bool = true) {
         (self.title, self.horizontal, self.curves) = (title, horizontal, curves)
+        self.isLogarithmic = isLogarithmic
     }
 
     private static let size = (width: 960, height: 540)
@@ -53,7 +58,7 @@ public struct LinePlot: Sendable {
             points.map(\.x), isLogarithmic: false, from: Self.margin.left,
             through: Self.size.width - Self.margin.right)
         let values = points.map(\.y)
-        let isLogarithmic = (values.min() ?? 0) > 0 && values.max()! >= 10 * values.min()!
+        let isLogarithmic = self.isLogarithmic && (values.min() ?? 0) > 0 && values.max()! >= 10 * values.min()!
         let y = PlotAxis(
             values, isLogarithmic: isLogarithmic, from: Self.size.height - Self.margin.bottom,
             through: Self.margin.top)

@@ -14,10 +14,14 @@ import Volumes
 ///
 /// Anterior is up in axial slices, superior in the others; the face points left in sagittal slices. All views and rows
 /// have the same square pixels, so that proportions are those of the patient whatever the spacing. A small R marks the
-/// patient's right, an A the front.
+/// patient's right, an A the front. An oblique volume is resampled along the world's axes first, so that a head is shown as
+/// it lay in the scanner, beside others.
 ///
-/// Slices are along the voxel axes closest to the patient's. For an oblique volume these are the slices as scanned;
-/// resample it first to show true axial slices.
+/// ```swift
+/// let difference = Montage.Row(difference: predicted, from: real, label: "difference")
+/// let similarity = Montage.Row(
+///     try SSIM().map(predicted, against: real), label: "SSIM", window: 0...1, scale: .heat)
+/// ```
 public struct Montage: Sendable {
     /// A volume, its label and its window.
     public struct Row: Sendable {
@@ -31,9 +35,30 @@ public struct Montage: Sendable {
         /// The intensities shown as black and as white, both finite; `nil` for the minimum and the 99.8th percentile.
         public var window: ClosedRange<Float>?
 
-        /// A volume with a label and a window.
-        public init(_ volume: Volume, label: String? = nil, window: ClosedRange<Float>? = nil) {
-            (self.volume, self.label, self.window) = (volume, label, window)
+        /// The colours of the window.
+        public var scale: ColourScale
+
+        /// A volume with a label, a window and its colours.
+        public init(
+            _ volume: Volume, label: String? = nil, window: ClosedRange<Float>? = nil,
+            scale: ColourScale = .grey
+        ) {
+            (self.volume, self.label, self.window, self.scale) = (volume, label, window, scale)
+        }
+
+        /// The difference of a volume from another, with zero in the middle of a diverging scale.
+        ///
+        /// - Parameters:
+        ///   - volume: the minuend.
+        ///   - other: the subtrahend, on the same grid.
+        ///   - label: the label.
+        ///   - extent: the difference at the ends of the scale; `nil` for a quarter of the other's window.
+        public init(difference volume: Volume, from other: Volume, label: String? = nil, extent: Float? = nil) {
+            precondition(volume.shape == other.shape, "a difference needs volumes on one grid")
+            let difference = Volume(grid: other.grid, voxels: zip(volume.voxels, other.voxels).map { $0 - $1 })
+            let window = GreyWindow(fitting: other)
+            let extent = extent ?? max((window.high - window.low) / 4, .leastNormalMagnitude)
+            self.init(difference, label: label, window: -extent...extent, scale: .diverging)
         }
     }
 
@@ -58,12 +83,16 @@ public struct Montage: Sendable {
     /// The size of a pixel in millimetres; `nil` for the smallest spacing of all volumes.
     public var pixelSize: Double?
 
+    /// Whether each slice shows its position in millimetres, and each row its scale of colours.
+    public var isAnnotated: Bool
+
     /// A figure of volumes.
     public init(
         rows: [Row], at point: SIMD3<Double>? = nil, convention: Convention = .radiological,
-        pixelSize: Double? = nil
+        pixelSize: Double? = nil, isAnnotated: Bool = false
     ) {
         (self.rows, self.point, self.convention, self.pixelSize) = (rows, point, convention, pixelSize)
+        self.isAnnotated = isAnnotated
     }
 
     /// Draws the figure and writes it as PNG. The file is replaced whole or, on an error, left as it was.
@@ -80,7 +109,7 @@ public struct Montage: Sendable {
     ///
     /// - Precondition: `pixelSize` is `nil` or above zero, and windows are finite.
     /// - Throws: `FigureError.noRows`, `FigureError.pointOutside` or `FigureError.tooLarge`.
-    public func image() throws(FigureError) -> GreyImage {
+    public func image() throws(FigureError) -> ColourImage {
         guard let first = rows.first else { throw .noRows }
         let point = point ?? first.volume.foregroundCentre
         let pixelSize = pixelSize ?? rows.map { $0.volume.grid.spacing.min() }.min()!
@@ -95,23 +124,33 @@ public struct Montage: Sendable {
         }
         let layout = MontageLayout(
             views: views.map { $0.map { $0.size(pixelSize: pixelSize) } },
-            hasLabel: rows.map { $0.label != nil })
+            hasLabel: rows.map { $0.label != nil }, hasBars: isAnnotated)
         guard max(layout.width, layout.height) <= MontageLayout.limit else {
             throw .tooLarge(width: layout.width, height: layout.height, limit: MontageLayout.limit)
         }
 
-        var image = GreyImage(width: layout.width, height: layout.height)
+        var image = ColourImage(width: layout.width, height: layout.height)
         for (index, row) in rows.enumerated() {
             if let label = row.label {
                 let place = layout.label(row: index)
-                image.draw(label, column: place.column, row: place.row, scale: layout.textScale, grey: 255)
+                image.draw(
+                    label, column: place.column, row: place.row, scale: layout.textScale,
+                    colour: .init(repeating: 255))
             }
             let window = row.window.map { GreyWindow($0) } ?? GreyWindow(fitting: row.volume)
             for (column, view) in views[index].enumerated() {
                 let place = layout.view(row: index, column: column)
                 image.draw(
-                    view.image(pixelSize: pixelSize, window: window, textScale: layout.textScale),
+                    view.image(
+                        pixelSize: pixelSize, window: window, scale: row.scale, textScale: layout.textScale,
+                        showsPosition: isAnnotated),
                     column: place.column, row: place.row)
+            }
+            if isAnnotated {
+                let bar = layout.bar(row: index)
+                image.drawBar(
+                    window, scale: row.scale, column: bar.column, row: bar.row, height: bar.height,
+                    textScale: layout.textScale)
             }
         }
         return image
@@ -121,7 +160,7 @@ public struct Montage: Sendable {
 extension Volume {
     /// The mean position, in millimetres, of the voxels brighter than the mean intensity, or the centre of the grid if there
     /// are none.
-    fileprivate var foregroundCentre: SIMD3<Double> {
+    package var foregroundCentre: SIMD3<Double> {
         var (sum, count) = (0.0, 0)
         for voxel in voxels where voxel.isFinite {
             sum += Double(voxel)
@@ -170,13 +209,15 @@ private struct MontageLayout {
     /// - Parameters:
     ///   - sizes: the size of each view; all rows have the same number of views.
     ///   - hasLabel: whether each row has a label above it.
-    init(views sizes: [[(width: Int, height: Int)]], hasLabel: [Bool]) {
+    ///   - hasBars: whether there is a bar of colours to the right of each row.
+    init(views sizes: [[(width: Int, height: Int)]], hasLabel: [Bool], hasBars: Bool) {
         let gap = Self.gap
         self.sizes = sizes
         columnWidths = sizes[0].indices.map { column in sizes.map { $0[column].width }.max()! }
         rowHeights = sizes.map { $0.map(\.height).max()! }
-        width = columnWidths.reduce(gap) { $0 + $1 + gap }
-        textScale = max(1, width / 320)
+        let views = columnWidths.reduce(gap) { $0 + $1 + gap }
+        textScale = max(1, views / 320)
+        width = views + (hasBars ? ColourImage.barWidth(textScale: textScale) + gap : 0)
         labelHeight = BitmapFont.glyphHeight * textScale + gap
 
         var (x, y) = (gap, gap)
@@ -205,4 +246,39 @@ private struct MontageLayout {
 
     /// The top left corner of a row's label.
     func label(row: Int) -> (column: Int, row: Int) { (Self.gap, rowStarts[row] - labelHeight) }
+
+    /// The top left corner and the height of a row's bar of colours.
+    func bar(row: Int) -> (column: Int, row: Int, height: Int) {
+        (
+            columnStarts[columnStarts.count - 1] + columnWidths[columnWidths.count - 1] + Self.gap,
+            rowStarts[row], rowHeights[row]
+        )
+    }
+}
+
+extension ColourImage {
+    /// Pixels of a bar of colours and its numbers.
+    static func barWidth(textScale: Int) -> Int { (10 + 8 * BitmapFont.advance) * textScale }
+
+    /// Draws the colours of a window from its low end, at the bottom, to its high end.
+    mutating func drawBar(
+        _ window: GreyWindow, scale: ColourScale, column: Int, row: Int, height: Int, textScale: Int
+    ) {
+        let width = 8 * textScale
+        for line in 0..<height {
+            let colour = scale.colour(1 - (Double(line) + 0.5) / Double(height))
+            for place in column..<column + width { self[place, row + line] = colour }
+        }
+        let (low, high) = (Double(window.low), Double(window.high))
+        let glyph = BitmapFont.glyphHeight * textScale
+        for (value, top) in [
+            (high, row), ((low + high) / 2, row + (height - glyph) / 2), (low, row + height - glyph),
+        ]
+        where height > 4 * glyph || value != (low + high) / 2 {
+            draw(
+                String(format: "%.3g", value), column: column + width + 2 * textScale, row: top,
+                scale: textScale,
+                colour: Colour(repeating: 255))
+        }
+    }
 }

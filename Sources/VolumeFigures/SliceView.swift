@@ -2,6 +2,9 @@ import Volumes
 
 /// A slice of a volume as it is displayed.
 struct SliceView {
+    /// The plane's axis and the slice's position on it: `z = 12.0 mm`.
+    let position: String
+
     /// The intensities, across and then down.
     private let intensities: [Float]
     private let columns: Int
@@ -17,19 +20,27 @@ struct SliceView {
     static func views(
         of volume: Volume, at point: SIMD3<Double>, convention: Montage.Convention
     ) -> [SliceView]? {
-        let ras = volume.permuted(AxisPermutation(from: volume.grid.orientation, to: .ras))
+        let ras = volume.drawnStraight
         let position = ras.grid.voxel(atWorld: point).rounded(.toNearestOrAwayFromZero)
         let far = SIMD3<Double>(ras.shape &- 1)
         guard all(position .>= .zero), all(position .<= far) else { return nil }
         let voxel = SIMD3<Int>(Int(position.x), Int(position.y), Int(position.z))
 
-        // In a RAS volume indices increase to the right, to the front and to the head.
+        return [SlicePlane.axial, .coronal, .sagittal].map {
+            SliceView(ras, through: voxel, plane: $0, convention: convention)
+        }
+    }
+
+    /// A slice of a volume in RAS order, whose indices increase to the right, to the front and to the head.
+    init(_ ras: Volume, through voxel: SIMD3<Int>, plane: SlicePlane, convention: Montage.Convention) {
         let rightOnLeft = convention == .radiological
-        return [
-            SliceView(ras, through: voxel, across: 0, reversed: rightOnLeft, down: 1, mark: ("R", rightOnLeft)),
-            SliceView(ras, through: voxel, across: 0, reversed: rightOnLeft, down: 2, mark: ("R", rightOnLeft)),
-            SliceView(ras, through: voxel, across: 1, reversed: true, down: 2, mark: ("A", true)),
-        ]
+        switch plane {
+        case .axial:
+            self.init(ras, through: voxel, across: 0, reversed: rightOnLeft, down: 1, mark: ("R", rightOnLeft))
+        case .coronal:
+            self.init(ras, through: voxel, across: 0, reversed: rightOnLeft, down: 2, mark: ("R", rightOnLeft))
+        case .sagittal: self.init(ras, through: voxel, across: 1, reversed: true, down: 2, mark: ("A", true))
+        }
     }
 
     /// The slice through a voxel along two axes. The index of the axis that runs down the image decreases: front and head
@@ -50,6 +61,10 @@ struct SliceView {
             }
         }
         (self.intensities, self.columns, self.rows, self.mark) = (intensities, columns, rows, mark)
+        let normal = 3 - across - down
+        let world = volume.grid.world(atVoxel: SIMD3<Double>(voxel))[normal]
+        // Rounding must not show as a negative zero.
+        position = "\(["x", "y", "z"][normal]) = \(String(format: "%.1f", (world * 10).rounded() / 10 + 0)) mm"
         spacing = (volume.grid.spacing[across], volume.grid.spacing[down])
     }
 
@@ -62,10 +77,14 @@ struct SliceView {
         return (pixels(columns, spacing.across), pixels(rows, spacing.down))
     }
 
-    /// The slice with square pixels, by linear interpolation, with its mark in an upper corner.
-    func image(pixelSize: Double, window: GreyWindow, textScale: Int) -> GreyImage {
+    /// The slice with square pixels, by linear interpolation, with its mark in an upper corner and its position, if asked
+    /// for, in a lower one.
+    func image(
+        pixelSize: Double, window: GreyWindow, scale: ColourScale = .grey, textScale: Int,
+        showsPosition: Bool = false
+    ) -> ColourImage {
         let (width, height) = size(pixelSize: pixelSize)
-        var image = GreyImage(width: width, height: height)
+        var image = ColourImage(width: width, height: height)
         let across = (0..<width).map { Neighbours(pixel: $0, of: width, count: columns) }
         for row in 0..<height {
             let down = Neighbours(pixel: row, of: height, count: rows)
@@ -75,12 +94,18 @@ struct SliceView {
                     intensities[down.low * columns + x.low], intensities[down.low * columns + x.high])
                 let lower = x.mean(
                     intensities[down.high * columns + x.low], intensities[down.high * columns + x.high])
-                image[column, row] = window.grey(down.mean(upper, lower))
+                image[column, row] = scale.colour(window.share(down.mean(upper, lower)))
             }
         }
+        let colour = ColourImage.Colour(repeating: scale == .diverging ? 0 : 255)
         let margin = 2 * textScale
         let left = mark.isOnLeft ? margin : width - margin - BitmapFont.glyphWidth * textScale
-        image.draw(mark.letter, column: left, row: margin, scale: textScale, grey: 255)
+        image.draw(mark.letter, column: left, row: margin, scale: textScale, colour: colour)
+        if showsPosition {
+            image.draw(
+                position, column: margin, row: height - margin - BitmapFont.glyphHeight * textScale,
+                scale: textScale, colour: colour)
+        }
         return image
     }
 }

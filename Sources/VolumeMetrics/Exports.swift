@@ -1,1 +1,2 @@
+@_exported import StyleKeys
 @_exported import Volumes

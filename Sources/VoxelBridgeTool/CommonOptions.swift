@@ -20,10 +20,13 @@ struct ThreadOptions: ParsableArguments {
 extension SlicePlane: ExpressibleByArgument {}
 
 /// Prints a value as JSON with sorted keys to standard output.
-func printJSON(_ value: some Encodable) throws {
+func printJSON(_ value: some Encodable) throws { print(String(decoding: try sortedJSON(value), as: UTF8.self)) }
+
+/// A value as JSON with sorted keys.
+func sortedJSON(_ value: some Encodable) throws -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    return try encoder.encode(value)
 }
 
 /// Reads a volume, or one of a series, and prints the warnings.
@@ -61,10 +64,13 @@ func naming<Value>(_ path: String, _ body: () throws -> Value) throws -> Value {
 
 /// An error with the path of its file.
 struct FileFailure: LocalizedError, CustomStringConvertible {
-    let path: String
-    let reason: String
+    let description: String
 
-    var description: String { "\(path): \(reason)" }
+    init(path: String, reason: String) { description = "\(path): \(reason)" }
+
+    /// An error whose message names the file.
+    init(message: String) { description = message }
+
     var errorDescription: String? { description }
 }
 

@@ -26,7 +26,7 @@ struct TrainCommand: AsyncParsableCommand {
 
             The folder then contains model.safetensors (the averaged weights) and style.json (the average style \
             of the training subjects), which 'voxelbridge translate' needs, log.jsonl, loss.png, samples/ with \
-            sampled validation slices, and checkpoints/. A run that is killed at any moment and resumed gives \
+            sampled validation slices, checkpoints/, and report.html, a page that shows them. A run that is killed at any moment and resumed gives \
             bit-identical weights.
 
             The default settings are the published ones. A JSON file overrides them, here for a small network:
@@ -154,6 +154,9 @@ struct TrainCommand: AsyncParsableCommand {
             }
         }
         line?.clear()
+        var report = run.report(title: "Training run \(folder.lastPathComponent)")
+        report.facts = runFacts + [("data", data)] + report.facts
+        try report.write(to: folder.appending(path: "report.html"))
         logger.info(
             isComplete
                 ? "Trained \(configuration.steps) steps: \(output)/model.safetensors"

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Logging
+import VolumeFigures
 import VoxelBridge
 
 struct TranslateCommand: AsyncParsableCommand {
@@ -60,6 +61,12 @@ struct TranslateCommand: AsyncParsableCommand {
                 when the result is written.
                 """))
     var state: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A folder for a report, index.html, to open in a browser; it is created if necessary.",
+            discussion: "It shows slices of the source and the result, histograms, and the settings."))
+    var report: String?
 
     @OptionGroup(title: "Sampling")
     var sampling: SamplingOptions
@@ -130,6 +137,7 @@ struct TranslateCommand: AsyncParsableCommand {
     private func translate(
         with denoiser: some StyledDenoiser, settings: TranslationSettings, styleBins: Int?
     ) async throws {
+        let pages = try report.map { try ReportFolder($0) }
         let file = try readVolume(source, logger: logger, keepsNaN: !raw)
         let style = try readStyle(bins: styleBins, rule: settings.target)
         let translator = VolumeTranslator(
@@ -168,6 +176,21 @@ struct TranslateCommand: AsyncParsableCommand {
             to: URL(filePath: output), like: file.header, text: "voxelbridge translate")
         if let state { try? FileManager.default.removeItem(atPath: state) }
         logger.info("Wrote \(output)")
+        if let pages, let report {
+            var charts: [LinePlot] = []
+            if let bins = styleBins, let key = try? StyleKey(of: translated, bins: bins) {
+                charts = [.styleKeys(["style": style, "result": key])]
+            }
+            try pages.write(
+                translationOf: file.volume, to: translated, charts: charts,
+                title: URL(filePath: output).lastPathComponent,
+                facts: [
+                    ("source", source), ("model", model), ("style", self.style ?? "none"),
+                    ("settings", String(decoding: try sortedJSON(settings), as: UTF8.self)),
+                    ("sampler", "\(translator.sampler.scheduler.timesteps.count) steps"),
+                ])
+            logger.info("Wrote \(report)/index.html")
+        }
     }
 
     private func translate(

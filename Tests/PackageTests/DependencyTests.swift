@@ -15,12 +15,14 @@ struct DependencyTests {
         "VolumeIO": ["VoxelSupport", "Volumes", "CNIfTI", "CISAL"],
         "Preprocessing": ["VoxelSupport", "Volumes"],
         "VolumeRegistration": ["VoxelSupport", "Volumes", "Preprocessing", "CLAPACKE"],
-        "StyleKeys": ["VoxelSupport", "Volumes", "Preprocessing"],
+        "StyleKeys": ["VoxelSupport", "Volumes", "Preprocessing", "CVoxelKernels"],
         "BridgeDiffusion": ["VoxelSupport"],
         "DiffusionSampling": ["VoxelSupport", "BridgeDiffusion"],
         "SliceSampling": ["Volumes", "BridgeDiffusion", "DiffusionSampling"],
-        "VolumeMetrics": ["Volumes"],
-        "VolumeFigures": ["VoxelSupport", "Volumes", "CPNG"],
+        "VolumeMetrics": ["VoxelSupport", "Volumes", "StyleKeys", "CVoxelKernels"],
+        "VolumeFigures": [
+            "VoxelSupport", "Volumes", "Preprocessing", "StyleKeys", "VolumeMetrics", "CPNG", "CZlib",
+        ],
         "VolumePhantoms": ["VoxelSupport", "Volumes", "Preprocessing"],
         "VolumeTranslation": [
             "VoxelSupport", "Volumes", "Preprocessing", "StyleKeys", "BridgeDiffusion", "DiffusionSampling",

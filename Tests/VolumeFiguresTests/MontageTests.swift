@@ -8,6 +8,17 @@ import Volumes
 /// Pixels between views, and round the whole.
 private let gap = 4
 
+extension ColourImage {
+    /// The red of each pixel: all of a grey image.
+    fileprivate var grey: GreyImage {
+        var image = GreyImage(width: width, height: height)
+        for row in 0..<height {
+            for column in 0..<width { image[column, row] = self[column, row].x }
+        }
+        return image
+    }
+}
+
 @Suite struct MontageTests {
     /// Whole numbers of 0...255, shown as they are, on a grid with 1 mm voxels along the patient's axes.
     private let volume: Volume = {
@@ -19,7 +30,7 @@ private let gap = 4
     private let point = SIMD3(-4.0, 3, 5)  // voxel (6, 15, 19)
 
     private func image(of volume: Volume, _ convention: Montage.Convention) throws -> GreyImage {
-        try Montage(rows: [.init(volume, window: 0...255)], at: point, convention: convention).image()
+        try Montage(rows: [.init(volume, window: 0...255)], at: point, convention: convention).image().grey
     }
 
     @Test func viewsAreHungAsForAReader() throws {
@@ -75,10 +86,10 @@ private let gap = 4
     @Test func pixelsAreSquareMillimetres() throws {
         let grid = VoxelGrid(shape: [40, 30, 10], spacing: [0.5, 1, 3])
         let row = Montage.Row(Volume(grid: grid))
-        let fine = try Montage(rows: [row]).image()
+        let fine = try Montage(rows: [row]).image().grey
         // At 0.5 mm: 40 wide (x), 60 deep (y), 60 high (z).
         #expect(fine.width == 40 + 40 + 60 + 4 * gap && fine.height == 60 + 2 * gap)
-        let coarse = try Montage(rows: [row], pixelSize: 1).image()
+        let coarse = try Montage(rows: [row], pixelSize: 1).image().grey
         #expect(coarse.width == 20 + 20 + 30 + 4 * gap && coarse.height == 30 + 2 * gap)
     }
 
@@ -87,7 +98,7 @@ private let gap = 4
         let grid = VoxelGrid(shape: [30, 30, 3], spacing: [1, 1, 4])
         var stairs = Volume(grid: grid)
         for index in stairs.voxels.indices { stairs.voxels[index] = Float(index / 900 * 100) }
-        let image = try Montage(rows: [.init(stairs, window: 0...255)]).image()
+        let image = try Montage(rows: [.init(stairs, window: 0...255)]).image().grey
         let top = gap + (30 - 12) / 2
         let column = (0..<12).map { image[2 * gap + 30 + 20, top + $0] }
         #expect(column == [200, 200, 188, 163, 138, 113, 88, 63, 38, 13, 0, 0])
@@ -97,11 +108,11 @@ private let gap = 4
         let other = Volume(grid: VoxelGrid(shape: [10, 12, 14], spacing: [2, 2, 2]), repeating: 1)
         let image = try Montage(
             rows: [.init(volume, window: 0...255), .init(other, label: "B", window: 0...2)], at: [3, 3, 5]
-        ).image()
+        ).image().grey
         let label = 7 + gap
         #expect(image.width == 20 + 20 + 24 + 4 * gap && image.height == 28 + 28 + label + 3 * gap)
         #expect(image[gap + 10, gap + 28 + gap + label + 2 + 15] == 128)
-        let alone = try Montage(rows: [.init(volume, window: 0...255)], at: [3, 3, 5]).image()
+        let alone = try Montage(rows: [.init(volume, window: 0...255)], at: [3, 3, 5]).image().grey
         #expect(image.pixels.prefix(alone.pixels.count) == alone.pixels[...])
     }
 
@@ -112,11 +123,12 @@ private let gap = 4
         voxels[999] = 1e9
         voxels[0] = .nan
         let volume = Volume(grid: grid, voxels: voxels)
-        let fitted = try Montage(rows: [.init(volume)], at: [5, 5, 5]).image()
-        let given = try Montage(rows: [.init(volume, window: 1...998)], at: [5, 5, 5]).image()
+        let fitted = try Montage(rows: [.init(volume)], at: [5, 5, 5]).image().grey
+        let given = try Montage(rows: [.init(volume, window: 1...998)], at: [5, 5, 5]).image().grey
         #expect(fitted == given)
-        let darkest = try Montage(rows: [.init(volume.map { -$0 })], at: [5, 5, 5]).image()
+        let darkest = try Montage(rows: [.init(volume.map { -$0 })], at: [5, 5, 5]).image().grey
         let inverse = try Montage(rows: [.init(volume.map { -$0 }, window: -1e9...(-2))], at: [5, 5, 5]).image()
+            .grey
         #expect(darkest == inverse)
     }
 
@@ -125,7 +137,7 @@ private let gap = 4
         let most = Float.greatestFiniteMagnitude
         let values: [Float] = [most, -most, .nan, .infinity, -.infinity, 0]
         let volume = Volume(grid: grid, voxels: (0..<grid.count).map { values[$0 % 6] })
-        let image = try Montage(rows: [.init(volume)], at: [15, 15, 15]).image()
+        let image = try Montage(rows: [.init(volume)], at: [15, 15, 15]).image().grey
         let row = gap + 29
         // Voxel (29 - column, 0, 15) of the axial view's last line.
         for column in 0..<30 {
@@ -133,14 +145,16 @@ private let gap = 4
             #expect(image[gap + column, row] == expected[grid.offset(29 - column, 0, 15) % 6])
         }
         #expect(throws: Never.self) {
-            try Montage(rows: [.init(volume)], at: [15, 15, 15], pixelSize: 0.3).image()
+            try Montage(rows: [.init(volume)], at: [15, 15, 15], pixelSize: 0.3).image().grey
         }
     }
 
     @Test func showsTheForegroundsCentreByDefault() throws {
         var bright = Volume(grid: volume.grid)
         for z in 18...20 { for y in 14...16 { for x in 5...7 { bright[x, y, z] = 100 } } }
-        #expect(try Montage(rows: [.init(bright)]).image() == Montage(rows: [.init(bright)], at: point).image())
+        #expect(
+            try Montage(rows: [.init(bright)]).image().grey
+                == Montage(rows: [.init(bright)], at: point).image().grey)
         // Without any foreground, the middle of the grid.
         #expect(throws: Never.self) { try Montage(rows: [.init(Volume(grid: volume.grid))]).image() }
     }
@@ -149,13 +163,13 @@ private let gap = 4
         #expect(throws: FigureError.noRows) { try Montage(rows: []).image() }
         let far = Volume(grid: VoxelGrid(shape: [4, 4, 4], spacing: [1, 1, 1]))
         #expect(throws: FigureError.pointOutside(row: 1, point: point)) {
-            try Montage(rows: [.init(volume), .init(far)], at: point).image()
+            try Montage(rows: [.init(volume), .init(far)], at: point).image().grey
         }
         #expect(throws: FigureError.self) {
-            try Montage(rows: [.init(volume)], at: [.nan, 0, 0]).image()
+            try Montage(rows: [.init(volume)], at: [.nan, 0, 0]).image().grey
         }
         let tooLarge = #expect(throws: FigureError.self) {
-            try Montage(rows: [.init(volume)], pixelSize: 1e-300).image()
+            try Montage(rows: [.init(volume)], pixelSize: 1e-300).image().grey
         }
         #expect(tooLarge?.description.contains("larger pixels") == true)
     }
@@ -168,7 +182,7 @@ private let gap = 4
     /// The pixels of a character in a label above a volume of one voxel.
     private func glyph(_ character: Character) throws -> [UInt8] {
         let voxel = Volume(grid: VoxelGrid(shape: [1, 1, 1]))
-        let image = try Montage(rows: [.init(voxel, label: String(character))]).image()
+        let image = try Montage(rows: [.init(voxel, label: String(character))]).image().grey
         return (0..<7).flatMap { row in (0..<5).map { image[gap + $0, gap + row] } }
     }
 

@@ -16,6 +16,7 @@ private func row(_ voxels: [Float]) -> Volume {
         func value(_ metric: some VolumeMetric) throws -> Double { try metric(prediction, against: reference) }
         #expect(try value(MAE()) == 1.25)
         #expect(try value(MSE()) == 2.25)
+        #expect(try value(RMSE()) == 1.5)
         #expect(try value(NMSE()) == 9.0 / 37)
         #expect(try abs(value(NRMSE()) - (9.0 / 37).squareRoot()) < 1e-15)
         #expect(try value(NRMSE(.minMax)) == 0.5)
@@ -42,6 +43,13 @@ private func row(_ voxels: [Float]) -> Volume {
                 try #require(abs(whole - part) <= 1e-12 * abs(part), "\(metric.name)")
             }
         }
+    }
+
+    @Test func leaveOutNaN() throws {
+        let value = try MAE()(row([1, .nan, 5, 0]), against: row([1, 4, .nan, 2]))
+        #expect(value == 1)
+        let facts = try PairFacts(of: row([1, .nan, 5, 0]), against: row([1, 4, .nan, 2]))
+        #expect(facts.voxels == 2 && facts.leftOut == 2)
     }
 
     @Test func areRelatedAsTheirNamesSay() async {
@@ -74,7 +82,7 @@ private func row(_ voxels: [Float]) -> Volume {
             try NMSE()(prediction, against: reference, mask: row([0, -1, .nan, 0]))
         }
         #expect(throws: MetricError.notFinite(metric: "mae")) {
-            try MAE()(row([1, 2, .nan, 3]), against: reference)
+            try MAE()(row([1, 2, .infinity, 3]), against: reference)
         }
         #expect(
             throws: MetricError.zeroNormaliser(
@@ -84,6 +92,9 @@ private func row(_ voxels: [Float]) -> Volume {
         }
         #expect(throws: MetricError.zeroNormaliser(metric: "psnr", normaliser: "the range of the reference")) {
             try PSNR()(prediction, against: row([3, 3, 3, 3]))
+        }
+        #expect(throws: MetricError.nothingButNaN(metric: "mae")) {
+            try MAE()(row([.nan, .nan, 0, 0]), against: reference, mask: row([1, 1, 0, 0]))
         }
         let message = MetricError.shapesDiffer(prediction: [4, 1, 1], reference: [2, 1, 1]).description
         #expect(message.contains("4 x 1 x 1") && message.contains("2 x 1 x 1"))
@@ -104,6 +115,7 @@ private func row(_ voxels: [Float]) -> Volume {
         #expect(try value(.difference, .axial) == 1.5)
         #expect(try value(.error, .axial) == 0.5)
         #expect(try value(.difference, .sagittal) == 5.0 / 3)
+        #expect(try value(.ratio, .axial) == 1.5)
         let mask = Volume(grid: grid, voxels: [1, 0, 1, 1, 0, 1])
         #expect(try value(.difference, .axial, mask: mask) == 2.5)
         #expect(
@@ -127,6 +139,42 @@ private func row(_ voxels: [Float]) -> Volume {
             // Whole slices move together, so other planes see nothing of it.
             let coronal = SliceConsistency(.error, plane: .coronal)
             try #require(abs(try coronal(flickering, against: reference)) < 1e-6)
+        }
+    }
+
+    @Test func stripeEnergyIsThatOfTheGains() async {
+        await checkLaw(cases: 20) { generator in
+            let (_, reference) = randomPair(least: 7, using: &generator)
+            // Gain and offset differ from slice to slice; the formula is applied to them directly.
+            let slices = (0..<reference.shape.z).map { _ in
+                (
+                    Float.random(in: 0.8...1.2, using: &generator),
+                    Float.random(in: -0.1...0.1, using: &generator)
+                )
+            }
+            var striped = reference
+            let area = reference.shape.x * reference.shape.y
+            for index in striped.voxels.indices {
+                let (gain, offset) = slices[index / area]
+                striped.voxels[index] = gain * reference.voxels[index] + offset
+            }
+            let all = reference.voxels.map { Double($0) }
+            let mean = all.reduce(0, +) / Double(all.count)
+            let variance = all.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(all.count)
+            var sum = 0.0
+            for (k, (lower, upper)) in zip(slices, slices.dropFirst()).enumerated() {
+                for index in k * area..<(k + 2) * area {
+                    let change = Double(upper.0 - lower.0) * all[index] + Double(upper.1 - lower.1)
+                    sum += change * change
+                }
+            }
+            let expected = sum / Double(2 * area * (slices.count - 1)) / 2 / variance
+            let found = try SliceConsistency(.stripeEnergy, plane: .axial)(striped, against: reference)
+            try #require(abs(found - expected) < 1e-4 * expected)
+            // A gain and an offset of the whole volume are no stripes.
+            let whole = try SliceConsistency(.stripeEnergy, plane: .axial)(
+                reference.map { 3 * $0 + 1 }, against: reference)
+            try #require(whole < 1e-9)
         }
     }
 }

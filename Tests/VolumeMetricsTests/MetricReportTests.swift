@@ -26,21 +26,57 @@ private struct MeanBias: VolumeMetric {
         #expect(report["bias"] == 2 && report["mse"] == 4 && report["ssim"] == nil)
     }
 
-    @Test func standardMetricsAreThoseOfPapers() throws {
+    @Test func standardMetricsHaveNamesOfTheirOwn() throws {
         var generator = SeededGenerator(seed: 1)
         let (prediction, reference) = randomPair(least: 7, using: &generator)
         let report = try MetricReport(of: prediction, against: reference)
-        #expect(report.entries.map(\.name) == ["nrmse_euclidean", "psnr", "ssim"])
+        #expect(Set(report.map(\.name)).count == report.entries.count)
         #expect(report["ssim"] == (try SSIM()(prediction, against: reference)))
+        // Five scales of a window of seven voxels need 112.
+        #expect(report.first { $0.name == "ms_ssim" }?.reason?.contains("112 x 112 x 112") == true)
+        for metric in MetricReport.standardMetrics() { #expect(!metric.definition.isEmpty) }
     }
 
-    @Test func jsonHoldsWhatIsNotFinite() throws {
+    @Test func settingsTellMetricsOfAKindApart() throws {
+        var generator = SeededGenerator(seed: 2)
+        let (prediction, reference) = randomPair(least: 11, using: &generator)
+        let metrics: [any VolumeMetric] = [
+            PSNR(), PSNR(dataRange: .fixed(2)), SSIM(), SSIM(dataRange: .fixed(2)), SSIM(plane: .axial),
+            SSIM(window: .uniform(width: 5)), SSIM(window: .gaussian(sigma: 1.5)),
+            SSIM(window: .gaussian(sigma: 1.5, width: 7)), SSIM(usesSampleCovariance: false),
+            NormalisedMutualInformation(), NormalisedMutualInformation(bins: 32), HistogramDistance(.chiSquare),
+            HistogramDistance(.chiSquare, bins: 64),
+        ]
+        let report = try MetricReport(of: prediction, against: reference, metrics: metrics)
+        #expect(Set(report.map(\.name)).count == metrics.count)
+        for (entry, metric) in zip(report, metrics) {
+            #expect(entry.value == (try metric(prediction, against: reference)), "\(entry.name)")
+        }
+    }
+
+    @Test func aMetricWithoutAValueSaysWhyInItsPlace() throws {
+        let flat = Volume(grid: VoxelGrid(shape: [8, 8, 5]), repeating: 0)
+        let report = try MetricReport(of: flat.map { _ in 2 }, against: flat)
+        #expect(report["mae"] == 2 && report["psnr"] == nil)
+        #expect(report.first { $0.name == "psnr" }?.reason?.contains("range of the reference") == true)
+        #expect(
+            report.first { $0.name == "nrmse_euclidean" }?.reason?.contains("norm of the reference") == true)
+        let empty = try MetricReport(of: flat, against: flat, mask: flat)
+        #expect(empty.allSatisfy { $0.reason?.contains("mask has no voxel") == true })
+        #expect("\(report)".contains("psnr") && "\(report)".contains("- (psnr is undefined"))
+    }
+
+    @Test func codingKeepsEverything() throws {
         let volume = Volume(grid: grid, voxels: [1, 2])
-        let report = try MetricReport(of: volume, against: volume, metrics: [PSNR(), MAE()])
+        let report = try MetricReport(of: volume, against: volume, metrics: [PSNR(), MAE(), SSIM()])
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
-        let json = String(decoding: try encoder.encode(report), as: UTF8.self)
-        #expect(json == #"{"mae":0,"psnr":"Infinity"}"#)
+        let data = try encoder.encode(report)
+        let json = String(decoding: data, as: UTF8.self)
+        #expect(
+            json.hasPrefix(#"[{"name":"psnr","value":"Infinity"},{"name":"mae","value":0},{"name":"ssim","#))
+        #expect(json.contains(#""value":null"#) && json.contains(#""reason":"the volumes have 2 x 1 x 1"#))
+        #expect(try JSONDecoder().decode(MetricReport.self, from: data) == report)
     }
 
     @Test func passesOnWhatAMetricThrows() {

@@ -95,12 +95,12 @@ import Volumes
         let volume = Volume(grid: VoxelGrid(shape: [7, 9, 6]))
         let range = DataRange.fixed(1)
         #expect(
-            throws: MetricError.smallerThanWindow(metric: "ssim", shape: [7, 9, 6], window: [7, 7, 7])
+            throws: MetricError.smallerThanWindow(metric: "ssim_range1", shape: [7, 9, 6], window: [7, 7, 7])
         ) { try SSIM(dataRange: range)(volume, against: volume) }
         #expect(throws: Never.self) { try SSIM(dataRange: range, plane: .axial)(volume, against: volume) }
         #expect(
             throws: MetricError.smallerThanWindow(
-                metric: "ssim_coronal", shape: [7, 9, 6], window: [7, 1, 7])
+                metric: "ssim_coronal_range1", shape: [7, 9, 6], window: [7, 1, 7])
         ) { try SSIM(dataRange: range, plane: .coronal)(volume, against: volume) }
         #expect(throws: MetricError.zeroNormaliser(metric: "ssim", normaliser: "the range of the reference")) {
             try SSIM()(volume, against: volume)
@@ -111,7 +111,7 @@ import Volumes
         var mask = Volume(grid: VoxelGrid(shape: [9, 9, 9]))
         mask[0, 4, 4] = 1
         let volume = Volume(grid: mask.grid, repeating: 1)
-        #expect(throws: MetricError.emptyMask(metric: "ssim")) {
+        #expect(throws: MetricError.emptyMask(metric: "ssim_range1")) {
             try SSIM(dataRange: .fixed(1))(volume, against: volume, mask: mask)
         }
         mask[3, 4, 5] = 1
@@ -122,6 +122,7 @@ import Volumes
         #expect(SSIM().name == "ssim")
         #expect(SSIM(window: .uniform(width: 5), plane: .axial).name == "ssim_uniform5_axial")
         #expect(SSIM(window: .gaussian(sigma: 1.5)).name == "ssim_gaussian1.5")
+        #expect(SSIM(dataRange: .fixed(2), scales: 5).name == "ms_ssim_range2")
     }
 }
 

@@ -50,6 +50,12 @@ struct ResultTests {
 
     // MARK: evaluate
 
+    private struct Evaluation: Decodable {
+        let voxels, leftOut: Int
+        let warnings: [String]
+        let metrics: MetricReport
+    }
+
     @Test(.enabled(if: Fixtures.hasReference, Fixtures.missingReference))
     func metricsAreThoseOfScikitImage() async throws {
         let expected = try decode(
@@ -57,36 +63,40 @@ struct ResultTests {
         let files = ["metrics_prediction.nii.gz", "metrics_reference.nii.gz"].map {
             Fixtures.reference($0).path
         }
-        let json = try await Tool.succeed("evaluate", files[0], files[1], "--json")
-        let found = try decode([String: Double].self, json.output)
+        let json = try await Tool.succeed("evaluate", files[0], files[1], "--data-range", "1", "--json")
+        let found = try decode(Evaluation.self, json.output).metrics
         let names = [
             ("nrmse_euclidean", "nrmse_euclidean"), ("nrmse_min-max", "nrmse_min-max"),
             ("nrmse_mean", "nrmse_mean"), ("nrmse_prediction_range", "nrmse_prediction_range"),
-            ("nmse", "nmse"), ("mae", "mae"), ("psnr", "psnr"), ("ssim", "ssim_uniform7"),
+            ("nmse", "nmse"), ("mae", "mae"), ("psnr_range1", "psnr"), ("ssim_range1", "ssim_uniform7"),
+            ("ssim_axial_range1", "ssim_slices_uniform7"),
         ]
         for (name, reference) in names {
             let (value, correct) = (try #require(found[name], "\(found)"), try #require(expected[reference]))
-            #expect(abs(value - correct) < 1e-5 * abs(correct), "\(name)")
+            #expect(abs(value - correct) < 1e-6 * abs(correct), "\(name)")
         }
+        let smaller = try await Tool.succeed(
+            "evaluate", files[0], files[1], "--data-range", "1", "--window", "5", "--json")
+        let ssim = try #require(try decode(Evaluation.self, smaller.output).metrics["ssim_uniform5_range1"])
+        #expect(abs(ssim - expected["ssim_uniform5"]!) < 1e-6)
         // Without --json the same, a line each.
-        let text = try await Tool.succeed("evaluate", files[0], files[1])
+        let text = try await Tool.succeed("evaluate", files[0], files[1], "--data-range", "1")
         let lines = text.output.split(separator: "\n").map { $0.split(separator: " ") }
-        #expect(Set(lines.map { String($0[0]) }) == Set(found.keys))
+        #expect(lines.map { String($0[0]) } == found.map(\.name))
         for line in lines {
-            let value = try #require(Double(line[1]))
-            let exact = try #require(found[String(line[0])])
-            #expect(abs(value - exact) <= 1e-5 * abs(exact))
+            guard let exact = found[String(line[0])] else { continue }
+            #expect(abs(try #require(Double(line[1])) - exact) <= 1e-5 * abs(exact))
         }
     }
 
     @Test func aMaskAndTheDataRangeCount() async throws {
         try await withVolumes { folder in
             func path(_ name: String) -> String { folder.appending(path: name).path }
-            func metrics(_ options: String...) async throws -> String {
+            func metrics(_ options: String...) async throws -> MetricReport {
                 let arguments = ["evaluate", path("a.nii.gz"), path("wrong.nii"), "--json"] + options
                 let outcome = try await Tool.run(arguments)
                 try #require(outcome.status == 0, "\(outcome.messages)")
-                return outcome.output
+                return try decode(Evaluation.self, outcome.output).metrics
             }
             // Wrong by 10 in the lower half, and the mask is the upper one.
             var (wrong, mask) = (phantom, Volume(grid: phantom.grid))
@@ -96,12 +106,12 @@ struct ResultTests {
             }
             try wrong.write(to: folder.appending(path: "wrong.nii"))
             try mask.write(to: folder.appending(path: "mask.nii"))
-            let plain = try decode([String: Double].self, await metrics("--data-range", "100"))
+            let plain = try await metrics("--data-range", "100")
             #expect(abs(plain["mae"]! - 5) < 1e-5)
             // The mean squared error is 50: 20 log10(100) - 10 log10(50).
-            #expect(abs(plain["psnr"]! - 23.0103) < 1e-4)
-            #expect(try await metrics("--mask", path("mask.nii")).contains("\"mae\" : 0,"))
-            #expect(try await metrics("--plane", "coronal").contains("\"slice_difference_coronal\" : "))
+            #expect(abs(plain["psnr_range100"]! - 23.0103) < 1e-4)
+            #expect(try await metrics("--mask", path("mask.nii"))["mae"] == 0)
+            #expect(try await metrics("--plane", "coronal")["slice_difference_coronal"] != nil)
         }
     }
 
@@ -111,19 +121,120 @@ struct ResultTests {
             let text = try await Tool.succeed("evaluate", a, a)
             #expect(text.output.contains("psnr") && text.output.contains("inf"))
             let json = try await Tool.succeed("evaluate", a, a, "--json")
-            #expect(json.output.contains("\"psnr\" : \"Infinity\""))
+            #expect(json.output.contains("\"value\" : \"Infinity\""))
         }
     }
 
-    @Test func volumesAtDifferentPlacesAreWarnedOf() async throws {
+    @Test func aMetricWithoutAValueSaysWhy() async throws {
         try await withVolumes { folder in
+            let thin = folder.appending(path: "thin.nii").path
+            try Volume(grid: VoxelGrid(shape: [9, 9, 5]), repeating: 2).write(to: thin)
+            let text = try await Tool.succeed("evaluate", thin, thin).output
+            #expect(text.contains("psnr ") && text.contains("- (psnr is undefined: it divides by"))
+            #expect(text.contains("mae") && text.contains("nrmse_mean "))
+            let csv = try await Tool.succeed("evaluate", thin, thin, "--csv").output
+            #expect(csv.hasPrefix("subject,method,metric,value,reason\n") && csv.contains(",mae,0.0,\n"))
+            #expect(
+                try await Tool.succeed("evaluate", thin, thin, "--json").output.contains("\"value\" : null"))
+        }
+    }
+
+    @Test func differentUnitsAreNamedAndBroughtTogether() async throws {
+        try await withVolumes { folder in
+            let (a, scaled) = (folder.appending(path: "a.nii.gz").path, folder.appending(path: "s.nii").path)
+            try phantom.map { $0 / 400 }.write(to: scaled)
+            let plain = try await Tool.succeed("evaluate", scaled, a)
+            #expect(
+                plain.messages.contains("as in different units") && plain.messages.contains("--match range"))
+            for match in ["range", "scale", "key"] {
+                let outcome = try await Tool.succeed("evaluate", scaled, a, "--match", match, "--json")
+                #expect(outcome.messages.isEmpty)
+                #expect(try decode(Evaluation.self, outcome.output).metrics["psnr"]! > 50, "\(match)")
+            }
+        }
+    }
+
+    @Test func nanIsLeftOutAndCounted() async throws {
+        try await withVolumes { folder in
+            // The writer stores NaN as it is.
+            var holed = phantom
+            holed.voxels[1000] = .nan
+            let file = folder.appending(path: "holed.nii").path
+            try holed.write(to: file)
+            let outcome = try await Tool.succeed(
+                "evaluate", file, folder.appending(path: "a.nii.gz").path, "--json")
+            #expect(outcome.messages.contains("1 voxels are NaN"))
+            let evaluation = try decode(Evaluation.self, outcome.output)
+            #expect(evaluation.leftOut == 1 && evaluation.voxels == phantom.grid.count - 1)
+            #expect(evaluation.metrics["mae"] == 0 && evaluation.warnings.count == 1)
+        }
+    }
+
+    @Test func placesAreCompared() async throws {
+        try await withVolumes { folder in
+            let a = folder.appending(path: "a.nii.gz").path
+            func write(_ volume: Volume, _ name: String) throws -> String {
+                try volume.write(to: folder.appending(path: name))
+                return folder.appending(path: name).path
+            }
+            let flipped = try write(
+                phantom.permuted(AxisPermutation(sources: [2, 0, 1], isReversed: [true, false, true])),
+                "flipped.nii")
+            let same = try await Tool.succeed("evaluate", flipped, a, "--mask", flipped, "--json")
+            #expect(same.messages.isEmpty)
+            #expect(try decode(Evaluation.self, same.output).metrics["mae"] == 0)
+
             var affine = phantom.grid.affine
             affine.translation.x += 5
-            try Volume(grid: VoxelGrid(shape: phantom.shape, affine: affine), voxels: phantom.voxels)
-                .write(to: folder.appending(path: "moved.nii"))
-            let outcome = try await Tool.succeed(
-                "evaluate", folder.appending(path: "a.nii.gz").path, folder.appending(path: "moved.nii").path)
-            #expect(outcome.messages.contains("Warning:") && outcome.messages.contains("moved.nii"))
+            let moved = try write(
+                Volume(grid: VoxelGrid(shape: phantom.shape, affine: affine), voxels: phantom.voxels),
+                "moved.nii")
+            for arguments in [[moved, a], [a, a, "--mask", moved]] {
+                let refused = try await Tool.run(["evaluate"] + arguments)
+                #expect(
+                    refused.status == 1 && refused.messages.contains("moved.nii is not on the reference's grid")
+                )
+                let compared = try await Tool.run(["evaluate"] + arguments + ["--voxelwise"])
+                #expect(compared.status == 0 && compared.messages.contains("Warning:"))
+            }
+        }
+    }
+
+    @Test func aCohortIsSummarisedAndCompared() async throws {
+        try await withVolumes { folder in
+            var generator = SeededGenerator(seed: 9)
+            var table = "subject,method,prediction,reference\n"
+            for subject in 0..<6 {
+                try phantom.map { $0 * (1 + Float(subject) / 20) }.write(
+                    to: folder.appending(path: "r\(subject).nii"))
+                for (method, noise) in [("good", Float(1)), ("bad", 5)] {
+                    let values = generator.floats(phantom.grid.count, in: -noise...noise)
+                    var volume = try Volume(contentsOf: folder.appending(path: "r\(subject).nii"))
+                    for index in values.indices { volume.voxels[index] += values[index] }
+                    try volume.write(to: folder.appending(path: "\(method)\(subject).nii"))
+                    table += "s\(subject),\(method),\(method)\(subject).nii,r\(subject).nii\n"
+                }
+            }
+            let file = folder.appending(path: "pairs.csv")
+            try Data(table.utf8).write(to: file)
+            let output = folder.appending(path: "out")
+            let outcome = try await Tool.succeed("evaluate", "--pairs", file.path, "--output", output.path)
+            #expect(outcome.output.contains("good") && outcome.output.contains("psnr"))
+            #expect(try output.files == ["comparisons.csv", "evaluation.json", "metrics.csv", "summary.csv"])
+            let comparisons = try String(contentsOf: output.appending(path: "comparisons.csv"), encoding: .utf8)
+            // All six are better: the least p that six signs can have.
+            #expect(comparisons.contains("psnr,good,bad,6,") && comparisons.contains(",1.0,0.03125,"))
+            let first = try Data(contentsOf: output.appending(path: "evaluation.json"))
+            try await Tool.succeed(
+                "evaluate", "--pairs", file.path, "--output", output.path, "--threads", "1")
+            #expect(try Data(contentsOf: output.appending(path: "evaluation.json")) == first)
+
+            try Data((table + "s9,bad,missing.nii,r1.nii\ns0,good,good0.nii,r0.nii\n").utf8).write(to: file)
+            let partial = try await Tool.run("evaluate", "--pairs", file.path, "--output", output.path)
+            #expect(partial.status == 1 && partial.messages.contains("missing.nii"))
+            #expect(partial.messages.contains("2 of 14 pairs could not be evaluated"))
+            let metrics = try String(contentsOf: output.appending(path: "metrics.csv"), encoding: .utf8)
+            #expect(metrics.contains("s9,bad,,,") && metrics.contains("s0, good is there twice"))
         }
     }
 

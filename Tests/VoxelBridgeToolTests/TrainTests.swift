@@ -15,7 +15,8 @@ struct TrainTests {
             #expect(
                 try Set(run.files) == [
                     "best.safetensors", "cache", "checkpoints", "configuration.json", "data.txt",
-                    "lock", "log.jsonl", "loss.png", "manifest.csv", "model.safetensors", "samples",
+                    "lock", "log.jsonl", "loss.png", "manifest.csv", "model.safetensors", "report.html",
+                    "samples",
                     "style.json",
                 ])
             #expect(

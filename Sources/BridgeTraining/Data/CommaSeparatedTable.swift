@@ -5,21 +5,21 @@ import Foundation
 /// `#`.
 ///
 /// The separator may also be a semicolon or a tab, as spreadsheets write it.
-struct CommaSeparatedTable {
+package struct CommaSeparatedTable {
     /// One record.
-    struct Record: Equatable {
+    package struct Record: Equatable {
         /// The number of its first line, from 1.
-        let line: Int
-        let fields: [String]
+        package let line: Int
+        package let fields: [String]
     }
 
-    let records: [Record]
+    package let records: [Record]
 
     /// The numbers of the lines that begin with `#`.
     let comments: [Int]
 
     /// A table whose separator is the one with which its first record has the most of some columns.
-    init(_ text: String, columns: [String]) {
+    package init(_ text: String, columns: [String]) {
         func known(_ table: CommaSeparatedTable) -> Int {
             table.records.first?.fields.count { columns.contains($0.trimmed.lowercased()) } ?? 0
         }

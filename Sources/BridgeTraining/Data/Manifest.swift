@@ -70,8 +70,8 @@ public struct Manifest: Sendable {
         self.file = file
         let read: (text: String, note: String?)
         do { read = try CommaSeparatedTable.text(contentsOf: file) } catch {
-            let reason = error is CommaSeparatedTable.NotText ? "\(error)" : error.localizedDescription
-            throw ManifestError(file: file.path, problems: [.init(0, "cannot be read: \(reason)")])
+            throw ManifestError(
+                file: file.path, problems: [.init(0, "cannot be read: \(error.localizedDescription)")])
         }
         let table = CommaSeparatedTable(read.text, columns: Columns.known)
         guard let header = table.records.first else {

@@ -5,7 +5,7 @@ extension CommaSeparatedTable {
     ///
     /// - Returns: the text, and a note if its encoding was guessed.
     /// - Throws: the system's error; `NotText` if the file holds no text.
-    static func text(contentsOf file: URL) throws -> (text: String, note: String?) {
+    package static func text(contentsOf file: URL) throws -> (text: String, note: String?) {
         let data = try Data(contentsOf: file)
         // A byte order mark, or every other byte of the first characters is zero.
         let isLittle = data.starts(with: [0xFF, 0xFE]) || data.count > 3 && data[1] == 0 && data[3] == 0
@@ -22,7 +22,8 @@ extension CommaSeparatedTable {
     }
 
     /// A file is not text in an encoding that is known here.
-    struct NotText: Error, CustomStringConvertible {
+    struct NotText: LocalizedError, CustomStringConvertible {
         var description: String { "it is not a text file; save the table as CSV in UTF-8" }
+        var errorDescription: String? { description }
     }
 }

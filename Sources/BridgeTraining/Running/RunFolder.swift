@@ -12,6 +12,7 @@ import Foundation
 /// | `best.safetensors` | the averaged weights with the lowest validation loss |
 /// | `log.jsonl` | the log |
 /// | `loss.png` | the loss curves |
+/// | `report.html` | a page with the losses, the last samples and the settings, at the end of `voxelbridge train` |
 /// | `samples/step-<n>.png` | sampled validation slices |
 /// | `style.json` | the average style of the training subjects, for data from a manifest |
 /// | `lock` | nothing; locked while the run is active |
@@ -33,6 +34,13 @@ struct RunFolder: Sendable {
 
     func checkpoint(_ step: Int) -> URL { checkpointFolder.appending(path: Self.name(step, "safetensors")) }
     func samples(_ step: Int) -> URL { sampleFolder.appending(path: Self.name(step, "png")) }
+
+    /// The last picture of sampled slices.
+    var newestSamples: URL? {
+        (try? FileManager.default.contentsOfDirectory(atPath: sampleFolder.path))?
+            .filter { $0.hasPrefix("step-") && $0.hasSuffix(".png") }.max()
+            .map { sampleFolder.appending(path: $0) }
+    }
 
     private static func name(_ step: Int, _ fileExtension: String) -> String {
         String(format: "step-%09d.%@", step, fileExtension)

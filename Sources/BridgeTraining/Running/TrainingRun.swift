@@ -2,6 +2,7 @@ public import Foundation
 public import BridgeDiffusion
 import NetworkEngine
 import TensorFiles
+public import VolumeFigures
 import VoxelSupport
 
 /// A training run with a folder for its log, checkpoints, models and pictures.
@@ -197,6 +198,22 @@ public struct TrainingRun<Network: TrainableNetwork> {
             }
         }
         if isDue, !log.entries.isEmpty { try log.plot.image().write(to: files.losses) }
+    }
+
+    /// A page about the run: its losses, the last picture of sampled slices and its settings.
+    ///
+    /// - Parameter title: the heading.
+    public func report(title: String) -> HTMLReport {
+        var page = HTMLReport(title: title)
+        page.summary = "Step \(trainer.state.step) of \(trainer.configuration.steps)"
+        page.charts = log.entries.isEmpty ? [] : [log.plot]
+        if let picture = files.newestSamples, let png = try? Data(contentsOf: picture) {
+            page.pictures = [("Sampled validation slices: source, sampled, target", png)]
+        }
+        page.facts = [
+            ("settings", (try? trainer.configuration.json).map { String(decoding: $0, as: UTF8.self) } ?? "")
+        ]
+        return page
     }
 
     private func save(_ report: (Event) throws -> Void) throws {

@@ -58,6 +58,7 @@ struct Demonstration: AsyncParsableCommand {
             Montage.Row($0.volume, label: "T1, \($0.name.lowercased())", window: 0...1)
         }
         try montage(source, translations, truth).write(to: folder.appending(path: "montage.png"))
+        try report(source, results[0].volume, truth).write(to: folder.appending(path: "report.html"))
         guard results[0].scores[.psnr] > before[.psnr] + 6 else { throw NotTranslated() }
         print(whatToDoNext)
     }
@@ -80,9 +81,28 @@ struct Demonstration: AsyncParsableCommand {
             at: SIMD3(25, 0, 0), pixelSize: 1)
     }
 
+    /// A page with the CT, its translation to the average style, and the truth.
+    private func report(_ source: Volume, _ result: Volume, _ truth: Volume) throws -> HTMLReport {
+        var page = HTMLReport(title: "A synthetic subject, from CT to T1")
+        page.summary =
+            "Subject \(subject), which the network has not seen, in the average style of its training subjects"
+        page.volumes = ReportVolumes(source: source, result: result, reference: truth)
+        let metrics = MetricReport.standardMetrics(dataRange: .fixed(1))
+        page.setMetrics(try MetricReport(of: result, against: truth, metrics: metrics), of: metrics)
+        page.charts = [
+            .histogram(of: ["result": result, "reference": truth]),
+            .styleKeys(["result": try StyleKey(of: result), "reference": try StyleKey(of: truth)]),
+        ]
+        page.facts = [("command", "make demo"), ("model", "\(model)/ct-to-t1.safetensors, 25 steps")]
+        page.downloads = [("CT", "ct.nii.gz"), ("translation", "average.nii.gz"), ("T1", "t1.nii.gz")]
+        return page
+    }
+
     private var whatToDoNext: String {
         """
         Results are in \(output):
+          report.html              the same and more, slice by slice: open it in a browser,
+                                   file://\(URL(filePath: output).standardizedFileURL.path)/report.html
           montage.png              the CT, both translations, and the truth
           metrics.md               the table above
           ct, average, own, t1     .nii.gz, for any viewer

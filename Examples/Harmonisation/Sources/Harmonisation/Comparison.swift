@@ -11,7 +11,8 @@ struct Comparison {
 
         /// Whether PSNR, SSIM and the difference between slices have all improved.
         func isBetter(than other: Row) -> Bool {
-            brain["psnr"]! > other.brain["psnr"]! && brain["ssim"]! > other.brain["ssim"]!
+            brain["psnr_range1"]! > other.brain["psnr_range1"]!
+                && brain["ssim_range1"]! > other.brain["ssim_range1"]!
                 && abs(brain["slice_difference_error_axial"]!)
                     < abs(other.brain["slice_difference_error_axial"]!)
         }
@@ -64,9 +65,9 @@ struct Comparison {
 
     private func cells(of row: Row) -> [String] {
         [
-            format(row.brain["nrmse_euclidean"]!), format(row.brain["psnr"]!, places: 2),
-            format(row.brain["ssim"]!), format(row.brain["slice_difference_axial"]!),
-            format(row.whole["psnr"]!, places: 2), format(row.whole["ssim"]!),
+            format(row.brain["nrmse_euclidean"]!), format(row.brain["psnr_range1"]!, places: 2),
+            format(row.brain["ssim_range1"]!), format(row.brain["slice_difference_axial"]!),
+            format(row.whole["psnr_range1"]!, places: 2), format(row.whole["ssim_range1"]!),
         ]
     }
 
