@@ -18,6 +18,7 @@ let package = Package(
         .library(name: "ReferenceUNet", targets: ["ReferenceUNet"]),
         .library(name: "BridgeTraining", targets: ["BridgeTraining"]),
         .library(name: "VolumeTranslation", targets: ["VolumeTranslation"]),
+        .library(name: "LatentTranslation", targets: ["LatentTranslation"]),
         .library(name: "VoxelBridge", targets: ["VoxelBridge"]),
         .executable(name: "voxelbridge", targets: ["VoxelBridgeTool"]),
     ],
@@ -59,6 +60,13 @@ let package = Package(
             ]),
 
         .target(
+            name: "LatentTranslation",
+            dependencies: [
+                "VoxelSupport", "Volumes", "Preprocessing", "BridgeDiffusion", "DiffusionSampling", "TensorFiles",
+                "Networks", "NetworkEngine",
+            ]),
+
+        .target(
             name: "BridgeTraining",
             dependencies: [
                 "VoxelSupport", "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion",
@@ -74,8 +82,8 @@ let package = Package(
         .executableTarget(
             name: "VoxelBridgeTool",
             dependencies: [
-                "VoxelSupport", "VoxelBridge", "BridgeTraining", "VolumeFigures", "VolumePhantoms",
-                "TensorFiles", "Networks", "NetworkEngine",
+                "VoxelSupport", "VoxelBridge", "LatentTranslation", "BridgeTraining", "VolumeFigures",
+                "VolumePhantoms", "TensorFiles", "Networks", "NetworkEngine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -126,6 +134,9 @@ let package = Package(
             dependencies: ["NetworkEngine", "COpenBLAS", "CVoxelKernels", "TensorTestSupport", "TestSupport"]),
         .testTarget(
             name: "ReferenceUNetTests", dependencies: ["ReferenceUNet", "TensorTestSupport", "TestSupport"]),
+        .testTarget(
+            name: "LatentTranslationTests",
+            dependencies: ["LatentTranslation", "VolumePhantoms", "TensorTestSupport", "TestSupport"]),
         .testTarget(name: "BridgeTrainingTests", dependencies: ["BridgeTraining", "VolumeIO", "TestSupport"]),
         .testTarget(
             name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "VoxelBridge", "TestSupport"]),

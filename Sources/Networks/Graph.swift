@@ -34,7 +34,7 @@ package struct Graph: Sendable {
         case averagePooled, upsampled
         /// a + b and a b, element by element, of one shape.
         case sum, product
-        /// a + b, with b `[batch, channels]`; a (1 + b) + c, with b and c `[batch, channels]`.
+        /// a + b, with b `[batch, channels]`; a (1 + b) + c, with b and c `[batch, channels]`, or both of a's shape.
         case shifted, modulated
         case concatenated(axis: Int), slice(axis: Int, Range<Int>)
         /// The same numbers under the node's shape; the last two axes exchanged.

@@ -158,10 +158,10 @@ extension GraphValue {
         return record(.shifted, with: [shift])
     }
 
-    /// x (1 + scale) + shift: `[batch, channels, ...]`, and scale and shift of `[batch, channels]`.
+    /// x (1 + scale) + shift: `[batch, channels, ...]`, and scale and shift of `[batch, channels]`, or maps of x's shape.
     package func modulated(scale: GraphValue, shift: GraphValue) -> GraphValue {
         precondition(
-            scale.shape[..<2] == shape[..<2] && shift.shape[..<2] == shape[..<2],
+            scale.shape == shift.shape && (scale.shape == Array(shape[..<2]) || scale.shape == shape),
             "a scale \(scale.shape) and a shift \(shift.shape) do not fit \(shape)")
         return record(.modulated, with: [scale, shift])
     }

@@ -32,6 +32,10 @@ struct DependencyTests {
             "VoxelSupport", "Volumes", "StyleKeys", "DiffusionSampling", "SliceSampling", "VolumeTranslation",
             "TensorFiles", "Networks", "NetworkEngine",
         ],
+        "LatentTranslation": [
+            "VoxelSupport", "Volumes", "Preprocessing", "BridgeDiffusion", "DiffusionSampling", "TensorFiles",
+            "Networks", "NetworkEngine",
+        ],
         "BridgeTraining": [
             "VoxelSupport", "Volumes", "VolumeIO", "Preprocessing", "StyleKeys", "BridgeDiffusion",
             "DiffusionSampling", "SliceSampling", "VolumeFigures", "VolumeTranslation", "TensorFiles",
@@ -40,8 +44,8 @@ struct DependencyTests {
         ],
         "VoxelBridge": ["VolumeIO", "VolumeMetrics", "ReferenceUNet", "VolumeTranslation"],
         "VoxelBridgeTool": [
-            "VoxelSupport", "VoxelBridge", "BridgeTraining", "VolumeFigures", "VolumePhantoms", "TensorFiles",
-            "Networks", "NetworkEngine", "ArgumentParser", "Logging",
+            "VoxelSupport", "VoxelBridge", "LatentTranslation", "BridgeTraining", "VolumeFigures",
+            "VolumePhantoms", "TensorFiles", "Networks", "NetworkEngine", "ArgumentParser", "Logging",
         ],
     ]
 
@@ -94,6 +98,7 @@ struct DependencyTests {
                 "VolumePhantoms": ["VolumePhantoms"],
                 "TensorFiles": ["TensorFiles"],
                 "ReferenceUNet": ["ReferenceUNet"],
+                "LatentTranslation": ["LatentTranslation"],
                 "BridgeTraining": ["BridgeTraining"],
                 "VolumeTranslation": ["VolumeTranslation"],
                 "VoxelBridge": ["VoxelBridge"],

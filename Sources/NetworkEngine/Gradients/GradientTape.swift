@@ -161,7 +161,9 @@ final class GradientTape {
         case .sum: result = sum(x, operands[1])
         case .product: result = product(x, operands[1])
         case .shifted: result = shifted(x, by: operands[1])
-        case .modulated: result = modulated(x, scale: operands[1], shift: operands[2])
+        case .modulated:
+            let isByChannel = operands[1].shape.count == 2
+            result = isByChannel ? modulated(x, scale: operands[1], shift: operands[2]) : nil
         case .concatenated(let axis): result = concatenated(operands, axis: axis, shape: node.shape)
         case .slice(let axis, let range): result = slice(x, axis: axis, range, shape: node.shape)
         case .reshaped: result = view(x, shape: node.shape, isTokens: x.isTokens)
