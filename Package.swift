@@ -19,6 +19,7 @@ let package = Package(
         .library(name: "ReferenceUNet", targets: ["ReferenceUNet"]),
         .library(name: "BridgeTraining", targets: ["BridgeTraining"]),
         .library(name: "VolumeTranslation", targets: ["VolumeTranslation"]),
+        .library(name: "LatentTranslation", targets: ["LatentTranslation"]),
         .library(name: "VoxelBridge", targets: ["VoxelBridge"]),
         .executable(name: "voxelbridge", targets: ["VoxelBridgeTool"]),
     ],
@@ -68,6 +69,13 @@ let package = Package(
             ]),
 
         .target(
+            name: "LatentTranslation",
+            dependencies: [
+                "VoxelSupport", "Volumes", "Preprocessing", "BridgeDiffusion", "DiffusionSampling", "TensorFiles",
+                "Networks", "NetworkEngine",
+            ]),
+
+        .target(
             name: "BridgeTraining",
             dependencies: [
                 "VoxelSupport", "Volumes", "VolumeIO", "Preprocessing", "VolumeRegistration", "StyleKeys",
@@ -83,7 +91,7 @@ let package = Package(
         .executableTarget(
             name: "VoxelBridgeTool",
             dependencies: [
-                "VoxelSupport", "VoxelBridge", "VolumeRegistration", "BridgeTraining", "VolumeFigures",
+                "VoxelSupport", "VoxelBridge", "LatentTranslation", "VolumeRegistration", "BridgeTraining", "VolumeFigures",
                 "VolumePhantoms", "TensorFiles", "Networks", "NetworkEngine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -144,6 +152,9 @@ let package = Package(
             dependencies: ["NetworkEngine", "COpenBLAS", "CVoxelKernels", "TensorTestSupport", "TestSupport"]),
         .testTarget(
             name: "ReferenceUNetTests", dependencies: ["ReferenceUNet", "TensorTestSupport", "TestSupport"]),
+        .testTarget(
+            name: "LatentTranslationTests",
+            dependencies: ["LatentTranslation", "VolumePhantoms", "TensorTestSupport", "TestSupport"]),
         .testTarget(
             name: "BridgeTrainingTests",
             dependencies: ["BridgeTraining", "VolumeIO", "VolumeRegistration", "TestSupport"]),

@@ -31,7 +31,7 @@ struct RunIdentity: Codable, Equatable, Sendable {
             let path = path.coefficients(at: t)
             return [path.target, path.source, path.variance]
         }
-        let weights = scheduler.timesteps.indices.dropLast().flatMap { index in
+        let weights = (0..<scheduler.stepCount).flatMap { index in
             let step = scheduler.step(index)
             return [step.noisy] + step.estimates + [step.source, step.noise]
         }
@@ -45,6 +45,10 @@ struct RunIdentity: Codable, Equatable, Sendable {
             RunSetting("fingerprint of the solver's steps", fingerprint(of: weights)),
             RunSetting("noise", sampler.noise), RunSetting("clipping", sampler.clip.map { "\($0)" } ?? "none"),
         ]
+        if let arrival = scheduler.arrival { all.append(RunSetting("timestep of arrival", arrival)) }
+        if let noises = sampler.stepNoises {
+            all.append(RunSetting("noise of each step", noises.map { fingerprint(of: $0) }))
+        }
         let arrivals = scheduler.timesteps.dropFirst()
         let iterations = arrivals.map { sampler.corrector?.iterations(at: $0) ?? 0 }
         all.append(RunSetting("list of corrections", iterations))

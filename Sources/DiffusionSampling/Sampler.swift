@@ -31,6 +31,10 @@ public struct Sampler<Model: Denoiser>: Sendable {
     /// The noise: where sampling starts for a diffusion, and what steps with fresh noise add.
     public var noise: NoiseField
 
+    /// The noise of each step, in order, in place of ``noise``, to compare with other software; `nil` for ``noise``. A run
+    /// starts at noise of its own with `startingAt`.
+    public var stepNoises: [Model.Storage]?
+
     /// A sampler.
     public init(
         scheduler: Scheduler, denoiser: Model, corrector: (any Corrector)? = nil,
@@ -48,7 +52,7 @@ public struct Sampler<Model: Denoiser>: Sendable {
     ///   - noisy: x_t at the scheduler's first timestep, for a run that begins in the middle of a path (see
     ///     `Scheduler.starting(at:)` and ``forwardSample(of:source:at:)``); `nil` for the path's own start.
     ///   - progress: called now and then, in order.
-    /// - Returns: the estimate of x_0 at the last timestep.
+    /// - Returns: the estimate of x_0 at the last timestep, or x_t where the scheduler arrives.
     /// - Throws: what the denoiser throws; ``SamplingError`` where it predicts NaN or infinity;
     ///   `CancellationError`.
     /// - Complexity: memory for x_t and one estimate beside the source, one more in corrections and for each earlier
@@ -165,7 +169,11 @@ final class SamplingRun<Model: Denoiser> {
         let isLast = stepsMade + 1 == timesteps.count
         if correctionsMade == nil {
             let estimate = try await predict(with: sampler.denoiser, at: timesteps[stepsMade])
-            if isLast { noisy = estimate } else { move(by: scheduler.step(stepsMade), estimate) }
+            if stepsMade < scheduler.stepCount {
+                move(by: scheduler.step(stepsMade), estimate)
+            } else {
+                noisy = estimate
+            }
             estimates = Array(([estimate] + estimates).prefix(kept))
             correctionsMade = 0
         }
@@ -189,7 +197,9 @@ final class SamplingRun<Model: Denoiser> {
         ]
         terms += zip(weights.estimates.dropFirst(), estimates).map { WeightedSample($0, $1) }
         noisy.combine(weights.noisy, adding: terms)
-        if weights.noise > 0 {
+        if weights.noise > 0, let given = sampler.stepNoises {
+            noisy.combine(1, adding: [WeightedSample(weights.noise, given[stepsMade])])
+        } else if weights.noise > 0 {
             noisy.addNoise(
                 sampler.noise, timestep: sampler.scheduler.timesteps[stepsMade], weight: weights.noise)
         }

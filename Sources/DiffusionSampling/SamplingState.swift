@@ -12,7 +12,7 @@ public struct SamplingState<Storage: SampleStorage>: Sendable {
     /// How many steps have been made.
     public let stepsMade: Int
 
-    /// x_t, at the timestep that the run has arrived at.
+    /// x_t, at the timestep that the run has arrived at; at its end the result.
     public let noisy: Storage
 
     let identity: RunIdentity
@@ -25,7 +25,8 @@ public struct SamplingState<Storage: SampleStorage>: Sendable {
     /// S, the number of steps of the run.
     public var steps: Int { identity.timesteps.count }
 
-    /// Whether the run is at its end. ``estimate`` is then its result.
+    /// Whether the run is at its end. ``noisy`` is then its result, which is ``estimate`` unless the scheduler arrives at a
+    /// timestep below the last.
     public var isComplete: Bool { stepsMade == steps }
 
     /// The timestep that the run has arrived at, or `nil` at its end.

@@ -20,14 +20,14 @@ struct StatedConfiguration {
 
     /// The fields in a JSON file.
     ///
-    /// - Throws: `UNetConfigurationError` naming the file and the invalid field.
+    /// - Throws: `NetworkConfigurationError` naming the file and the invalid field.
     init(contentsOf url: URL) throws {
         try self.init(file: url.path) { () throws(JSONFieldError) in try JSONValue(contentsOf: url) }
     }
 
     /// The fields in a JSON text inside a file.
     ///
-    /// - Throws: `UNetConfigurationError` naming the file and the invalid field.
+    /// - Throws: `NetworkConfigurationError` naming the file and the invalid field.
     init(json: Data, file: String) throws {
         try self.init(file: file) { () throws(JSONFieldError) in try JSONValue(parsing: json) }
     }
@@ -38,7 +38,7 @@ struct StatedConfiguration {
             fields = try read()
             _ = try complete(UNetConfiguration())
         } catch let error as JSONFieldError {
-            throw UNetConfigurationError(error, file: file)
+            throw NetworkConfigurationError(error, file: file)
         }
     }
 
@@ -59,8 +59,8 @@ struct StatedConfiguration {
 
     /// Validates a configuration that was completed from the stated fields.
     ///
-    /// - Throws: `UNetConfigurationError` naming the file and the invalid field.
-    func validate(_ configuration: UNetConfiguration) throws(UNetConfigurationError) {
+    /// - Throws: `NetworkConfigurationError` naming the file and the invalid field.
+    func validate(_ configuration: UNetConfiguration) throws(NetworkConfigurationError) {
         do { try configuration.validate() } catch {
             var error = error
             error.file = file
@@ -73,13 +73,13 @@ struct StatedConfiguration {
     /// - Parameters:
     ///   - known: the configuration.
     ///   - reason: how it is known, the end of the error's text.
-    /// - Throws: `UNetConfigurationError` naming the first field that differs.
+    /// - Throws: `NetworkConfigurationError` naming the first field that differs.
     func check(against known: UNetConfiguration, reason: String) throws {
         let stated = try complete(known)
         for field in Field.allCases where fields[field.rawValue] != nil {
             let (found, expected) = (stated.text(of: field), known.text(of: field))
             guard found == expected else {
-                throw UNetConfigurationError(
+                throw NetworkConfigurationError(
                     file: file, field: field.rawValue, found: found, expected: "\(expected), \(reason)")
             }
         }

@@ -87,7 +87,7 @@ public struct UNet: Sendable {
 
     /// A network of parameters in memory, by their published names, with `denoise_fn.` in front or without.
     ///
-    /// - Throws: `UNetConfigurationError`, or `UNetError` where the parameters are not those of the
+    /// - Throws: `NetworkConfigurationError`, or `UNetError` where the parameters are not those of the
     ///   configuration or not finite.
     public init(
         parameters: [String: Tensor], configuration: UNetConfiguration,

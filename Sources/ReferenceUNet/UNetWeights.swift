@@ -56,7 +56,7 @@ public struct UNetWeights: TensorSource {
     ///   - configuration: nil for the one that the file carries, or that the parameters show.
     ///   - selection: nil for `ema` where the file has it, else `model`.
     /// - Throws: `SafetensorsError` or `PyTorchError` where the file is not whole; `UNetError` where it holds
-    ///   no such weights, or not those of one network; `UNetConfigurationError` naming the field, where a
+    ///   no such weights, or not those of one network; `NetworkConfigurationError` naming the field, where a
     ///   configuration is not valid or is not that of the weights.
     public init(
         contentsOf url: URL, configuration: UNetConfiguration? = nil, selection: Selection? = nil

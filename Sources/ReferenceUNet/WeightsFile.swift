@@ -33,7 +33,7 @@ struct WeightsFile {
         } else {
             let file = try Safetensors(contentsOf: url)
             let selection = file.metadata[Self.selectionField].flatMap(UNetWeights.Selection.init(rawValue:))
-            sources = [selection ?? .model: file]
+            sources = [selection ?? .model: file.withoutWrappers]
             carried = try file.metadata[Self.configurationField].map { [path] in
                 try StatedConfiguration(json: Data($0.utf8), file: path)
             }
@@ -45,7 +45,7 @@ struct WeightsFile {
     /// Parameters in memory.
     init(_ parameters: [String: Tensor]) {
         (path, size, carried, translation) = ("the parameters given", nil, nil, nil)
-        sources = [.model: parameters]
+        sources = [.model: parameters.withoutWrappers]
     }
 
     private static func sources(
@@ -53,9 +53,9 @@ struct WeightsFile {
     ) throws -> [UNetWeights.Selection: any TensorSource] {
         var sources: [UNetWeights.Selection: any TensorSource] = [:]
         for selection in UNetWeights.Selection.allCases {
-            sources[selection] = checkpoint.tensors(at: selection.rawValue)
+            sources[selection] = checkpoint.tensors(at: selection.rawValue)?.withoutWrappers
         }
-        if sources.isEmpty, let bare = checkpoint.tensors(), !bare.names.isEmpty { sources[.model] = bare }
+        if sources.isEmpty { sources[.model] = checkpoint.stateDictionary?.withoutWrappers }
         guard sources.isEmpty else { return sources }
         guard case .dictionary(let names) = checkpoint.value() else {
             throw UNetError.noNetwork(file: path, reason: "its value is not a dictionary")
@@ -64,7 +64,7 @@ struct WeightsFile {
             file: path,
             reason:
                 "it holds \(names.isEmpty ? "nothing" : names.prefix(20).joined(separator: ", ")); expected "
-                + "'model' or 'ema', or the parameters themselves")
+                + "'model', 'ema', 'state_dict' or 'model_state_dict', or the parameters themselves")
     }
 
     /// Which weights there are.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import LatentTranslation
 import Logging
 import TensorFiles
 import VoxelBridge
@@ -16,11 +17,16 @@ struct ImportCommand: ParsableCommand {
               voxelbridge import ct2mri.pth ct2mri.safetensors --config ct2mri.json
               voxelbridge import ct2mri.pth half.safetensors --config ct2mri.json --type f16
 
+            A 3-D latent model (Lightning's .ckpt) becomes one file with first stage and denoiser; a denoiser without \
+            first stage needs --first-stage:
+
+              voxelbridge import ldm.ckpt aldm.safetensors
+
             The new file contains the configuration and is a complete model for 'translate'. The weights \
             determine all of it except num_head_channels: a --config with {"num_head_channels": 64} is sufficient.
             """)
 
-    @Argument(help: "The checkpoint (.pth), or weights in another file (.safetensors).")
+    @Argument(help: "The checkpoint (.pth or .ckpt), or weights in another file (.safetensors).")
     var checkpoint: String
 
     @Argument(help: "The file to write (.safetensors).")
@@ -28,6 +34,9 @@ struct ImportCommand: ParsableCommand {
 
     @OptionGroup
     var options: WeightsOptions
+
+    @OptionGroup
+    var files: FirstStageOption
 
     @Option(help: "The type of stored numbers; f16 and bf16 halve the file and round to nearest.")
     var type = StoredType.f32
@@ -50,10 +59,26 @@ struct ImportCommand: ParsableCommand {
 
     func run() throws {
         try checkOutput(
-            output, extensions: [".safetensors"], inputs: [checkpoint] + [options.config].compactMap(\.self))
+            output, extensions: [".safetensors"],
+            inputs: [checkpoint] + options.config + [files.firstStage].compactMap(\.self))
+        if LatentWeights.isLatentModel(URL(filePath: checkpoint)) { return try importLatent() }
+        if let firstStage = files.firstStage {
+            throw ValidationError(
+                "--first-stage \(firstStage) belongs to 3-D latent models, and \(checkpoint) is none")
+        }
         let weights = try options.find(in: checkpoint)
         try Safetensors.write(
             weights, metadata: weights.metadata, as: type.tensorType, to: URL(filePath: output))
         logging.logger.info("Wrote \(output): the \(weights.selection.rawValue) weights of \(checkpoint)")
+    }
+
+    /// First stage and denoiser of a 3-D latent model in one file.
+    private func importLatent() throws {
+        let weights = try options.findLatent(in: checkpoint, firstStage: files.firstStage)
+        for assumption in weights.assumptions { logging.logger.warning("\(checkpoint): \(assumption)") }
+        try Safetensors.write(
+            weights, metadata: weights.metadata, as: type.tensorType, to: URL(filePath: output))
+        let denoiser = weights.selection.map { "and the \($0.rawValue) weights of the denoiser" } ?? "alone"
+        logging.logger.info("Wrote \(output): the first stage \(denoiser), of \(checkpoint)")
     }
 }

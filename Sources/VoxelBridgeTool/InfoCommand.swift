@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import LatentTranslation
 import Networks
 import TensorFiles
 import VoxelBridge
@@ -20,7 +21,10 @@ struct InfoCommand: ParsableCommand {
 
     func run() throws {
         let url = URL(filePath: file)
-        if weightsExtensions.contains(where: { file.lowercased().hasSuffix($0) }) {
+        if LatentWeights.isLatentModel(url) {
+            let description = try LatentDescription(of: url)
+            try show(description, description.lines)
+        } else if weightsExtensions.contains(where: { file.lowercased().hasSuffix($0) }) {
             let description = try WeightsDescription(of: url)
             try show(description, description.lines)
         } else {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import LatentTranslation
 import Logging
 import VolumeFigures
 import VoxelBridge
@@ -24,6 +25,12 @@ struct TranslateCommand: AsyncParsableCommand {
             Without a network, to match a T1 image to the intensities of another scanner:
               voxelbridge translate t1.nii.gz harmonised.nii.gz --model histogram --style other.nii.gz
 
+            With a 3-D latent model (200 steps with fresh noise), to one modality or several; the intensities at the \
+            low and high percentile become 0 and 1, and those beyond are kept:
+              voxelbridge translate t1.nii.gz t2.nii.gz --model aldm.safetensors --target t2
+              voxelbridge translate t1.nii.gz 'out/{target}.nii.gz' --model aldm.safetensors \\
+                  --target t2 --target flair
+
             Modes: independent (windows do not interact), co-predict (overlapping windows are averaged at each \
             step), ista (co-predict, with corrections by the score after each step), ista-middle (ista, with the \
             score of each window's middle slice).
@@ -32,10 +39,12 @@ struct TranslateCommand: AsyncParsableCommand {
     @Argument(help: "The volume to translate (.nii or .nii.gz).")
     var source: String
 
-    @Argument(help: "The file to write (.nii or .nii.gz).")
+    @Argument(
+        help: "The file to write (.nii or .nii.gz); with several targets a folder, or a name with {target}.")
     var output: String
 
-    @Option(help: "A network's weights (.safetensors or .pth), or 'histogram' for histogram matching.")
+    @Option(
+        help: "A network's weights (.safetensors, .pth or .ckpt), or 'histogram' for histogram matching.")
     var model: String
 
     @OptionGroup
@@ -80,10 +89,13 @@ struct TranslateCommand: AsyncParsableCommand {
     )
     var raw = false
 
+    @OptionGroup(title: "3-D latent models")
+    var latent: LatentOptions
+
     @OptionGroup(title: "Messages")
     var logging: LoggingOptions
 
-    private var logger: Logger { logging.logger }
+    var logger: Logger { logging.logger }
 
     func validate() throws {
         try require(
@@ -91,7 +103,7 @@ struct TranslateCommand: AsyncParsableCommand {
             "--raw takes intensities as they are; leave out --window, --intensities, --background and --mask")
         if model == "histogram" {
             try require(style != nil, "--model histogram takes a style: give a volume or a key with --style")
-            if options.config != nil || options.weights != nil {
+            if !options.config.isEmpty || options.weights != nil {
                 throw ValidationError("--config and --weights belong to a network, not to --model histogram")
             }
             if let predictionType = sampling.predictionType, predictionType != .sample {
@@ -101,6 +113,10 @@ struct TranslateCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if model != "histogram", LatentWeights.isLatentModel(URL(filePath: model)) {
+            return try await translateLatent()
+        }
+        try latent.refuse(for: model)
         try checkOutput(output, extensions: volumeExtensions, inputs: [source] + [style].compactMap(\.self))
         if let state { try checkOutput(state, extensions: [""], inputs: [source, output, model]) }
         if model == "histogram" {

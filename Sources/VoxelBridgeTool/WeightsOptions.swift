@@ -10,9 +10,9 @@ struct WeightsOptions: ParsableArguments {
             "The network's configuration, or the part that the weights do not determine (.json).",
             discussion: """
                 Default: the .json file with the name of the weights' file, otherwise the configuration in the \
-                weights' file.
+                weights' file. For a 3-D latent model it may be repeated, for its two networks.
                 """))
-    var config: String?
+    var config: [String] = []
 
     @Option(help: "The weights of a checkpoint to use. (default: ema if present, else model)")
     var weights: UNetWeights.Selection?
@@ -21,8 +21,11 @@ struct WeightsOptions: ParsableArguments {
     func find(in path: String) throws -> UNetWeights {
         let url = URL(filePath: path)
         let sibling = url.deletingPathExtension().appendingPathExtension("json")
+        if config.count > 1 {
+            throw ValidationError("\(path) is a network of slices and takes one --config, not \(config.count)")
+        }
         let configuration =
-            config.map { URL(filePath: $0) }
+            config.first.map { URL(filePath: $0) }
             ?? (FileManager.default.fileExists(atPath: sibling.path) ? sibling : nil)
         do {
             guard let configuration else { return try UNetWeights(contentsOf: url, selection: weights) }

@@ -47,7 +47,7 @@ struct UNetConfigurationTests {
         let pattern = try Regex("\"\(field)\": (\\[.*?\\]|[a-z0-9]+)")
         let text = Self.published.replacing(pattern, with: "\"\(field)\": \(value)")
         #expect(text != Self.published)
-        let error = #expect(throws: UNetConfigurationError.self) { try read(text) }
+        let error = #expect(throws: NetworkConfigurationError.self) { try read(text) }
         // Of two fields that contradict each other, the second is named.
         let named = [
             "out_channels 5": "in_channels", "use_spatial_transformer false": "context_dim",
@@ -58,7 +58,7 @@ struct UNetConfigurationTests {
     }
 
     @Test func missingFieldsAreNamed() {
-        let error = #expect(throws: UNetConfigurationError.self) {
+        let error = #expect(throws: NetworkConfigurationError.self) {
             try read(Self.published.replacing("\"num_res_blocks\": 2,", with: ""))
         }
         #expect(error?.field == "num_res_blocks")
@@ -66,13 +66,13 @@ struct UNetConfigurationTests {
 
     @Test(arguments: ["", "{", "[]", "null", "{\"in_channels\": 6", "\u{0}"])
     func textThatIsNotAConfigurationIsRejected(text: String) {
-        let error = #expect(throws: UNetConfigurationError.self) { try read(text) }
+        let error = #expect(throws: NetworkConfigurationError.self) { try read(text) }
         #expect(error?.file != nil)
     }
 
     @Test func aMissingFileIsNamed() {
         let url = URL(filePath: "/nowhere/unet.json")
-        let error = #expect(throws: UNetConfigurationError.self) { try UNetConfiguration(contentsOf: url) }
+        let error = #expect(throws: NetworkConfigurationError.self) { try UNetConfiguration(contentsOf: url) }
         #expect(error?.description.contains("/nowhere/unet.json") == true)
     }
 

@@ -35,6 +35,10 @@ struct DependencyTests {
             "VoxelSupport", "Volumes", "StyleKeys", "DiffusionSampling", "SliceSampling", "VolumeTranslation",
             "TensorFiles", "Networks", "NetworkEngine",
         ],
+        "LatentTranslation": [
+            "VoxelSupport", "Volumes", "Preprocessing", "BridgeDiffusion", "DiffusionSampling", "TensorFiles",
+            "Networks", "NetworkEngine",
+        ],
         "BridgeTraining": [
             "VoxelSupport", "Volumes", "VolumeIO", "Preprocessing", "VolumeRegistration", "StyleKeys",
             "BridgeDiffusion", "DiffusionSampling", "SliceSampling", "VolumeFigures", "VolumeTranslation",
@@ -43,7 +47,7 @@ struct DependencyTests {
         ],
         "VoxelBridge": ["VolumeIO", "VolumeMetrics", "ReferenceUNet", "VolumeTranslation"],
         "VoxelBridgeTool": [
-            "VoxelSupport", "VoxelBridge", "VolumeRegistration", "BridgeTraining", "VolumeFigures",
+            "VoxelSupport", "VoxelBridge", "LatentTranslation", "VolumeRegistration", "BridgeTraining", "VolumeFigures",
             "VolumePhantoms", "TensorFiles", "Networks", "NetworkEngine", "ArgumentParser", "Logging",
         ],
     ]
@@ -98,6 +102,7 @@ struct DependencyTests {
                 "VolumePhantoms": ["VolumePhantoms"],
                 "TensorFiles": ["TensorFiles"],
                 "ReferenceUNet": ["ReferenceUNet"],
+                "LatentTranslation": ["LatentTranslation"],
                 "BridgeTraining": ["BridgeTraining"],
                 "VolumeTranslation": ["VolumeTranslation"],
                 "VoxelBridge": ["VoxelBridge"],

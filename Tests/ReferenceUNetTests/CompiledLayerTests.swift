@@ -18,8 +18,10 @@ struct CompiledLayerTests {
 
             let trace = PlainTrace(&generator)
             let images = (0..<2).map { _ in trace.image(configuration.outputChannels, rows, columns) }
-            let output = UNetArchitecture(configuration)(
-                x: images[0], y: images[1], sinusoids: trace.shared([1, configuration.modelChannels]),
+            let body = UNetArchitecture(configuration).body
+            let output = body(
+                .concatenated(images, axis: 1),
+                time: body.embedding(trace.shared([1, configuration.modelChannels])),
                 key: configuration.contextWidth.map { trace.shared([1, UNetConfiguration.keyTokens, $0]) })
 
             let whole = try trace.compiled(output)
@@ -35,8 +37,8 @@ struct CompiledLayerTests {
     @Test func everyBlockByItselfAgrees() async {
         await checkLaw(cases: 5) { generator in
             let configuration = generator.configuration()
-            let architecture = UNetArchitecture(configuration)
-            let blocks = architecture.inputBlocks + [architecture.middleBlock] + architecture.outputBlocks
+            let body = UNetArchitecture(configuration).body
+            let blocks = body.inputBlocks + [body.middleBlock] + body.outputBlocks
             for block in blocks {
                 let trace = PlainTrace(&generator)
                 let (rows, columns) = (

@@ -23,7 +23,7 @@ struct ReferenceOutputTests {
 
     @Test func weightsOfAnotherNetworkAreRefused() throws {
         let configuration = try UNetConfiguration(contentsOf: Fixtures.reference("unet_b.json"))
-        let error = #expect(throws: UNetConfigurationError.self) {
+        let error = #expect(throws: NetworkConfigurationError.self) {
             try UNet(weights: Fixtures.reference("unet_a.safetensors"), configuration: configuration)
         }
         #expect(error?.field == "num_res_blocks" && error?.found == "1")

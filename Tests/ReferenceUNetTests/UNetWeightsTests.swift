@@ -37,7 +37,7 @@ struct UNetWeightsTests {
     ])
     func aConfigurationThatContradictsIsNamed(field: String, value: String) throws {
         let json = "{\"num_head_channels\": 16, \"\(field)\": \(value)}"
-        let error = #expect(throws: UNetConfigurationError.self) { try weights(.small, json: json) }
+        let error = #expect(throws: NetworkConfigurationError.self) { try weights(.small, json: json) }
         #expect(error?.field == field && error?.file?.hasSuffix("c.json") == true)
         #expect(error?.found.hasPrefix(value) == true)
         #expect(error?.expected.contains("as the parameters in") == true)
@@ -50,7 +50,7 @@ struct UNetWeightsTests {
             ("{\"num_head_channels\": 0}", "num_head_channels"), ("[]", nil), ("{", nil),
         ] as [(String, String?)])
     func anInvalidConfigurationIsNamed(json: String, field: String?) throws {
-        let error = #expect(throws: UNetConfigurationError.self) { try weights(.small, json: json) }
+        let error = #expect(throws: NetworkConfigurationError.self) { try weights(.small, json: json) }
         #expect(error?.field == field && error?.file?.hasSuffix("c.json") == true)
     }
 
@@ -83,7 +83,7 @@ struct UNetWeightsTests {
 
             var other = UNetConfiguration.small
             other.headChannels = 32
-            let error = #expect(throws: UNetConfigurationError.self) {
+            let error = #expect(throws: NetworkConfigurationError.self) {
                 try UNet(weights: second, configuration: other)
             }
             #expect(error?.field == "num_head_channels")

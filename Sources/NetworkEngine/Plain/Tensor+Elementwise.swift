@@ -61,24 +61,52 @@ extension Tensor {
     /// O(elements * entries * width).
     ///
     /// - Parameter codebook: `[entries, width]`, for a tensor of `[batch, width, ...]`.
-    func nearest(in codebook: Tensor) -> Tensor {
+    package func nearest(in codebook: Tensor) -> Tensor {
+        let (width, inner) = (codebook.shape[1], shape[2...].reduce(1, *))
+        let entries = nearestEntries(of: codebook)
+        return Tensor(shape: shape) { result in
+            codebook.values.withUnsafeBufferPointer { codes in
+                for (element, entry) in entries.enumerated() {
+                    let first = element / inner * width * inner + element % inner
+                    for channel in 0..<width {
+                        result[first + channel * inner] = codes[entry * width + channel]
+                    }
+                }
+            }
+        }
+    }
+
+    /// For each element the index of the nearest entry of a codebook, the first of those equally near; `[batch, ...]`,
+    /// last axis fastest. Distances are computed in double precision. O(elements * entries * width).
+    ///
+    /// - Parameter codebook: `[entries, width]`, for a tensor of `[batch, width, ...]`.
+    package func nearestEntries(of codebook: Tensor) -> [Int] {
         let (entries, width) = (codebook.shape[0], codebook.shape[1])
         precondition(entries > 0 && shape[1] == width, "entries \(codebook.shape) do not fit \(shape)")
         let inner = shape[2...].reduce(1, *)
-        let (values, codes) = (values, codebook.values)
-        return Tensor(shape: shape) { result in
-            for element in 0..<shape[0] * inner {
-                let first = element / inner * width * inner + element % inner
-                var (best, least) = (0, Double.infinity)
-                for entry in 0..<entries {
-                    let distance = (0..<width).reduce(0.0) { sum, channel in
-                        let gap =
-                            Double(values[first + channel * inner]) - Double(codes[entry * width + channel])
-                        return sum + gap * gap
+        // Channel by channel, so that the innermost loop runs over neighbouring entries.
+        let codes = codebook.transposed().values.map(Double.init)
+        var distances = [Double](repeating: 0, count: entries)
+        return values.withUnsafeBufferPointer { values in
+            codes.withUnsafeBufferPointer { codes in
+                distances.withUnsafeMutableBufferPointer { distances in
+                    (0..<shape[0] * inner).map { element in
+                        let first = element / inner * width * inner + element % inner
+                        distances.update(repeating: 0)
+                        for channel in 0..<width {
+                            let (value, row) = (Double(values[first + channel * inner]), channel * entries)
+                            for entry in 0..<entries {
+                                let gap = value - codes[row + entry]
+                                distances[entry] += gap * gap
+                            }
+                        }
+                        var best = 0
+                        for entry in distances.indices.dropFirst() where distances[entry] < distances[best] {
+                            best = entry
+                        }
+                        return best
                     }
-                    if distance < least { (best, least) = (entry, distance) }
                 }
-                for channel in 0..<width { result[first + channel * inner] = codes[best * width + channel] }
             }
         }
     }

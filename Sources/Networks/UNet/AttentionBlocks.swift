@@ -77,8 +77,8 @@ struct TransformerBlock: Layer {
     }
 }
 
-/// A transformer over the pixels of an image that attends to the style key, added to the image:
-/// `[batch, channels, rows, columns]` to the same shape.
+/// A transformer over the pixels of an image that attends to the style key, or another context, added to the image:
+/// `[batch, channels, ...]` to the same shape.
 ///
 /// Rombach et al.: *High-Resolution Image Synthesis with Latent Diffusion Models*, arXiv 2112.10752,
 /// section 3.3 and appendix E.2.1.
@@ -88,18 +88,20 @@ struct SpatialTransformer: Layer {
     let block: TransformerBlock
 
     /// Parameters `path.norm`, `path.proj_in`, `path.transformer_blocks.0` and `path.proj_out`.
-    init(_ path: String, channels: Int, headChannels: Int, contextWidth: Int) {
-        norm = GroupNorm("\(path).norm", channels: channels, epsilon: 1e-6)
-        input = Convolution("\(path).proj_in", inputs: channels, outputs: channels, kernel: [1, 1])
+    init(_ path: String, channels: Int, headChannels: Int, contextWidth: Int, space: UNetSpace) {
+        norm = GroupNorm("\(path).norm", channels: channels, groups: space.groups, epsilon: 1e-6)
+        input = Convolution(
+            "\(path).proj_in", inputs: channels, outputs: channels, kernel: space.kernel(1))
         block = TransformerBlock(
             "\(path).transformer_blocks.0", width: channels, contextWidth: contextWidth,
             heads: channels / headChannels)
-        output = Convolution("\(path).proj_out", inputs: channels, outputs: channels, kernel: [1, 1])
+        output = Convolution(
+            "\(path).proj_out", inputs: channels, outputs: channels, kernel: space.kernel(1))
     }
 
     var parameters: [Parameter] { norm.parameters + input.parameters + block.parameters + output.parameters }
 
-    /// `[batch, channels, rows, columns]`, with the style key as `[batch, key tokens, context width]`.
+    /// `[batch, channels, ...]`, with the style key as `[batch, key tokens, context width]`.
     func callAsFunction(_ x: GraphValue, key: GraphValue) -> GraphValue {
         let pixels = x.shape[2...].reduce(1, *)
         let tokens = input(norm(x)).reshaped([x.shape[0], x.shape[1], pixels]).transposed()
@@ -117,10 +119,10 @@ struct SelfAttention: Layer {
     let output: Convolution
 
     /// Parameters `path.norm`, `path.qkv` and `path.proj_out`, whose kernels have one axis, the pixels.
-    init(_ path: String, channels: Int, headChannels: Int) {
+    init(_ path: String, channels: Int, headChannels: Int, groups: Int) {
         self.headChannels = headChannels
         heads = channels / headChannels
-        norm = GroupNorm("\(path).norm", channels: channels)
+        norm = GroupNorm("\(path).norm", channels: channels, groups: groups)
         queriesKeysValues = Convolution("\(path).qkv", inputs: channels, outputs: 3 * channels, kernel: [1])
         output = Convolution("\(path).proj_out", inputs: channels, outputs: channels, kernel: [1])
     }

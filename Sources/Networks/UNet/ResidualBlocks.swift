@@ -35,33 +35,44 @@ struct TimeEmbedding: Layer {
     }
 }
 
-/// Halves or doubles the resolution: `[batch, channels, rows, columns]` to half or twice the rows and columns.
+/// How many spatial axes the images of a U-Net have, and how many groups its normalisations.
+struct UNetSpace {
+    var axes = 2
+    var groups = GroupNorm.publishedGroups
+
+    /// A kernel of one extent along every axis.
+    func kernel(_ extent: Int) -> [Int] { [Int](repeating: extent, count: axes) }
+}
+
+/// Halves or doubles the resolution: `[batch, channels, ...]` to half or twice the extent of each spatial axis.
 struct Resampling: Layer {
     enum Direction { case down, up }
 
     let direction: Direction
     let convolution: Convolution?
 
-    /// The mean of 2 x 2 pixels, or each pixel repeated: no parameters.
+    /// The mean of neighbouring pixels, or each pixel repeated: no parameters.
     init(_ direction: Direction) {
         self.direction = direction
         convolution = nil
     }
 
     /// Down, a convolution of stride 2, `path.op`; up, each pixel repeated and then a convolution, `path.conv`.
-    init(_ direction: Direction, convolvedAt path: String, channels: Int) {
+    init(_ direction: Direction, convolvedAt path: String, channels: Int, space: UNetSpace) {
         self.direction = direction
+        let kernel = space.kernel(3)
         convolution =
             switch direction {
             case .down:
-                Convolution("\(path).op", inputs: channels, outputs: channels, kernel: [3, 3], stride: [2, 2])
-            case .up: Convolution("\(path).conv", inputs: channels, outputs: channels, kernel: [3, 3])
+                Convolution(
+                    "\(path).op", inputs: channels, outputs: channels, kernel: kernel, stride: space.kernel(2))
+            case .up: Convolution("\(path).conv", inputs: channels, outputs: channels, kernel: kernel)
             }
     }
 
     var parameters: [Parameter] { convolution?.parameters ?? [] }
 
-    /// `[batch, channels, rows, columns]` to half or twice the rows and columns.
+    /// `[batch, channels, ...]` to half or twice the extent of each spatial axis.
     func callAsFunction(_ x: GraphValue) -> GraphValue {
         switch (direction, convolution) {
         case (.down, nil): x.averagePooled()
@@ -73,7 +84,7 @@ struct Resampling: Layer {
 }
 
 /// Two convolutions beside a shortcut, modulated by the time embedding:
-/// `[batch, inputs, rows, columns]` to `[batch, outputs, rows, columns]`, or half or twice the rows and columns.
+/// `[batch, inputs, ...]` to `[batch, outputs, ...]`, or half or twice the extents.
 ///
 /// Dhariwal, Nichol: *Diffusion Models Beat GANs on Image Synthesis*, arXiv 2105.05233, section 3.
 struct ResidualBlock: Layer {
@@ -95,22 +106,25 @@ struct ResidualBlock: Layer {
     ///   - scalesAndShifts: whether the embedding gives a scale and a shift, or is added.
     ///   - resampling: a change of resolution, of both branches, before the first convolution.
     init(
-        _ path: String, inputs: Int, outputs: Int, embeddingWidth: Int, scalesAndShifts: Bool,
+        _ path: String, inputs: Int, outputs: Int, embeddingWidth: Int, scalesAndShifts: Bool, space: UNetSpace,
         resampling: Resampling? = nil
     ) {
         self.outputs = outputs
         self.scalesAndShifts = scalesAndShifts
         self.resampling = resampling
-        inputNorm = GroupNorm("\(path).in_layers.0", channels: inputs)
-        inputConvolution = Convolution("\(path).in_layers.2", inputs: inputs, outputs: outputs, kernel: [3, 3])
+        inputNorm = GroupNorm("\(path).in_layers.0", channels: inputs, groups: space.groups)
+        inputConvolution = Convolution(
+            "\(path).in_layers.2", inputs: inputs, outputs: outputs, kernel: space.kernel(3))
         embedding = Linear(
             "\(path).emb_layers.1", inputs: embeddingWidth, outputs: scalesAndShifts ? 2 * outputs : outputs)
-        outputNorm = GroupNorm("\(path).out_layers.0", channels: outputs)
+        outputNorm = GroupNorm("\(path).out_layers.0", channels: outputs, groups: space.groups)
         outputConvolution = Convolution(
-            "\(path).out_layers.3", inputs: outputs, outputs: outputs, kernel: [3, 3])
+            "\(path).out_layers.3", inputs: outputs, outputs: outputs, kernel: space.kernel(3))
         shortcut =
             inputs == outputs
-            ? nil : Convolution("\(path).skip_connection", inputs: inputs, outputs: outputs, kernel: [1, 1])
+            ? nil
+            : Convolution(
+                "\(path).skip_connection", inputs: inputs, outputs: outputs, kernel: space.kernel(1))
     }
 
     var parameters: [Parameter] {
@@ -118,7 +132,7 @@ struct ResidualBlock: Layer {
             + outputConvolution.parameters + (shortcut?.parameters ?? [])
     }
 
-    /// `[batch, inputs, rows, columns]`, with the time embedding as `[batch, embedding width]`.
+    /// `[batch, inputs, ...]`, with the time embedding as `[batch, embedding width]`.
     func callAsFunction(_ x: GraphValue, time: GraphValue) -> GraphValue {
         var main = inputNorm(x).silu()
         var side = x

@@ -69,14 +69,14 @@ public struct UNetConfiguration: Codable, Equatable, Sendable {
 extension UNetConfiguration {
     /// Reads a configuration from a JSON file and validates it.
     ///
-    /// - Throws: `UNetConfigurationError` naming the file and the field that is wrong.
+    /// - Throws: `NetworkConfigurationError` naming the file and the field that is wrong.
     public init(contentsOf url: URL) throws {
         do {
             self = try JSONValue(contentsOf: url).decode(Self.self, allowsUnknownFields: true)
             try validate()
         } catch let error as JSONFieldError {
-            throw UNetConfigurationError(error, file: url.path)
-        } catch var error as UNetConfigurationError {
+            throw NetworkConfigurationError(error, file: url.path)
+        } catch var error as NetworkConfigurationError {
             error.file = url.path
             throw error
         }
@@ -90,8 +90,8 @@ extension UNetConfiguration {
     /// Checks that a network can be built from this configuration, within bounds far beyond any network in use,
     /// so that sizes derived from it can be counted.
     ///
-    /// - Throws: `UNetConfigurationError` naming the field that is wrong.
-    public func validate() throws(UNetConfigurationError) {
+    /// - Throws: `NetworkConfigurationError` naming the field that is wrong.
+    public func validate() throws(NetworkConfigurationError) {
         try require(
             .outputChannels, outputChannels, (1...255).contains(outputChannels) && outputChannels % 2 == 1,
             "an odd number from 1 to 255: the 2N + 1 slices of a window")
@@ -114,7 +114,7 @@ extension UNetConfiguration {
         try validateAttention()
     }
 
-    private func validateAttention() throws(UNetConfigurationError) {
+    private func validateAttention() throws(NetworkConfigurationError) {
         for channels in attendedChannels {
             try require(
                 .headChannels, headChannels, headChannels > 0 && channels % headChannels == 0,
@@ -141,9 +141,9 @@ extension UNetConfiguration {
 
     private func require(
         _ field: CodingKeys, _ found: Any, _ condition: Bool, _ expected: String
-    ) throws(UNetConfigurationError) {
+    ) throws(NetworkConfigurationError) {
         guard condition else {
-            throw UNetConfigurationError(field: field.rawValue, found: "\(found)", expected: expected)
+            throw NetworkConfigurationError(field: field.rawValue, found: "\(found)", expected: expected)
         }
     }
 }

@@ -12,18 +12,22 @@ struct Pickle {
         case text(start: UInt32, count: UInt32)
         case function(Function)
         case storageType(TensorType)
+        /// A function, type or constant of another name: the index of the name. It is neither found nor called, but may be a
+        /// key or a value.
+        case unresolved(Int)
         case sequence(Int)
         case dictionary(Int)
         case storage(Int)
         case tensor(Int)
     }
 
-    /// The only functions that a pickle may name. None is called; each stands for a case of `PickleMachine`.
+    /// The only functions that a pickle may call. None is; each stands for a case of `PickleMachine`.
     enum Function: String, CaseIterable {
         case tensor = "torch._utils._rebuild_tensor_v2"
         case parameter = "torch._utils._rebuild_parameter"
         case orderedDictionary = "collections.OrderedDict"
         case size = "torch.Size"
+        case device = "torch.device"
     }
 
     /// An array of numbers of one type, in an entry of the archive.
@@ -49,6 +53,9 @@ struct Pickle {
 
     /// Dictionaries. Keys that are not text are not kept.
     var dictionaries: [[String: Value]] = []
+
+    /// Names of what is not resolved.
+    var unresolved: [String] = []
 
     var storages: [Storage] = []
     var tensors: [Tensor] = []

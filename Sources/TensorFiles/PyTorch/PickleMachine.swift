@@ -2,17 +2,21 @@
 ///
 /// A pickle is a program for a machine with a stack, a memo and a few operations (Python's documentation,
 /// "pickle", and its module `pickletools`, which lists them). PyTorch writes protocol 2. The operations of
-/// later protocols that make plain data are read too; all others are refused, and so is every name but those of
-/// `Pickle.Function` and of the types of storage.
+/// later protocols that make plain data are read too; all others are refused, and so is a call of anything but
+/// `Pickle.Function`. Any other name may stand as a value or a key, as classes do in Lightning's checkpoints and
+/// `torch.float32` in many: it is not resolved.
 ///
-/// What the machine holds is counted while it grows, and its stack is bounded. A step takes a time that depends
-/// on the bytes it reads alone.
+/// What the machine holds is counted while it grows, and its stack is bounded. A step takes a time in proportion to the
+/// bytes that it reads or the values that it takes off the stack, or else to what is charged to the memory: a value
+/// that the pickle refers to again, which costs it two bytes, is never walked through unless its length is bounded.
 struct PickleMachine {
     /// The longest pickle, the highest stack and the most open brackets that are read: a thousand times what
     /// networks have.
     private static let longest = 64 << 20
     private static let highest = 1 << 18
     private static let mostMarks = 1 << 10
+    /// The most bytes of the name of a module, a function or a storage.
+    private static let longestName = 256
 
     private let bytes: UnsafeRawBufferPointer
     private var place = 0
@@ -150,18 +154,27 @@ extension PickleMachine {
         let start = place
         // Names are short. A long search would be made again for each operation that fails to end its line.
         while try take(1)[0] != UInt8(ascii: "\n") {
-            guard place - start <= 256 else { throw failure("a name of more than 256 bytes") }
+            guard place - start <= Self.longestName else {
+                throw failure("a name of more than \(Self.longestName) bytes")
+            }
         }
         return String(decoding: bytes[start..<place - 1], as: UTF8.self)
     }
 
-    private func string(_ value: Pickle.Value) throws -> String {
+    /// A text of at most `limit` bytes.
+    private func string(_ value: Pickle.Value, limit: Int = longestName) throws -> String {
         guard case .text(let start, let count) = value else { throw failure("expected text") }
+        guard count <= limit else { throw failure("a name of more than \(limit) bytes") }
         return String(decoding: bytes[Int(start)..<Int(start) + Int(count)], as: UTF8.self)
     }
 
-    private func integers(_ value: Pickle.Value) throws -> [Int] {
+    /// A tuple with a whole number for each axis of a tensor.
+    private func extents(_ value: Pickle.Value) throws -> [Int] {
         guard case .sequence(let index) = value else { throw failure("expected a tuple of whole numbers") }
+        let axes = pickle.sequences[index].count
+        guard axes <= SafetensorsHeader.mostAxes else {
+            throw failure("a tensor of \(axes) axes; expected at most \(SafetensorsHeader.mostAxes)")
+        }
         return try pickle.sequences[index].map(integer)
     }
 
@@ -253,7 +266,7 @@ extension PickleMachine {
         for place in stride(from: 0, to: items.count, by: 2) {
             guard case .text(_, let count) = items[place] else { continue }
             try charge(Self.costOfField + Int(count))
-            let name = try string(items[place])
+            let name = try string(items[place], limit: Self.longest)
             guard pickle.dictionaries[index].updateValue(items[place + 1], forKey: name) == nil else {
                 throw failure("a dictionary has two values named '\(name)'")
             }
@@ -263,18 +276,21 @@ extension PickleMachine {
 
 /// Making tensors and what they are made of.
 extension PickleMachine {
-    private func global(module: String, name: String) throws -> Pickle.Value {
+    private mutating func global(module: String, name: String) throws -> Pickle.Value {
         let name = "\(module).\(name)"
         if let type = Pickle.storageTypes[name] { return .storageType(type) }
-        guard let function = Pickle.Function(rawValue: name) else {
-            throw PyTorchError.Problem.forbidden(name: name)
-        }
-        return .function(function)
+        if let function = Pickle.Function(rawValue: name) { return .function(function) }
+        try charge(Self.costOfContainer + name.utf8.count)
+        pickle.unresolved.append(name)
+        return .unresolved(pickle.unresolved.count - 1)
     }
 
     /// What a call of a function would give.
     private mutating func reduce() throws {
         let call = try pop(2)
+        if case .unresolved(let index) = call[0] {
+            throw PyTorchError.Problem.forbidden(name: pickle.unresolved[index])
+        }
         guard case .function(let function) = call[0], case .sequence(let index) = call[1] else {
             throw failure("a call of something that is not a function")
         }
@@ -285,8 +301,10 @@ extension PickleMachine {
             try pushDictionary()
         case .size:
             guard arguments.count == 1 else { throw failure("a Size of \(arguments.count) arguments") }
-            _ = try integers(arguments[0])
+            _ = try extents(arguments[0])
             try push(arguments[0])
+        // Where tensors were has no meaning here.
+        case .device: try push(.none)
         case .parameter:
             guard arguments.count == 3, case .tensor = arguments[0] else {
                 throw failure("a parameter without a tensor")
@@ -301,11 +319,9 @@ extension PickleMachine {
         guard (6...7).contains(arguments.count), case .storage(let storage) = arguments[0] else {
             throw failure("a tensor without a storage")
         }
-        let (shape, strides) = (try integers(arguments[2]), try integers(arguments[3]))
-        guard shape.count == strides.count, shape.count <= SafetensorsHeader.mostAxes else {
-            throw failure(
-                "a tensor of \(shape.count) axes and \(strides.count) strides; "
-                    + "expected as many, at most \(SafetensorsHeader.mostAxes)")
+        let (shape, strides) = (try extents(arguments[2]), try extents(arguments[3]))
+        guard shape.count == strides.count else {
+            throw failure("a tensor of \(shape.count) axes and \(strides.count) strides; expected as many")
         }
         try charge(3 * Self.costOfContainer + 16 * shape.count)
         pickle.tensors.append(
@@ -325,8 +341,13 @@ extension PickleMachine {
     private mutating func pushStorage() throws {
         guard case .sequence(let index) = try pop() else { throw failure("expected a tuple") }
         let fields = pickle.sequences[index]
-        guard fields.count == 5, try string(fields[0]) == "storage", case .storageType(let type) = fields[1]
-        else {
+        guard fields.count == 5, try string(fields[0]) == "storage" else {
+            throw failure("a reference outside the pickle that is not a storage")
+        }
+        if case .unresolved(let index) = fields[1] {
+            throw PyTorchError.Problem.forbidden(name: pickle.unresolved[index])
+        }
+        guard case .storageType(let type) = fields[1] else {
             throw failure("a reference outside the pickle that is not a storage")
         }
         let key = try string(fields[2])

@@ -1,6 +1,6 @@
 import Foundation
 
-/// A checkpoint as `torch.save` writes it (`.pth`, `.pt`), read without executing anything.
+/// A checkpoint as `torch.save` writes it (`.pth`, `.pt`, `.ckpt`), read without executing anything.
 ///
 /// ```swift
 /// let checkpoint = try PyTorchCheckpoint(contentsOf: URL(filePath: "ct2mri.pth"))
@@ -11,8 +11,8 @@ import Foundation
 /// ```
 ///
 /// Such a file is a zip archive of a pickle, which is a program, and of the tensors' numbers. Of the program
-/// only what makes tensors, numbers, text, dictionaries, lists and tuples is followed, and anything else is
-/// refused by its name. The file is mapped: opening it costs its pickle and its directory, and tensors are made
+/// only what makes tensors, numbers, text, dictionaries, lists and tuples is followed, and a call of anything else is
+/// refused by its name; a name that is not called is skipped, as the classes in Lightning's checkpoints are. The file is mapped: opening it costs its pickle and its directory, and tensors are made
 /// when they are asked for. Everything is checked on opening, so a checkpoint that opens holds every tensor it
 /// names. The file must not be changed in place while it is open.
 public struct PyTorchCheckpoint: Sendable {
@@ -34,7 +34,7 @@ public struct PyTorchCheckpoint: Sendable {
         case dictionary(names: [String])
         /// A tensor.
         case tensor(shape: [Int])
-        /// A function or type: part of a tensor, not a value by itself.
+        /// A function, a type or a constant by its name: not a value by itself.
         case other
     }
 
@@ -163,7 +163,7 @@ private final class Contents: Sendable {
         case .sequence(let index)?: .list(count: pickle.sequences[index].count)
         case .dictionary(let index)?: .dictionary(names: pickle.dictionaries[index].keys.sorted())
         case .tensor(let index)?: .tensor(shape: tensors[index].shape)
-        case .function?, .storageType?, .storage?: .other
+        case .function?, .storageType?, .storage?, .unresolved?: .other
         }
     }
 }

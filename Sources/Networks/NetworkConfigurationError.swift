@@ -2,7 +2,7 @@ import Foundation
 package import VoxelSupport
 
 /// A configuration that no network can be built from, or a file that is not a configuration.
-public struct UNetConfigurationError: LocalizedError, Equatable, CustomStringConvertible {
+public struct NetworkConfigurationError: LocalizedError, Equatable, CustomStringConvertible {
     /// The file, if the configuration was read from one.
     package(set) public var file: String?
 

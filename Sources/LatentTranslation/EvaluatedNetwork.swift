@@ -1,0 +1,57 @@
+import NetworkEngine
+import Networks
+import Synchronization
+import TensorFiles
+import VoxelSupport
+
+/// One network of a model with its weights: evaluates items of a batch one after another, so that each has the same bits in
+/// any batch.
+struct EvaluatedNetwork: Sendable {
+    /// A fingerprint of all that decides the bits of an output.
+    let fingerprint: UInt64
+    private let network: any Network
+    private let evaluator: PlainEvaluator
+
+    /// Reads a network's weights.
+    ///
+    /// - Parameters:
+    ///   - network: the network.
+    ///   - size: the spatial extents of the images expected, by which an engine may plan. Others work too.
+    ///   - options: the part of the machine that an engine may use.
+    ///   - read: reads a parameter, in any order.
+    /// - Throws: what `read` throws.
+    init(
+        _ network: any Network, planned size: [Int], options: ComputeOptions,
+        read: @Sendable (Parameter) throws -> Tensor
+    ) throws {
+        let fingerprints = Mutex<[String: UInt64]>([:])
+        @Sendable func noted(_ parameter: Parameter) throws -> Tensor {
+            let tensor = try read(parameter)
+            var fingerprint = Fingerprint()
+            fingerprint.combine(tensor.values)
+            let value = fingerprint.value
+            fingerprints.withLock { $0[parameter.name] = value }
+            return tensor
+        }
+        self.network = network
+        evaluator = PlainEvaluator(
+            parameters: Dictionary(
+                uniqueKeysWithValues: try network.parameters.map { ($0.name, try noted($0)) }))
+        fingerprint =
+            Fingerprint(of: fingerprints.withLock { $0.sorted { $0.key < $1.key }.map(\.value) }).value
+    }
+
+    /// The result for images `[batch, channels, ...]` and shared inputs `[batch, ...]`.
+    ///
+    /// - Throws: `CancellationError`; `UnsupportedOperation`.
+    func callAsFunction(_ images: [Tensor], shared: [Tensor] = []) throws -> Tensor {
+        let graph = network.graph(batch: 1, size: Array(images[0].shape[2...]))
+        let results = try (0..<images[0].shape[0]).map { item in
+            try Task.checkCancellation()
+            return try evaluator(
+                graph, images: images.map { $0.slice(axis: 0, item..<item + 1) },
+                shared: shared.map { $0.slice(axis: 0, item..<item + 1) })
+        }
+        return .concatenated(results, axis: 0)
+    }
+}

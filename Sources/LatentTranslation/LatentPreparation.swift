@@ -1,0 +1,179 @@
+import Networks
+public import Preprocessing
+public import Volumes
+
+/// How a source is brought to what a first stage was trained on.
+///
+/// RAS orientation; a spacing where one is given; the box of a reference's positive voxels; zeros around it up to a shape, or
+/// its centre; intensities scaled linearly so that two percentiles, background included, meet two bounds. Nothing is
+/// clipped. As in the public code of Kim and Park, WACV 2024.
+public struct LatentPreparation: Codable, Equatable, Sendable {
+    /// The voxels along x, y and z; nil for the box itself, with zeros up to multiples of what the model takes.
+    public var shape: [Int]? = [144, 192, 144]
+    /// Two percentiles of a volume's intensities, 0 to 100.
+    public var percentiles = [0.5, 99.5]
+    /// What they become.
+    public var bounds = [-1.0, 1.0]
+    /// Distance between voxels in millimetres; nil to leave it as it is.
+    public var spacing: Double?
+
+    /// The public code's. Change what differs.
+    public init() {}
+
+    /// A preparation.
+    public init(shape: [Int]?, percentiles: [Double] = [0.5, 99.5], bounds: [Double] = [-1, 1]) {
+        (self.shape, self.percentiles, self.bounds) = (shape, percentiles, bounds)
+    }
+
+    /// Prepares a volume.
+    ///
+    /// - Parameters:
+    ///   - volume: any grid; background at 0 or below.
+    ///   - reference: a volume of the same subject on the same grid, whose positive voxels give the box: the published
+    ///     models were trained with T1 for it. Nil for the volume itself.
+    ///   - multiple: what extents are multiples of, where `shape` is nil.
+    /// - Returns: the volume, intensities about within the bounds, and the way back to its grid.
+    /// - Throws: `LatentTranslationError` where there is no positive voxel, no contrast, or the grids differ; what resampling
+    ///   throws. O(n log n).
+    public func apply(to volume: Volume, reference: Volume? = nil, multiple: Int = 1) throws -> PreparedVolume {
+        if let reference, !reference.grid.matches(volume.grid) {
+            throw LatentTranslationError.referenceGrid(found: reference.grid, expected: volume.grid)
+        }
+        let (box, _) = try boundingBox(of: reference ?? volume)
+        let fitted = shape(for: box.shape, multiple: multiple)
+        let transforms: [any VolumeTransform] = [
+            CropToBox(origin: box.origin, shape: box.shape),
+            CropToBox(origin: Self.origin(of: fitted, in: box.shape), shape: fitted),
+            RescalePercentiles(percentiles: percentiles, bounds: bounds),
+        ]
+        return try PreprocessingPipeline(placement.transforms + transforms).apply(to: volume)
+    }
+
+    /// The share of a volume's positive voxels that the shape cuts off: 0 where the box fits. O(n).
+    ///
+    /// - Throws: as ``apply(to:reference:multiple:)`` does.
+    public func shareCutOff(of volume: Volume) throws -> Double {
+        let (box, placed) = try boundingBox(of: volume)
+        let fitted = shape(for: box.shape, multiple: 1)
+        let origin = box.origin &+ Self.origin(of: fitted, in: box.shape)
+        let kept = placed.box(from: origin, shape: fitted, fill: 0).voxels.count { $0 > 0 }
+        return 1 - Double(kept) / Double(placed.voxels.count { $0 > 0 })
+    }
+
+    /// Orientation and spacing.
+    private var placement: PreprocessingPipeline {
+        PreprocessingPipeline(
+            [Reorient(to: .ras)] + (spacing.map { [Resample(spacing: $0) as any VolumeTransform] } ?? []))
+    }
+
+    /// The box of a volume's positive voxels, and the volume in which it lies.
+    private func boundingBox(
+        of volume: Volume
+    ) throws -> (box: (origin: SIMD3<Int>, shape: SIMD3<Int>), placed: Volume) {
+        let placed = try placement.apply(to: volume).volume
+        guard let box = placed.boxOfPositiveVoxels else { throw LatentTranslationError.noForeground }
+        return (box, placed)
+    }
+
+    /// The shape that a box is brought to.
+    private func shape(for box: SIMD3<Int>, multiple: Int) -> SIMD3<Int> {
+        shape.map { SIMD3($0[0], $0[1], $0[2]) } ?? (box &+ (multiple - 1)) / multiple &* multiple
+    }
+
+    /// Where a shape begins in a box: half the zeros before it, rounded down; or its centre.
+    private static func origin(of shape: SIMD3<Int>, in box: SIMD3<Int>) -> SIMD3<Int> {
+        var origin = SIMD3<Int>.zero
+        for axis in 0..<3 {
+            let (want, have) = (shape[axis], box[axis])
+            origin[axis] = want > have ? -((want - have) / 2) : have / 2 - want / 2
+        }
+        return origin
+    }
+
+    /// - Throws: `NetworkConfigurationError` naming the field that is wrong.
+    func validate(multiple: Int) throws(NetworkConfigurationError) {
+        func require(_ field: String, _ found: Any, _ condition: Bool, _ expected: String)
+            throws(NetworkConfigurationError)
+        {
+            guard condition else {
+                throw NetworkConfigurationError(field: field, found: "\(found)", expected: expected)
+            }
+        }
+        if let shape {
+            try require(
+                "shape", shape,
+                shape.count == 3 && shape.allSatisfy { (1...4096).contains($0) && $0 % multiple == 0 },
+                "three multiples of \(multiple), up to 4096")
+        }
+        try require(
+            "percentiles", percentiles,
+            percentiles.count == 2 && percentiles.allSatisfy { (0...100).contains($0) }
+                && percentiles[0] < percentiles[1], "two ascending numbers from 0 to 100")
+        try require(
+            "bounds", bounds,
+            bounds.count == 2 && bounds.allSatisfy(\.isFinite) && bounds[0] < bounds[1],
+            "two ascending numbers")
+        if let spacing {
+            try require(
+                "spacing", spacing, (0.0001...1000).contains(spacing), "0.0001 to 1000, in millimetres")
+        }
+    }
+}
+
+/// Cuts out a box, which may extend beyond the volume: there it is 0, and so is the volume outside the box afterwards.
+private struct CropToBox: VolumeTransform {
+    let origin, shape: SIMD3<Int>
+
+    func apply(to volume: Volume) -> TransformedVolume {
+        let (origin, grid) = (origin, volume.grid)
+        return TransformedVolume(
+            volume: volume.box(from: origin, shape: shape, fill: 0),
+            inverse: .geometry { boxed in
+                let whole = boxed.box(from: .zero &- origin, shape: grid.shape, fill: 0)
+                return Volume(grid: grid, voxels: whole.voxels)
+            })
+    }
+}
+
+/// Scales intensities linearly so that two percentiles of all voxels meet two bounds.
+private struct RescalePercentiles: VolumeTransform {
+    let percentiles, bounds: [Double]
+
+    func apply(to volume: Volume) throws -> TransformedVolume {
+        let sorted = volume.voxels.sorted()
+        func percentile(_ percent: Double) -> Double {
+            let place = percent / 100 * Double(sorted.count - 1)
+            let below = Int(place)
+            let (low, high) = (Double(sorted[below]), Double(sorted[min(below + 1, sorted.count - 1)]))
+            return low + (high - low) * (place - Double(below))
+        }
+        let (low, high) = (percentile(percentiles[0]), percentile(percentiles[1]))
+        guard high > low else {
+            throw LatentTranslationError.noContrast(percentiles: percentiles, intensity: low)
+        }
+        let (first, last) = (bounds[0], bounds[1])
+        return TransformedVolume(
+            volume: volume.map { Float((Double($0) - low) / (high - low) * (last - first) + first) },
+            inverse: .intensity { $0.map { Float((Double($0) - first) / (last - first) * (high - low) + low) } }
+        )
+    }
+}
+
+extension Volume {
+    /// The box of all positive voxels; nil where there are none. O(n).
+    fileprivate var boxOfPositiveVoxels: (origin: SIMD3<Int>, shape: SIMD3<Int>)? {
+        var (first, end, offset) = (shape, SIMD3<Int>.zero, 0)
+        for z in 0..<shape.z {
+            for y in 0..<shape.y {
+                for x in 0..<shape.x {
+                    if voxels[offset] > 0 {
+                        first = pointwiseMin(first, SIMD3(x, y, z))
+                        end = pointwiseMax(end, SIMD3(x + 1, y + 1, z + 1))
+                    }
+                    offset += 1
+                }
+            }
+        }
+        return all(first .< end) ? (first, end &- first) : nil
+    }
+}
