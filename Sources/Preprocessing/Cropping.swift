@@ -283,7 +283,7 @@ extension Volume {
 
     /// The box of `shape` voxels from `origin` on, with `fill` where it extends beyond the volume. World positions are
     /// preserved. O(n) in the voxels of the box.
-    private func box(from origin: SIMD3<Int>, shape: SIMD3<Int>, fill: Float) -> Volume {
+    package func box(from origin: SIMD3<Int>, shape: SIMD3<Int>, fill: Float) -> Volume {
         var affine = grid.affine
         affine.translation = grid.world(atVoxel: SIMD3<Double>(origin))
         let boxGrid = VoxelGrid(shape: shape, affine: affine)
