@@ -1,4 +1,5 @@
 public import DiffusionSampling
+import VoxelSupport
 import NetworkEngine
 public import TensorFiles
 

@@ -83,12 +83,12 @@ struct HeaderDraft {
 }
 
 extension nifti_2_header {
-    /// Whether the forms, with their codes, place a grid to a thousandth of a voxel.
+    /// Whether the forms, with their codes, place a grid.
     fileprivate func places(_ grid: VoxelGrid) -> Bool {
         var (copy, warnings) = (self, [VolumeIOWarning]())
         guard let placed = try? copy.placement(extents: grid.shape, warnings: &warnings) else { return false }
         return VoxelGrid(shape: grid.shape, affine: placed.affine)
-            .matches(grid, tolerance: 1e-3 * grid.spacing.min())
+            .matches(grid)
     }
 }
 

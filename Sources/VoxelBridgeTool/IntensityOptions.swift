@@ -77,10 +77,10 @@ struct IntensityOptions: ParsableArguments {
                 reason: "there is no such file; give a mask, or one of \(MaskMethod.allNames)")
         }
         let shown = try readVolume(mask, logger: logger).volume
-        guard shown.grid.matches(volume.grid, tolerance: 0.1) else {
+        guard shown.grid.matches(volume.grid) else {
             throw FileFailure(
-                path: mask, reason: "the mask is on \(shown.grid); expected \(volume.grid), the grid of \(path)"
-            )
+                path: mask,
+                reason: "the mask is not on the grid of \(path): \(shown.grid.difference(from: volume.grid))")
         }
         return ForegroundMask(above: 0, in: shown)
     }

@@ -65,7 +65,7 @@ import Volumes
         let bytes = NIfTIBytes().bytes
         try withFile(gzip(bytes + [UInt8](repeating: 0, count: 10_000_000))) { url in
             var file = try OpenVolume(path: url.path)
-            #expect(try file.readVolume(0).voxels == (0..<24).map { Float($0) })
+            #expect(try file.readVolume(0, replacement: 0).voxels == (0..<24).map { Float($0) })
             #expect(file.reader.position <= bytes.count + 1 << 16)
         }
     }
