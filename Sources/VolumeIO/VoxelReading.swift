@@ -152,11 +152,14 @@ extension OpenVolume {
     }
 }
 
-/// Asks for large pages: to touch new small ones takes as long as to decompress the voxels.
+/// Asks for large pages, of usually 2 MiB, for memory that has several: to touch new small ones takes as long as to
+/// decompress the voxels.
 private func useLargePages(_ memory: UnsafeMutableRawBufferPointer) {
     #if os(Linux)
         let page = Int(getpagesize())
-        guard let start = memory.baseAddress?.alignedUp(toMultipleOf: page), memory.count > page else { return }
+        guard memory.count >= 1 << 23, let start = memory.baseAddress?.alignedUp(toMultipleOf: page) else {
+            return
+        }
         madvise(start, memory.count - page, MADV_HUGEPAGE)
     #endif
 }
