@@ -9,8 +9,7 @@ import VoxelSupport
 struct EvaluatedNetwork: Sendable {
     /// A fingerprint of all that decides the bits of an output.
     let fingerprint: UInt64
-    private let network: any Network
-    private let evaluator: PlainEvaluator
+    private let compiled: CompiledNetwork
 
     /// Reads a network's weights.
     ///
@@ -33,10 +32,7 @@ struct EvaluatedNetwork: Sendable {
             fingerprints.withLock { $0[parameter.name] = value }
             return tensor
         }
-        self.network = network
-        evaluator = PlainEvaluator(
-            parameters: Dictionary(
-                uniqueKeysWithValues: try network.parameters.map { ($0.name, try noted($0)) }))
+        compiled = try CompiledNetwork(network, planned: size, options: options, read: noted)
         fingerprint =
             Fingerprint(of: fingerprints.withLock { $0.sorted { $0.key < $1.key }.map(\.value) }).value
     }
@@ -45,11 +41,10 @@ struct EvaluatedNetwork: Sendable {
     ///
     /// - Throws: `CancellationError`; `UnsupportedOperation`.
     func callAsFunction(_ images: [Tensor], shared: [Tensor] = []) throws -> Tensor {
-        let graph = network.graph(batch: 1, size: Array(images[0].shape[2...]))
         let results = try (0..<images[0].shape[0]).map { item in
             try Task.checkCancellation()
-            return try evaluator(
-                graph, images: images.map { $0.slice(axis: 0, item..<item + 1) },
+            return try compiled(
+                images: images.map { $0.slice(axis: 0, item..<item + 1) },
                 shared: shared.map { $0.slice(axis: 0, item..<item + 1) })
         }
         return .concatenated(results, axis: 0)

@@ -110,7 +110,7 @@ struct FailureTests {
         Misuse("key @brain.nii --output @key.txt", "must end in .json"),
         Misuse("evaluate @brain.nii @brain.nii --data-range 0", "--data-range must be above zero"),
         Misuse("preprocess @brain.nii @out.nii --multiple 0", "--multiple must be from 1 to 4096"),
-        Misuse("preprocess @brain.nii @out.nii --margin -1", "--margin must be from 0 to 4096"),
+        Misuse("preprocess @brain.nii @out.nii --margin=-1", "--margin must be from 0 to 4096"),
         Misuse("preprocess @brain.nii @out.nii --shape 4,4", "--shape"),
         Misuse("preprocess @brain.nii @out.nii --orientation RAX", "--orientation"),
         Misuse("preprocess @brain.nii @out.nii --onto @brain.nii --spacing 2", "--onto states the whole grid"),

@@ -16,12 +16,12 @@ extension Volume {
     ///   - interpolation: how the volume is continued between its voxels. Orders 0, 1 and 3 agree with SciPy's
     ///     `map_coordinates` within the outermost voxels' centres.
     ///   - antialiasing: what is done first along axes on which the new grid is coarser. Nothing with `.nearest`.
-    ///   - outside: the intensity outside the volume.
+    ///   - outside: the intensity outside the volume. It is evaluated only if the new grid may reach there.
     /// - Complexity: O(n) in the voxels of the larger grid. Grids whose axes are parallel, in any order and direction, are
     ///   resampled axis by axis, several times as fast as others.
     public func resampled(
         onto target: VoxelGrid, interpolation: Interpolation = .linear,
-        antialiasing: Antialiasing = .gaussian, outside: Float = 0
+        antialiasing: Antialiasing = .gaussian, outside: @autoclosure () -> Float = 0
     ) -> Volume {
         // Of the source's axes in the order of the target's, each runs roughly along its counterpart.
         let nearest = Orientation(nearestTo: grid.inverseAffine.after(target.affine))
@@ -33,8 +33,8 @@ extension Volume {
         let block = VoxelBlock(shape: source.shape, values: source.voxels)
         let voxels =
             map.isAligned
-            ? block.resampledByAxis(map, interpolation, deviations: deviations, outside: outside)
-            : block.resampledByPoint(map, interpolation, deviations: deviations, outside: outside)
+            ? block.resampledByAxis(map, interpolation, deviations: deviations, outside: outside())
+            : block.resampledByPoint(map, interpolation, deviations: deviations, outside: outside())
         return Volume(grid: target, voxels: voxels)
     }
 
@@ -104,7 +104,8 @@ struct GridMap {
 extension VoxelBlock {
     /// The numbers at the places of an aligned map, one axis after another.
     func resampledByAxis(
-        _ map: GridMap, _ interpolation: Interpolation, deviations: [Double], outside: Float
+        _ map: GridMap, _ interpolation: Interpolation, deviations: [Double],
+        outside: @autoclosure () -> Float
     ) -> [Float] {
         var block = self
         // An axis that loses voxels goes first: it leaves less to do for the others.
@@ -127,13 +128,14 @@ extension VoxelBlock {
                 let last = Double(map.oldShape[axis] - 1) + GridMap.reach
                 let inside = map.positions(axis).map { $0 >= -GridMap.reach && $0 <= last }
                 return inside.firstIndex(of: true).map { $0..<inside.lastIndex(of: true)! + 1 } ?? 0..<0
-            }, with: outside)
+            }, with: outside())
         return block.values
     }
 
     /// Sets all numbers outside a box.
-    private mutating func fill(outside box: [Range<Int>], with value: Float) {
+    private mutating func fill(outside box: [Range<Int>], with value: @autoclosure () -> Float) {
         guard (0..<3).contains(where: { box[$0] != 0..<shape[$0] }) else { return }
+        let value = value()
         for z in 0..<shape.z {
             for y in 0..<shape.y {
                 let row = (z * shape.y + y) * shape.x
