@@ -22,8 +22,8 @@ struct VoxelBridge: AsyncParsableCommand {
         version: "0.2.0",
         subcommands: [
             TranslateCommand.self, PredictCommand.self, EvaluateCommand.self, KeyCommand.self,
-            PreprocessCommand.self, RegisterCommand.self, InfoCommand.self, MontageCommand.self, ImportCommand.self,
-            PhantomCommand.self, TrainCommand.self,
+            PreprocessCommand.self, RegisterCommand.self, InfoCommand.self, MontageCommand.self,
+            ImportCommand.self, PhantomCommand.self, TrainCommand.self,
         ])
 }
 
