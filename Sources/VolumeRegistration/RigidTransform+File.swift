@@ -101,6 +101,11 @@ private struct ITKTransform {
         init(_ description: String) { self.description = description }
     }
 
+    /// The transforms that are read.
+    private static let kinds = [
+        "AffineTransform", "MatrixOffsetTransformBase", "Euler3DTransform", "VersorRigid3DTransform",
+    ]
+
     /// The map of points that it holds, in RAS+ millimetres.
     let pointMap: RigidTransform
 
@@ -125,7 +130,13 @@ private struct ITKTransform {
             }
             return values
         }
-        let name = fields["Transform"] ?? ""
+        guard let name = fields["Transform"] else {
+            throw Problem("found no line Transform; expected ITK's text format")
+        }
+        let kind = String(name.prefix { $0 != "_" })
+        guard Self.kinds.contains(kind) else {
+            throw Problem("found a transform \(kind); expected one of \(Self.kinds.joined(separator: ", "))")
+        }
         let fixed = try numbers("FixedParameters", 3...4)
         func turn(_ axis: Int, _ radians: Double) -> RigidTransform {
             var vector = SIMD3<Double>.zero
@@ -133,11 +144,7 @@ private struct ITKTransform {
             return RigidTransform(radians: vector, millimetres: .zero, about: .zero)
         }
         let (matrix, shift): (Affine, ArraySlice<Double>)
-        switch String(name.prefix { $0 != "_" }) {
-        case "AffineTransform", "MatrixOffsetTransformBase":
-            let p = try numbers("Parameters", 12...12)
-            matrix = Affine(rows: [p[0], p[1], p[2], 0], [p[3], p[4], p[5], 0], [p[6], p[7], p[8], 0])
-            shift = p[9...]
+        switch kind {
         case "Euler3DTransform":
             let p = try numbers("Parameters", 6...6)
             let (x, y, z) = (turn(0, p[0]), turn(1, p[1]), turn(2, p[2]))
@@ -154,9 +161,9 @@ private struct ITKTransform {
                 ).affine
             shift = p[3...]
         default:
-            throw Problem(
-                "found a transform '\(name)'; expected AffineTransform, MatrixOffsetTransformBase, Euler3DTransform "
-                    + "or VersorRigid3DTransform")
+            let p = try numbers("Parameters", 12...12)
+            matrix = Affine(rows: [p[0], p[1], p[2], 0], [p[3], p[4], p[5], 0], [p[6], p[7], p[8], 0])
+            shift = p[9...]
         }
         // y = M (x - c) + c + t
         let centre = SIMD3(fixed[0], fixed[1], fixed[2])

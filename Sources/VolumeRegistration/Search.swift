@@ -115,7 +115,7 @@ struct Search {
         var warnings: [RegistrationWarning] = []
         let best = maxima[0]
         if best.value.overlap < 0.5 { warnings.append(.lowOverlap(best.value.overlap)) }
-        if coarseBest - 1 < 1.2 * (typical - 1) {
+        if best.value.similarity - 1 < 0.01 || coarseBest - 1 < 1.2 * (typical - 1) {
             warnings.append(.weakSimilarity(best: coarseBest, typical: typical))
         }
         if maxima.count > 1, maxima[1].value.similarity - 1 > Self.closeness * (best.value.similarity - 1) {

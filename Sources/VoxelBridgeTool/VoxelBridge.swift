@@ -24,8 +24,7 @@ struct VoxelBridge: AsyncParsableCommand {
         subcommands: [
             TranslateCommand.self, PredictCommand.self, EvaluateCommand.self, KeyCommand.self,
             MaskCommand.self, PreprocessCommand.self, RegisterCommand.self, InfoCommand.self, ConvertCommand.self,
-            MontageCommand.self, ImportCommand.self,
-            PhantomCommand.self, TrainCommand.self,
+            MontageCommand.self, ImportCommand.self, PhantomCommand.self, TrainCommand.self,
         ])
 }
 

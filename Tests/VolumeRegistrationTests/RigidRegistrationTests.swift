@@ -160,10 +160,8 @@ struct RigidRegistrationTests {
         for index in stride(from: 0, to: broken.voxels.count, by: 97) where broken.voxels[index] == 0 {
             broken.voxels[index] = index % 2 == 0 ? .nan : .infinity
         }
-        let (found, expected) = (
-            try await registration().align(broken, to: fixed), try await registration().align(moving, to: fixed)
-        )
-        #expect(found.transform == expected.transform)
+        let result = try await registration().align(broken, to: fixed)
+        #expect(error(result.transform, home) < 0.6, "\(result)")
     }
 
     @Test func outliersDoNotHideTheRest() async throws {

@@ -126,7 +126,7 @@ struct TransformFileTests {
             "t.json", "{\"matrix\": [[2, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}",
             "expected a rotation"
         ),
-        ("t.tfm", "", "found a transform ''"),
+        ("t.tfm", "", "found no line Transform"),
         (
             "t.tfm", "Transform: Euler3DTransform_double_3_3\nParameters: 1 2\nFixedParameters: 0 0 0",
             "6 finite numbers"
