@@ -201,21 +201,34 @@ static void NAME(counts)(
     const float *values, size_t count, float low, float scale, size_t bins, const float *edges, size_t *counts) {
     // Neighbouring voxels are often in one bin: four tables, so that a count need not wait for the one before.
     enum { TABLES = 4, RUN = 256 };
-    const float most = (float)bins;
+    const float most = (float)bins + 1;
+    // The rounding of a place in bins: that of the arithmetic, and that of `low`.
+    const float margin = (float)bins * 4e-7f + (low < 0 ? -low : low) * scale * 2.4e-7f;
     uint32_t *restrict tables = calloc(TABLES * (bins + 2), sizeof *tables);
     if (!tables) return;
     int places[RUN];
     for (size_t start = 0; start < count; start += RUN) {
         size_t run = count - start < RUN ? count - start : RUN;
         const float *restrict in = values + start;
+        int unsure = 0;
         for (size_t i = 0; i < run; i++) {
+            // The bin's number plus one: none for below. NaN is below all bins.
             float place = (in[i] - low) * scale + 1;
-            // NaN is below all bins.
-            place = place > 1 ? place : 1;
-            int guess = (int)(place < most ? place : most);
-            // The bin's number plus one: none for below. Rounding makes a guess wrong by at most one.
-            places[i] = guess + (in[i] >= edges[guess]) - !(in[i] >= edges[guess - 1]);
+            place = place > 0 ? place : 0;
+            place = place < most ? place : most;
+            int guess = (int)place;
+            float rest = place - (float)guess;
+            unsure |= (rest < margin) | (rest > 1 - margin);
+            places[i] = guess;
         }
+        // Rounding can only matter near an edge.
+        if (unsure)
+            for (size_t i = 0; i < run; i++) {
+                int bin = places[i];
+                while (bin <= (int)bins && in[i] >= edges[bin]) bin++;
+                while (bin > 0 && !(in[i] >= edges[bin - 1])) bin--;
+                places[i] = bin;
+            }
         size_t i = 0;
         for (; i + TABLES <= run; i += TABLES)
             for (size_t table = 0; table < TABLES; table++) tables[table * (bins + 2) + (size_t)places[i + table]]++;

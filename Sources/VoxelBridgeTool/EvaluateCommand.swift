@@ -62,7 +62,7 @@ struct EvaluateCommand: AsyncParsableCommand {
             "A folder for a report, index.html, to open in a browser; it is created if necessary.",
             discussion: """
                 It shows slices of all volumes, their difference, histograms, and the metrics with their definitions; \
-                for --pairs the distributions, the worst subjects first, and a page for each subject.
+                for a cohort the distributions, the worst subjects first, and a page for each subject.
                 """))
     var report: String?
 

@@ -82,7 +82,7 @@ extension EvaluationOptions {
             }
         }
         var predicted = try aligned(read(prediction), prediction)
-        let maskVolume = try mask.map { try aligned(read($0), $0) }
+        let maskVolume = try mask.map { try aligned(read($0), "the mask \($0)") }
         if match != .none {
             predicted = try naming(prediction) { try match(predicted, to: expected, mask: maskVolume) }
         }

@@ -60,6 +60,30 @@ private func randomKey(bins: Int, using generator: inout SeededGenerator) throws
             try StyleKey(of: row([1]), bins: 999, intensities: RescaleIntensity(.unit)).histogram.last == 10)
     }
 
+    /// Bins are those of comparisons in 64 bits, however coarse the stored numbers are.
+    @Test func everyVoxelIsInItsBin() async {
+        await checkLaw(cases: 40) { generator in
+            let (offset, range) =
+                [(0, 1), (30_000, 300), (-1e6, 10), (5, 1e-3)].randomElement(using: &generator)!
+                as (Float, Float)
+            let bins = [2, 7, 64, 128, 1000].randomElement(using: &generator)!
+            var voxels = generator.floats(400, in: 0...1).map { $0 * range + offset }
+            if Bool.random(using: &generator) { voxels = voxels.map { ($0 * 16 / range).rounded() } }
+            guard let low = voxels.min(), let high = voxels.max(), low < high else { return }
+            let step = (1 - 0.001) / Double(bins)
+            let edges = (0..<bins).map { Double($0) * step + 0.001 } + [1]
+            var counts = [Int](repeating: 0, count: bins)
+            for voxel in voxels {
+                let intensity = (Double(voxel) - Double(low)) / (Double(high) - Double(low))
+                guard let bin = edges.lastIndex(where: { $0 <= intensity }) else { continue }
+                counts[min(bin, bins - 1)] += 1
+            }
+            let total = Double(counts.reduce(0, +))
+            let key = try StyleKey(of: row(voxels), bins: bins)
+            try #require(key.histogram == counts.map { Float(Double($0) / total * 10) })
+        }
+    }
+
     @Test func leavesOutBackgroundAndWhatIsNotFinite() throws {
         let clean = try StyleKey(of: row([0, 0.5, 1]), intensities: minMax)
         let dirty = try StyleKey(of: row([0, .nan, 0.5, .infinity, 1, -.infinity, 0, 0]), intensities: minMax)

@@ -8,12 +8,15 @@ struct HelpTests {
         (
             ["translate"],
             """
-            --model --config --weights --winograd-memory --style --steps --mode --corrections --step-size --scaling --bound --no-bound --clip --no-clip --solver --process --schedule --plane --batch --threads --spacing --prediction-type --objective --state --raw --verbose --quiet
+            --model --config --weights --winograd-memory --style --steps --mode --corrections --step-size --scaling --bound --no-bound --clip --no-clip --solver --process --schedule --plane --batch --threads --spacing --prediction-type --objective --state --report --raw --verbose --quiet
             """
         ),
         (["predict"], "--model --config --weights --winograd-memory --threads"),
         (["import"], "--config --weights --type --verbose --quiet"),
-        (["evaluate"], "--mask --data-range --plane --json --verbose --quiet"),
+        (
+            ["evaluate"],
+            "--mask --data-range --match --window --plane --voxelwise --json --csv --pairs --output --report --source --seed --threads --verbose --quiet"
+        ),
         (["key"], "--bins --output --verbose --quiet"),
         (
             ["preprocess"],
@@ -36,7 +39,10 @@ struct HelpTests {
             --verbose --quiet
             """
         ),
-        (["montage"], "--output --labels --convention --point --verbose --quiet"),
+        (
+            ["montage"],
+            "--output --labels --convention --point --difference --lightbox --slices --plain --verbose --quiet"
+        ),
         (
             ["phantom"],
             """

@@ -139,6 +139,22 @@ struct ResultTests {
         }
     }
 
+    @Test func aReportHasItsVolumesBesideIt() async throws {
+        try await withVolumes { folder in
+            let (a, b) = (folder.appending(path: "a.nii.gz").path, folder.appending(path: "b.nii").path)
+            let report = folder.appending(path: "report")
+            try await Tool.succeed("evaluate", b, a, "--match", "range", "--source", a, "--report", report.path)
+            #expect(
+                try report.files
+                    == ["index.html", "metrics.csv", "prediction.nii.gz", "reference.nii.gz", "source.nii.gz"])
+            #expect(try Volume(contentsOf: report.appending(path: "reference.nii.gz")).voxels == phantom.voxels)
+            let page = try String(contentsOf: report.appending(path: "index.html"), encoding: .utf8)
+            for text in ["stripe_energy_axial", "evaluate", "--match range", "volume2"] {
+                #expect(page.contains(text), "\(text)")
+            }
+        }
+    }
+
     @Test func differentUnitsAreNamedAndBroughtTogether() async throws {
         try await withVolumes { folder in
             let (a, scaled) = (folder.appending(path: "a.nii.gz").path, folder.appending(path: "s.nii").path)
@@ -218,7 +234,11 @@ struct ResultTests {
             let file = folder.appending(path: "pairs.csv")
             try Data(table.utf8).write(to: file)
             let output = folder.appending(path: "out")
-            let outcome = try await Tool.succeed("evaluate", "--pairs", file.path, "--output", output.path)
+            let report = folder.appending(path: "report")
+            let outcome = try await Tool.succeed(
+                "evaluate", "--pairs", file.path, "--output", output.path, "--report", report.path)
+            #expect(try report.files == ["index.html", "subjects"])
+            #expect(try report.appending(path: "subjects").files.count == 12)
             #expect(outcome.output.contains("good") && outcome.output.contains("psnr"))
             #expect(try output.files == ["comparisons.csv", "evaluation.json", "metrics.csv", "summary.csv"])
             let comparisons = try String(contentsOf: output.appending(path: "comparisons.csv"), encoding: .utf8)

@@ -1,6 +1,7 @@
 import Foundation
 import Preprocessing
 import Volumes
+import VoxelSupport
 
 /// Volumes on one grid that a page's viewer shows, in 8 bits.
 struct EmbeddedVolumes: Encodable {
@@ -54,7 +55,8 @@ struct EmbeddedVolumes: Encodable {
         var reduced = straight.map { $0.1.averaged(by: factor) }
         while true {
             let windows = Self.windows(reduced, units: straight.map(\.2))
-            made = zip(reduced, windows).map { Encoded($0, window: $1, levels: levels) }
+            let (volumes, step) = (reduced, levels)
+            made = concurrentMap(volumes.count) { Encoded(volumes[$0], window: windows[$0], levels: step) }
             if made.reduce(0, { $0 + $1.base64.utf8.count }) <= Self.budget { break }
             if levels > 32 {
                 levels /= 2

@@ -1,13 +1,13 @@
 import CZlib
 import Foundation
 
-/// Bytes as a gzip stream (RFC 1952), as small as zlib makes it.
+/// Bytes as a gzip stream (RFC 1952).
 func gzip(_ bytes: [UInt8]) -> Data {
     var stream = z_stream()
     // 15 bits of window, plus 16 for gzip's header.
     let version = ZLIB_VERSION
     let started = deflateInit2_(
-        &stream, Z_BEST_COMPRESSION, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY, version,
+        &stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY, version,
         CInt(MemoryLayout<z_stream>.size))
     precondition(started == Z_OK, "zlib cannot allocate memory")
     defer { deflateEnd(&stream) }
