@@ -139,14 +139,14 @@ public struct PSNR: PairMetric {
 
     func value(of pair: VolumePair) throws -> Double {
         let sums = try pair.comparableSums(for: name)
-        let range = try dataRange.value(sums.referenceRange, metric: name)
+        let range = try dataRange.value(pair.rangeOfReference, metric: name)
         return 10 * log10(range * range / sums.meanSquared)
     }
 }
 
 /// The range L of intensities that errors are relative to.
 public enum DataRange: Hashable, Sendable, CustomStringConvertible {
-    /// The maximum of the reference minus its minimum, over the voxels that are compared.
+    /// The maximum of the reference minus its minimum: of the whole volume, so that a mask does not change it.
     case ofReference
     /// A known range above zero, such as 1 for volumes in [0, 1] and 2 for volumes in [-1, 1], so that values of different
     /// volumes can be compared and averaged.

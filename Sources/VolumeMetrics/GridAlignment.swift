@@ -4,7 +4,7 @@ import Volumes
 /// Brings a volume that is stored with permuted or reversed axes onto the grid of another, without interpolation.
 ///
 /// ```swift
-/// let mask = try GridAlignment.aligned(mask, onto: reference.grid, name: "the mask")
+/// let mask = try GridAlignment.aligned(brain, onto: reference.grid, name: "the mask")
 /// ```
 ///
 /// Metrics compare voxels with the same indices. The same image may be stored from left to right in one file and from

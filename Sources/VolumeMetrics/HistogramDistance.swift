@@ -7,7 +7,7 @@ import VoxelSupport
 ///
 /// ```swift
 /// let shift = try HistogramDistance(.wasserstein)(prediction, against: reference, mask: brain)
-/// let styles = try HistogramDistance(.bhattacharyya).between(key, otherKey)
+/// let styles = try HistogramDistance(.bhattacharyya).between(a, b)
 /// ```
 ///
 /// All distances are symmetric.

@@ -24,7 +24,7 @@ struct LocalSimilarity {
     /// - Throws: `MetricError`; `smallerThanWindow`, and `zeroNormaliser` if the range is that of a constant reference.
     init(of pair: VolumePair, settings: SSIM) throws {
         let sums = try pair.comparableSums(for: settings.name)
-        let range = try settings.dataRange.value(sums.referenceRange, metric: settings.name)
+        let range = try settings.dataRange.value(pair.rangeOfReference, metric: settings.name)
         let order = settings.plane?.permutation(for: pair.reference.grid) ?? .identity
         (self.order, self.settings) = (order, settings)
         let hasNaN = sums.leftOut > 0 || pair.mask != nil

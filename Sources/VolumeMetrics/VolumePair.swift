@@ -8,12 +8,16 @@ struct VolumePair: Sendable {
     let reference: Volume
     let mask: Volume?
     let sums: VoxelSums
+    /// The maximum of the whole reference minus its minimum, leaving out what is not finite.
+    let rangeOfReference: Double
 
     /// - Throws: `MetricError` if the shapes differ.
     init(_ prediction: Volume, _ reference: Volume, mask: Volume?) throws(MetricError) {
         try MetricError.checkShapes(prediction, reference, mask: mask)
         (self.prediction, self.reference, self.mask) = (prediction, reference, mask)
         sums = VoxelSums(prediction, reference, mask: mask)
+        let isWhole = sums.count == reference.voxels.count && sums.isFinite
+        rangeOfReference = isWhole ? sums.referenceRange : reference.finiteRange
     }
 
     /// The sums, if there is a voxel to compare and all are finite.
@@ -149,4 +153,23 @@ struct VoxelSums: Sendable {
     /// Maximum minus minimum of the prediction, and of the reference.
     var predictionRange: Double { Double(predictionHigh) - Double(predictionLow) }
     var referenceRange: Double { Double(referenceHigh) - Double(referenceLow) }
+}
+
+extension Volume {
+    /// The maximum minus the minimum of the finite intensities; 0 if there are none.
+    fileprivate var finiteRange: Double {
+        let run = 1 << 18
+        let ranges = concurrentMap((voxels.count + run - 1) / run) { part in
+            voxels.withUnsafeBufferPointer { voxels in
+                var (low, high): (Float, Float) = (0, 0)
+                intensity_range(
+                    voxels.baseAddress! + part * run, min(run, voxels.count - part * run), &low, &high)
+                return (low, high)
+            }
+        }
+        let (low, high) = ranges.reduce((Float.infinity, -Float.infinity)) {
+            (min($0.0, $1.0), max($0.1, $1.1))
+        }
+        return low <= high ? Double(high) - Double(low) : 0
+    }
 }

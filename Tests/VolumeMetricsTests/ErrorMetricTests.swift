@@ -28,7 +28,7 @@ private func row(_ voxels: [Float]) -> Volume {
 
     @Test func lookInTheMaskAlone() async {
         let metrics: [any VolumeMetric] =
-            [MAE(), MSE(), NMSE(), PSNR()] + NRMSE.Normalisation.allCases.map { NRMSE($0) }
+            [MAE(), MSE(), NMSE(), PSNR(dataRange: .fixed(1))] + NRMSE.Normalisation.allCases.map { NRMSE($0) }
         await checkLaw { generator in
             let reference = generator.floats(50)
             let prediction = generator.floats(50)
@@ -50,6 +50,12 @@ private func row(_ voxels: [Float]) -> Volume {
         #expect(value == 1)
         let facts = try PairFacts(of: row([1, .nan, 5, 0]), against: row([1, 4, .nan, 2]))
         #expect(facts.voxels == 2 && facts.leftOut == 2)
+    }
+
+    @Test func aMaskDoesNotChangeTheDataRange() throws {
+        let mask = row([1, 1, 0, 0])
+        let value = try PSNR()(row([1, 3, 0, 0]), against: row([1, 2, 5, 11]), mask: mask)
+        #expect(abs(value - 10 * log10(100 / 0.5)) < 1e-12)
     }
 
     @Test func areRelatedAsTheirNamesSay() async {

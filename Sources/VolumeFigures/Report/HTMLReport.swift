@@ -6,8 +6,8 @@ import VoxelSupport
 ///
 /// ```swift
 /// var report = HTMLReport(title: "Subject 7")
-/// report.volumes = ReportVolumes(source: ct, result: mri, reference: truth)
-/// report.setMetrics(try MetricReport(of: mri, against: truth), of: MetricReport.standardMetrics())
+/// report.volumes = ReportVolumes(source: ct, result: mri, reference: real)
+/// report.setMetrics(try MetricReport(of: mri, against: real), of: MetricReport.standardMetrics())
 /// report.facts = [("model", "ct2mri.safetensors"), ("steps", "50")]
 /// try report.write(to: "subject-7.html")
 /// ```

@@ -3,7 +3,9 @@ import Foundation
 /// The metrics of the subjects of a cohort, by one method or several.
 ///
 /// ```swift
-/// let cohort = CohortEvaluation(results: results, metrics: metrics, seed: 1)
+/// let report = try MetricReport(of: prediction, against: reference)
+/// let results = [CohortEvaluation.Result(subject: "anna", metrics: report)]       // and the other subjects
+/// let cohort = CohortEvaluation(results: results, metrics: MetricReport.standardMetrics(), seed: 1)
 /// for summary in cohort.summaries { print(summary.method, summary.metric, summary.distribution?.mean ?? .nan) }
 /// for comparison in cohort.comparisons { print(comparison.metric, comparison.correctedP) }
 /// ```
