@@ -20,7 +20,7 @@ struct IntensityBins {
     /// The number of voxels in each bin. Background, and voxels outside all bins, are not counted.
     func counts(of fit: IntensityFit) -> [Int] {
         var counts = [Int](repeating: 0, count: count)
-        for (voxel, isForeground) in zip(fit.source.voxels, fit.foreground.isForeground) where isForeground {
+        for (voxel, isInside) in zip(fit.source.voxels, fit.isInside) where isInside {
             // In double precision, as NumPy: the scaled voxel may be rounded across an edge.
             let intensity = fit.scale.unit(Double(voxel))
             if intensity >= Self.low, intensity <= Self.high { counts[bin(of: intensity)] += 1 }

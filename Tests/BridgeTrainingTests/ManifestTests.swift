@@ -159,7 +159,7 @@ struct ManifestTests {
             expect(6, "the target is not on the source's grid: found 20 x 24 x 15")
             expect(7, "voxels of 3 x 3 x 4 mm")
             expect(8, "flat.nii: every voxel of the volume is 7.0")
-            expect(9, "flat.nii: the volume is nothing but background")
+            expect(9, "flat.nii: every voxel of the volume is")
             expect(10, "the mask is not on the source's grid")
             expect(11, "'../ida' is not a file name")
             expect(12, "there is no target")

@@ -4,18 +4,22 @@ import Testing
 /// The help of the commands.
 struct HelpTests {
     @Test(arguments: [
-        ([], "translate predict evaluate key preprocess info montage import phantom train --version"),
+        ([], "translate predict evaluate key mask preprocess info montage import phantom train --version"),
         (
             ["translate"],
             """
-            --model --config --weights --winograd-memory --style --steps --mode --corrections --step-size --scaling --bound --no-bound --clip --no-clip --solver --process --schedule --plane --batch --threads --spacing --prediction-type --objective --state --raw --verbose --quiet
+            --model --config --weights --winograd-memory --style --steps --mode --corrections --step-size --scaling --bound --no-bound --clip --no-clip --solver --process --schedule --plane --batch --threads --spacing --prediction-type --objective --state --raw --window --intensities --background --mask --verbose --quiet
             """
         ),
         (["predict"], "--model --config --weights --winograd-memory --threads"),
         (["import"], "--config --weights --type --verbose --quiet"),
         (["evaluate"], "--mask --data-range --plane --json --verbose --quiet"),
-        (["key"], "--bins --output --verbose --quiet"),
-        (["preprocess"], "--spacing --multiple --plane --verbose --quiet"),
+        (["key"], "--bins --output --window --intensities --background --mask --verbose --quiet"),
+        (["mask"], "--method --largest-component --fill-holes --verbose --quiet"),
+        (
+            ["preprocess"],
+            "--spacing --multiple --plane --window --intensities --background --mask --verbose --quiet"
+        ),
         (["info"], "--json"),
         (
             ["train"],
