@@ -85,10 +85,7 @@ public struct IntensityFit: Sendable {
             "the mask is that of another volume")
         let inside = mask ?? ForegroundMask(of: volume, background: step.background)
         let isInside = zip(inside.isForeground, volume.voxels).map { $0 && $1.isFinite }
-        if let range = volume.finiteRange, range.lowerBound == range.upperBound {
-            throw PreprocessingError.constantVolume(range.lowerBound)
-        }
-        guard isInside.contains(true) else { throw PreprocessingError.emptyMask }
+        guard isInside.contains(true) else { throw volume.constant ?? .emptyMask }
         let measured = OrderStatistics(zip(volume.voxels, isInside).lazy.filter(\.1).map(\.0))
         let rule = step.rule
         func level() -> Double? {
@@ -98,7 +95,7 @@ public struct IntensityFit: Sendable {
         }
         let whole = mask == nil ? volume.finiteRange! : measured.range
         guard let scale = rule.scale(of: measured, background: level, whole: whole) else {
-            throw PreprocessingError.constantForeground(measured.finite[0])
+            throw volume.constant ?? .constantForeground(measured.finite[0])
         }
         var scaled = volume
         scaled.voxels.withUnsafeMutableBufferPointer { voxels in
@@ -111,6 +108,13 @@ public struct IntensityFit: Sendable {
         warnings = IntensityWarning.warnings(
             rule: rule, volume: volume, isInside: isInside, measured: measured, scale: scale,
             hasMask: mask != nil)
+    }
+}
+
+extension Volume {
+    /// The error of a volume whose finite voxels are all equal.
+    fileprivate var constant: PreprocessingError? {
+        finiteRange.flatMap { $0.lowerBound == $0.upperBound ? .constantVolume($0.lowerBound) : nil }
     }
 }
 

@@ -15,7 +15,7 @@ struct HelpTests {
         (["import"], "--config --weights --type --verbose --quiet"),
         (["evaluate"], "--mask --data-range --plane --json --verbose --quiet"),
         (["key"], "--bins --output --window --intensities --background --mask --verbose --quiet"),
-        (["mask"], "--method --largest-component --fill-holes --verbose --quiet"),
+        (["mask"], "--method --largest-component --fill-holes --output --verbose --quiet"),
         (
             ["preprocess"],
             "--spacing --multiple --plane --window --intensities --background --mask --verbose --quiet"
