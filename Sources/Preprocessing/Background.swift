@@ -33,7 +33,8 @@ extension Background {
         case .lowest:
             let range = volume.finiteRange ?? 0...0
             let share = Float(IntensityConvention.backgroundThreshold)
-            return range.lowerBound...range.lowerBound + share * (range.upperBound - range.lowerBound)
+            let limit = range.lowerBound + share * (range.upperBound - range.lowerBound)
+            return range.lowerBound...max(range.lowerBound, limit.nextDown)
         case .value(let value):
             let tolerance = max(abs(value) * 1e-6, 1e-30)
             return Float(value - tolerance)...Float(value + tolerance)
@@ -59,14 +60,15 @@ extension Background {
     private static func borderIntensities(in volume: Volume) -> ClosedRange<Float>? {
         if let found = airOnFaces(of: volume) {
             // Scanned air has noise and streaks, and skin is half of the way to it. A number that was filled in has none.
-            let isScanned = found.deviation(from: found.quantile(0.5)!) > 1
-            return -.infinity...(isScanned ? -500 : air.upperBound)
+            let spread = found.quantiles([0.05, 0.95])!
+            return -.infinity...(spread[1] - spread[0] > 2 ? -500 : air.upperBound)
         }
         let grid = volume.grid
         // Edges, where two faces meet: a face may cut through the body, an edge hardly does.
         let edge = OrderStatistics(grid.edgeVoxels.map { volume.voxels[$0] })
         guard let level = edge.quantile(0.5) else { return nil }
-        let noise = edge.deviation(from: level)
+        // Of noise that is cut off below, as in magnitudes, the upper half is whole.
+        let noise = max(edge.deviation(from: level), (edge.quantile(0.75)! - level) / 0.6745)
         // A million voxels tell the range well enough. An odd step does not follow rows.
         let step = (grid.count >> 20) | 1
         let sample = stride(from: 0, to: grid.count, by: step).lazy.map { volume.voxels[$0] }
@@ -88,7 +90,7 @@ extension Background {
         let others = OrderStatistics(beside)
         guard let median = others.quantile(0.5), median > level else { return constant }
         let limit = median + noiseDeviations * others.deviation(from: median)
-        return limit < level + range / 8 ? -.infinity...Float(limit) : constant
+        return limit < level + range / 4 ? -.infinity...Float(limit) : constant
     }
 }
 

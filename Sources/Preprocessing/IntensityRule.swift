@@ -18,7 +18,7 @@ public enum IntensityRule: Hashable, Sendable {
     /// From one percentile of the foreground to another, 0 to 100. Clipped: a few very bright voxels do not matter.
     ///
     /// The low end is the background's level where that is less far below the low percentile than the foreground extends:
-    /// then 0 is no signal, as in MRI. From 0.1 % to 99.9 % it is the published preparation (arXiv 2407.05059), FreeSurfer's
+    /// then 0 is no signal, as in MRI. If the level is farther, or not known, the number 0 is tried so. From 0.1 % to 99.9 % it is the published preparation (arXiv 2407.05059), FreeSurfer's
     /// conform.
     case percentiles(low: Double = 0.1, high: Double = 99.9)
 

@@ -49,7 +49,7 @@ extension IntensityWarning {
     ) -> [IntensityWarning] {
         var warnings: [IntensityWarning] = []
         let extent = scale.range.upperBound - scale.range.lowerBound
-        if rule == .minMax, let ends = measured.quantiles([0.0005, 0.9995]), ends[1] - ends[0] < extent / 2 {
+        if rule == .minMax, let ends = measured.quantiles([0.0005, 0.9995]), ends[1] - ends[0] < 0.4 * extent {
             warnings.append(.fewVoxelsSetTheRange(share: (ends[1] - ends[0]) / extent))
         }
         guard !hasMask else { return warnings + outsideTheRange(rule, measured, scale) }

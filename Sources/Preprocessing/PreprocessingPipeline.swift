@@ -153,10 +153,13 @@ extension ForegroundMask {
 
 /// Why a volume could not be preprocessed or restored.
 public enum PreprocessingError: Error, CustomStringConvertible, LocalizedError {
-    /// All voxels that count have the same intensity, so that there is no range to scale.
+    /// All voxels have the same intensity, so that there is no range to scale.
     case constantVolume(Float)
 
-    /// A mask shows nothing, or only voxels that are not finite.
+    /// All voxels of the foreground, or inside a mask, have the same intensity.
+    case constantForeground(Float)
+
+    /// A mask shows nothing, or only voxels that are not finite; or all voxels are background.
     case emptyMask
 
     /// No brain was found in a CT; what was found instead.
@@ -176,10 +179,13 @@ public enum PreprocessingError: Error, CustomStringConvertible, LocalizedError {
     public var description: String {
         switch self {
         case .constantVolume(let value):
+            "every voxel of the volume is \(value); expected a range of intensities" + Self.precision(at: value)
+        case .constantForeground(let value):
             "every voxel of the foreground is \(value); expected a range of intensities"
                 + Self.precision(at: value)
         case .emptyMask:
-            "the mask shows no voxel of the volume that is a number; check that it belongs to the volume"
+            "the mask, or what is not background, holds no voxel that is a number; check that the mask belongs to the "
+                + "volume, and the background's intensity"
         case .noBrain(let found):
             "no brain was found in the CT: \(found); expected a CT of a whole head, with its skull, in Hounsfield units"
         case .gridMismatch(let found, let expected):

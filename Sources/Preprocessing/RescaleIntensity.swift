@@ -69,6 +69,9 @@ public struct IntensityFit: Sendable {
     /// The volume in [0, 1], 0 outside the foreground.
     public let scaled: Volume
 
+    /// Whether each voxel counts: is in the mask, or not in the background, and finite.
+    package let isInside: [Bool]
+
     /// The foreground of the scaled volume: without what the rule makes background, where that is connected to the outside.
     public let foreground: ForegroundMask
 
@@ -81,7 +84,8 @@ public struct IntensityFit: Sendable {
     ///   - step: the rule and the background.
     ///   - volume: the volume.
     ///   - mask: the foreground, on the volume's grid; `nil` for all but the background.
-    /// - Throws: ``PreprocessingError/constantVolume(_:)``, ``PreprocessingError/emptyMask``.
+    /// - Throws: ``PreprocessingError/constantVolume(_:)``, ``PreprocessingError/constantForeground(_:)``,
+    ///   ``PreprocessingError/emptyMask``, also where all voxels are background.
     /// - Complexity: O(n).
     public init(_ step: RescaleIntensity, to volume: Volume, mask: ForegroundMask? = nil) throws {
         precondition(
@@ -89,10 +93,7 @@ public struct IntensityFit: Sendable {
             "the mask is that of another volume")
         let inside = mask ?? ForegroundMask(of: volume, background: step.background)
         let isInside = zip(inside.isForeground, volume.voxels).map { $0 && $1.isFinite }
-        guard isInside.contains(true) else {
-            throw mask == nil
-                ? PreprocessingError.constantVolume(volume.finiteRange?.lowerBound ?? .nan) : .emptyMask
-        }
+        guard isInside.contains(true) else { throw volume.constant ?? .emptyMask }
         let measured = OrderStatistics(zip(volume.voxels, isInside).lazy.filter(\.1).map(\.0))
         let rule = step.rule
         func level() -> Double? {
@@ -102,18 +103,26 @@ public struct IntensityFit: Sendable {
         }
         let whole = mask == nil ? volume.finiteRange! : measured.range
         guard let scale = rule.scale(of: measured, background: level, whole: whole) else {
-            throw PreprocessingError.constantVolume(measured.finite[0])
+            throw volume.constant ?? .constantForeground(measured.finite[0])
         }
         var scaled = volume
         scaled.voxels.withUnsafeMutableBufferPointer { voxels in
             for index in voxels.indices { voxels[index] = isInside[index] ? scale(voxels[index]) : 0 }
         }
         (source, self.step, self.scale, self.scaled) = (volume, step, scale, scaled)
+        self.isInside = isInside
         let shown = ForegroundMask(of: scaled, background: .atMost(IntensityConvention.backgroundThreshold))
         foreground = ForegroundMask(isForeground: zip(shown.isForeground, isInside).map { $0 && $1 })
         warnings = IntensityWarning.warnings(
             rule: rule, volume: volume, isInside: isInside, measured: measured, scale: scale,
             hasMask: mask != nil)
+    }
+}
+
+extension Volume {
+    /// The error of a volume whose finite voxels are all equal.
+    fileprivate var constant: PreprocessingError? {
+        finiteRange.flatMap { $0.lowerBound == $0.upperBound ? .constantVolume($0.lowerBound) : nil }
     }
 }
 
@@ -144,10 +153,11 @@ extension IntensityRule {
         case .minMax: return linear(Double(whole.lowerBound), Double(whole.upperBound))
         case .percentiles(let low, let high):
             var ends = foreground.quantiles([low / 100, high / 100])!
-            // No signal is 0, as in FreeSurfer's conform, unless air lies far below, as in CT.
-            if let background = background(), background < ends[0], ends[0] - background < ends[1] - ends[0] {
-                ends[0] = background
-            }
+            // No signal is 0, as in FreeSurfer's conform: the background's level or, where that lies far below, as air in
+            // a CT does, or is not known, the number 0.
+            let extent = ends[1] - ends[0]
+            let levels = [background() ?? 0, 0]
+            if let level = levels.first(where: { $0 < ends[0] && ends[0] - $0 < extent }) { ends[0] = level }
             // A foreground of one intensity, such as a mask: its range begins at the background.
             return linear(ends[0], ends[1]) ?? linear(Double(whole.lowerBound), Double(whole.upperBound))
         case .zScore(let deviations):

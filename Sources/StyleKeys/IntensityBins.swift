@@ -23,9 +23,8 @@ struct IntensityBins {
 
     /// The number of voxels in each bin. Background, and voxels outside all bins, are not counted.
     func counts(of fit: IntensityFit) -> [Int] {
-        let isForeground = fit.foreground.isForeground
-        let foreground = [Float](unsafeUninitializedCapacity: isForeground.count) { values, count in
-            for (voxel, isInside) in zip(fit.source.voxels, isForeground) where isInside {
+        let foreground = [Float](unsafeUninitializedCapacity: fit.isInside.count) { values, count in
+            for (voxel, isInside) in zip(fit.source.voxels, fit.isInside) where isInside {
                 values[count] = voxel
                 count += 1
             }

@@ -168,7 +168,7 @@ struct ManifestTests {
             expect(16, "they are up to 0.05 mm apart, and at most 0.03 mm, 1% of a voxel, is allowed")
             expect(7, "voxels of 3 x 3 x 4 mm")
             expect(8, "flat.nii: every voxel of the volume is 7.0")
-            expect(9, "flat.nii: the volume is nothing but background")
+            expect(9, "flat.nii: every voxel of the volume is")
             expect(10, "the mask is not on the source's grid")
             expect(11, "'../ida' is not a file name")
             expect(12, "there is no target")

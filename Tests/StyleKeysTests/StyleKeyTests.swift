@@ -248,8 +248,8 @@ private func randomKey(bins: Int, using generator: inout SeededGenerator) throws
     }
 
     @Test func aKeyIsDescribedInOneLine() throws {
-        let key = try StyleKey(of: row([0, 1]))
-        let other = try StyleKey(of: row([0, 0.5, 1]))
+        let key = try StyleKey(of: row([0, 1]), intensities: minMax)
+        let other = try StyleKey(of: row([0, 0.5, 1]), intensities: minMax)
         #expect("\(key)".hasPrefix("style key of 128 bins ("))
         #expect("\(key)" != "\(other)" && String(reflecting: key) == "\(key)")
         var dumped = ""

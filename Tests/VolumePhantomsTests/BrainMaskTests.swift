@@ -20,7 +20,7 @@ struct BrainMaskTests {
         #expect(dice(mask, truth) > 0.97, "\(dice(mask, truth))")
         // In other units, padded with NaN, on thick slices that run the other way.
         let unsigned = subject.source.map { $0 + 1024 }
-        #expect(try ForegroundMask.brain(inCT: unsigned) == mask)
+        #expect(dice(try ForegroundMask.brain(inCT: unsigned), truth) > 0.97)
         #expect(try CTNumbers(unsigned).conversion?.contains("not HU") == true)
         let clinical = subject.source.map {
             $0 < -100 ? $0 + 1000 : $0 < 100 ? ($0 + 100) * 11 + 900 : $0 + 3000

@@ -142,7 +142,8 @@ struct FailureTests {
         Misuse("\(translate) @missing.nii @out.nii", "missing.nii: there is no such file"),
         Misuse("\(translate) @short.nii @out.nii", "short.nii", "too short"),
         Misuse("\(translate) @flat.nii @out.nii", "flat.nii: every voxel of the volume is 5.0"),
-        Misuse("\(translate) @brain.nii @out.nii --style @flat.nii", "flat.nii: the volume is nothing but"),
+        Misuse(
+            "\(translate) @brain.nii @out.nii --style @flat.nii", "flat.nii: every voxel of the volume is 5.0"),
         Misuse(
             "\(translate) @brain.nii @out.nii --style @empty.json", "empty.json",
             "histogram: found no such field"),
@@ -161,7 +162,7 @@ struct FailureTests {
         Misuse("import @text.safetensors @out.safetensors", "text.safetensors", "not a safetensors file"),
         Misuse("import @missing.pth @out.safetensors", "missing.pth", "there is no such file"),
         Misuse("import @missing.pth @out.safetensors --config @brain.nii", "brain.nii"),
-        Misuse("key @flat.nii", "flat.nii: the volume is nothing but background"),
+        Misuse("key @flat.nii", "flat.nii: every voxel of the volume is 5.0"),
         Misuse("key @brain.nii @missing.nii --output @key.json", "missing.nii"),
         Misuse("preprocess @flat.nii @out.nii", "flat.nii: every voxel"),
         Misuse("evaluate @brain.nii @flat.nii", "12 x 14 x 10", "4 x 4 x 4"),

@@ -8,7 +8,7 @@ struct HelpTests {
         (
             ["translate"],
             """
-            --model --config --weights --winograd-memory --style --steps --mode --corrections --step-size --scaling --bound --no-bound --clip --no-clip --solver --process --schedule --plane --batch --threads --spacing --prediction-type --objective --state --report --raw --verbose --quiet
+            --model --config --weights --winograd-memory --style --steps --mode --corrections --step-size --scaling --bound --no-bound --clip --no-clip --solver --process --schedule --plane --batch --threads --spacing --prediction-type --objective --state --report --raw --window --intensities --background --mask --verbose --quiet
             """
         ),
         (["predict"], "--model --config --weights --winograd-memory --threads"),
@@ -17,11 +17,12 @@ struct HelpTests {
             ["evaluate"],
             "--mask --data-range --match --window --plane --voxelwise --json --csv --pairs --output --report --source --seed --threads --verbose --quiet"
         ),
-        (["key"], "--bins --output --verbose --quiet"),
+        (["key"], "--bins --output --window --intensities --background --mask --verbose --quiet"),
+        (["mask"], "--method --largest-component --fill-holes --output --verbose --quiet"),
         (
             ["preprocess"],
             "--preset --onto --orientation --spacing --interpolation --antialiasing --margin --shape --multiple --plane "
-                + "--pipeline --save-pipeline --labels --verbose --quiet"
+                + "--pipeline --save-pipeline --labels --window --intensities --background --mask --verbose --quiet"
         ),
         (
             ["register"],

@@ -6,7 +6,7 @@ import VoxelBridge
 
 /// How commands scale intensities, and what they warn of.
 struct IntensityTests {
-    private let phantom = Volume.brainPhantom(on: VoxelGrid(shape: [18, 20, 14], spacing: [3.5, 4, 4]))
+    private let phantom = Volume.brainPhantom(on: VoxelGrid(shape: [26, 30, 22], spacing: [2.5, 2.5, 2.5]))
 
     /// A folder with a CT of a head, its stripped brain in the window of 0 to 80 HU, and its T1.
     private func withHead(_ body: (URL) async throws -> Void) async throws {
@@ -39,10 +39,10 @@ struct IntensityTests {
             }
             let stripped = try await result("brain.nii")
             let mask = folder.appending(path: "mask.nii").path
-            #expect(try await result("head.nii", "--mask", mask) == stripped)
+            #expect(largestDifference(try await result("head.nii", "--mask", mask), stripped) < 1e-3)
             let found = try await result("head.nii", "--mask", "brain")
             let isBrain = try Volume(contentsOf: folder.appending(path: "mask.nii")).voxels
-            let both = zip(zip(found, stripped), isBrain).filter { $1 > 0 }.map(\.0)
+            let both = zip(zip(found, stripped), isBrain).filter { $1 > 0 && $0.0 > 0 }.map(\.0)
             #expect(relativeL2(both.map(\.0), both.map(\.1)) < 0.1)
 
             let whole = try await translate(folder, "head.nii", [])
