@@ -5,7 +5,7 @@ import Foundation
 /// ```swift
 /// let turn = RigidTransform(degrees: [0, 0, 90], millimetres: [10, 0, 0])
 /// print(turn)                                 // rotation 0, 0, 90 degrees about x, y, z; translation 10, 0, 0 mm
-/// print(turn([1, 0, 0]))                      // SIMD3<Double>(10.0, 1.0, 0.0)
+/// print(turn([1, 0, 0]))                      // about 10, 1, 0
 /// print(turn.after(turn.inverse))             // rotation 0, 0, 0 degrees about x, y, z; translation 0, 0, 0 mm
 /// ```
 ///
