@@ -80,7 +80,8 @@ public struct Montage: Sendable {
     /// The side of the patient's right.
     public var convention: Convention
 
-    /// The size of a pixel in millimetres; `nil` for the smallest spacing of all volumes.
+    /// The size of a pixel in millimetres; `nil` for the smallest spacing of all volumes, or less where
+    /// positions need it.
     public var pixelSize: Double?
 
     /// Whether each slice shows its position in millimetres, and each row its scale of colours.
@@ -105,6 +106,12 @@ public struct Montage: Sendable {
     /// - Throws: `FigureError`.
     public func write(to path: String) throws(FigureError) { try image().write(to: path) }
 
+    /// The smallest spacing of a grid; with positions, small enough that these fit the narrowest slice.
+    private func finestPixel(_ grid: VoxelGrid) -> Double {
+        let extent = (SIMD3<Double>(grid.shape) * grid.spacing).min()
+        return isAnnotated ? min(grid.spacing.min(), extent / 90) : grid.spacing.min()
+    }
+
     /// Draws the figure. O(n) in the voxels of all volumes.
     ///
     /// - Precondition: `pixelSize` is `nil` or above zero, and windows are finite.
@@ -112,7 +119,7 @@ public struct Montage: Sendable {
     public func image() throws(FigureError) -> ColourImage {
         guard let first = rows.first else { throw .noRows }
         let point = point ?? first.volume.foregroundCentre
-        let pixelSize = pixelSize ?? rows.map { $0.volume.grid.spacing.min() }.min()!
+        let pixelSize = pixelSize ?? rows.map { finestPixel($0.volume.grid) }.min()!
         precondition(pixelSize > 0 && pixelSize.isFinite, "a pixel must be larger than zero")
 
         var views: [[SliceView]] = []

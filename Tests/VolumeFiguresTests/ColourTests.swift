@@ -26,8 +26,9 @@ struct ColourTests {
     }
 
     @Test func annotationsShowPositionAndScale() throws {
-        let plain = try Montage(rows: [.init(ball)], at: [1, 1, 1.5]).image()
-        let annotated = try Montage(rows: [.init(ball)], at: [1, 1, 1.5], isAnnotated: true).image()
+        let plain = try Montage(rows: [.init(ball)], at: [1, 1, 1.5], pixelSize: 2).image()
+        let annotated = try Montage(rows: [.init(ball)], at: [1, 1, 1.5], pixelSize: 2, isAnnotated: true)
+            .image()
         #expect(annotated.width > plain.width && annotated.height == plain.height)
         // The bar goes from white at the top to black, and the axial view's lower left holds text.
         let column = plain.width + 3
