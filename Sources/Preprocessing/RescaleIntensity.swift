@@ -89,8 +89,6 @@ public struct IntensityFit: Sendable {
         let measured = OrderStatistics(zip(volume.voxels, isInside).lazy.filter(\.1).map(\.0))
         let rule = step.rule
         func level() -> Double? {
-            // Air is no signal in MRI; in a CT it is a number far from those of tissue.
-            guard !Background.isHounsfield(volume) else { return nil }
             let found = mask == nil ? inside : ForegroundMask(of: volume, background: step.background)
             return OrderStatistics(zip(volume.voxels, found.isForeground).lazy.filter { !$1 }.map(\.0))
                 .quantile(0.5)
@@ -147,8 +145,8 @@ extension IntensityRule {
         case .minMax: return linear(Double(whole.lowerBound), Double(whole.upperBound))
         case .percentiles(let low, let high):
             var ends = foreground.quantiles([low / 100, high / 100])!
-            // No signal is 0, as in FreeSurfer's conform: the background's level or, where that lies far below or is
-            // not known, the number 0.
+            // No signal is 0, as in FreeSurfer's conform: the background's level or, where that lies far below, as air in
+            // a CT does, or is not known, the number 0.
             let extent = ends[1] - ends[0]
             let levels = [background() ?? 0, 0]
             if let level = levels.first(where: { $0 < ends[0] && ends[0] - $0 < extent }) { ends[0] = level }
