@@ -117,7 +117,8 @@ struct TrainCommand: AsyncParsableCommand {
             \(training.names.count) training subjects, \(training.count) slices of \(training.columns) x \
             \(training.rows); \(prepared.validation?.names.count ?? 0) validation subjects
             """)
-        for warning in training.warnings + (prepared.validation?.warnings ?? []) {
+        // Subjects may share a file.
+        for warning in Set(training.warnings + (prepared.validation?.warnings ?? [])).sorted() {
             logger.warning("\(warning)")
         }
         if prepared.validation == nil {
