@@ -62,7 +62,8 @@ let package = Package(
         .target(
             name: "LatentTranslation",
             dependencies: [
-                "VoxelSupport", "Volumes", "Preprocessing", "BridgeDiffusion", "DiffusionSampling", "TensorFiles",
+                "VoxelSupport", "Volumes", "Preprocessing", "BridgeDiffusion", "DiffusionSampling",
+                "TensorFiles",
                 "Networks", "NetworkEngine",
             ]),
 
@@ -136,7 +137,7 @@ let package = Package(
             name: "ReferenceUNetTests", dependencies: ["ReferenceUNet", "TensorTestSupport", "TestSupport"]),
         .testTarget(
             name: "LatentTranslationTests",
-            dependencies: ["LatentTranslation", "VolumePhantoms", "TensorTestSupport", "TestSupport"]),
+            dependencies: ["LatentTranslation", "TestSupport"]),
         .testTarget(name: "BridgeTrainingTests", dependencies: ["BridgeTraining", "VolumeIO", "TestSupport"]),
         .testTarget(
             name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "VoxelBridge", "TestSupport"]),
