@@ -11,7 +11,7 @@ struct LatentVolumeTranslatorTests {
     }
 
     static func head() -> Volume {
-        .brainPhantom(on: VoxelGrid(shape: [28, 32, 26], spacing: [7, 6, 7]))
+        .brainPhantom(on: VoxelGrid(shape: [28, 32, 26], spacing: [3, 3, 3]))
     }
 
     static func translator(steps: Int = 4, eta: Double = 1) throws -> LatentVolumeTranslator {

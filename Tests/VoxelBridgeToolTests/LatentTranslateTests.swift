@@ -125,7 +125,7 @@ struct LatentTranslateTests {
         try await withTemporaryFolder { folder in
             func path(_ name: String) -> String { folder.appending(path: name).path }
             let grid = VoxelGrid(
-                shape: [21, 17, 19], affine: Affine(columns: [0, 0, -9], [9, 0, 0], [0, 9, 0]))
+                shape: [21, 17, 19], affine: Affine(columns: [0, 0, -5], [5, 0, 0], [0, 5, 0]))
             try Volume.brainPhantom(on: grid).write(to: path("brain.nii"))
             let common = [
                 "--model", url("unet_a.safetensors"), "--first-stage", url("autoencoder_a.safetensors"),
