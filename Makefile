@@ -24,6 +24,11 @@ ownpath: ## Train on a process of your own, store it in a model file, and transl
 	@.ci/setup
 	swift run -c release --package-path Examples/OwnPath OwnPath
 
+.PHONY: latent
+latent: ## Translate one source to three targets with a 3-D latent model of made-up weights
+	@.ci/setup
+	swift run -c release --package-path Examples/LatentTranslation LatentTranslationDemo
+
 .PHONY: ablation
 ablation: ## Train the demonstration networks and measure the effect of each part of the method (hours)
 	@.ci/setup mricron-data

@@ -71,7 +71,8 @@ let package = Package(
         .target(
             name: "LatentTranslation",
             dependencies: [
-                "VoxelSupport", "Volumes", "Preprocessing", "BridgeDiffusion", "DiffusionSampling", "TensorFiles",
+                "VoxelSupport", "Volumes", "Preprocessing", "BridgeDiffusion", "DiffusionSampling",
+                "TensorFiles",
                 "Networks", "NetworkEngine",
             ]),
 
@@ -154,7 +155,7 @@ let package = Package(
             name: "ReferenceUNetTests", dependencies: ["ReferenceUNet", "TensorTestSupport", "TestSupport"]),
         .testTarget(
             name: "LatentTranslationTests",
-            dependencies: ["LatentTranslation", "VolumePhantoms", "TensorTestSupport", "TestSupport"]),
+            dependencies: ["LatentTranslation", "TestSupport"]),
         .testTarget(
             name: "BridgeTrainingTests",
             dependencies: ["BridgeTraining", "VolumeIO", "VolumeRegistration", "TestSupport"]),

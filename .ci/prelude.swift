@@ -7,6 +7,10 @@
 @_exported import VolumePhantoms
 @_exported import VoxelBridge
 
+#if LatentTranslation
+    @_exported import LatentTranslation
+#endif
+
 func example<Value>() -> Value { fatalError("this is compiled, and not run") }
 
 package func preview<Value>(_ value: Value) {}
@@ -44,7 +48,17 @@ package let key: Tensor = example()
 package let noisy: Tensor = example()
 package let numbers: [Float] = example()
 package let points: [SIMD2<Double>] = example()
-package let translator: VolumeTranslator<UNetDenoiser> = example()
+
+#if LatentTranslation
+    package let model: LatentModel = example()
+    package let encoded: EncodedVolume = example()
+    package let beside: Tensor = example()
+    package let path: GaussianDiffusion = example()
+    package let translator: LatentVolumeTranslator = example()
+    nonisolated(unsafe) package var t2: Volume = example()
+#else
+    package let translator: VolumeTranslator<UNetDenoiser> = example()
+#endif
 
 #if DiffusionSampling
     package let source: Tensor = example()

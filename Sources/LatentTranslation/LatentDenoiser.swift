@@ -7,7 +7,8 @@ public import TensorFiles
 /// conditioning is the class of each item's target.
 ///
 /// ```swift
-/// let sampler = Sampler(scheduler: try .strided(path, steps: 200, solver: .ancestral), denoiser: LatentDenoiser(model))
+/// let sampler = try Sampler(
+///     scheduler: .strided(path, steps: 200, solver: .ancestral), denoiser: LatentDenoiser(model))
 /// let latent = try await sampler.sample(from: beside, conditioning: [2])
 /// ```
 ///

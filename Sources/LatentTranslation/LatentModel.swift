@@ -9,7 +9,8 @@ import VoxelSupport
 ///
 /// ```swift
 /// let model = try LatentModel(contentsOf: "aldm.safetensors")
-/// let z = try model.encode(volume)                                       // [1, 4, 36, 48, 36] of [1, 1, 144, 192, 144]
+/// let prepared = Tensor(shape: [1, 1, 144, 192, 144])
+/// let z = try model.encode(prepared)                                     // [1, 4, 36, 48, 36]
 /// let like = try model.translate(z, to: [model.target("t2")])
 /// let translated = try model.decode(like)                                // the first stage's own translation
 /// ```

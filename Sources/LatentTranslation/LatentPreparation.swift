@@ -25,6 +25,15 @@ public struct LatentPreparation: Codable, Equatable, Sendable {
         (self.shape, self.percentiles, self.bounds) = (shape, percentiles, bounds)
     }
 
+    /// Encodes all fields: without a shape, null, which a missing field does not mean.
+    public func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(shape, forKey: .shape)
+        try fields.encode(percentiles, forKey: .percentiles)
+        try fields.encode(bounds, forKey: .bounds)
+        try fields.encode(spacing, forKey: .spacing)
+    }
+
     /// Prepares a volume.
     ///
     /// - Parameters:

@@ -183,24 +183,24 @@ extension StatedLatentConfiguration {
     ) throws {
         try check(
             "first_stage", configuration.firstStage.withoutUnshown(of: shown.firstStage),
-            shown.firstStage.withoutUnshown(of: shown.firstStage), in: firstStage)
+            shown.firstStage.withoutUnshown(of: shown.firstStage),
+            order: AutoencoderConfiguration.CodingKeys.allCases.map(\.rawValue), in: firstStage)
         guard let network = configuration.denoiser, let shown = shown.denoiser else { return }
         try check(
-            "denoiser", network.withoutUnshown(of: shown), shown.withoutUnshown(of: shown), in: denoiser)
+            "denoiser", network.withoutUnshown(of: shown), shown.withoutUnshown(of: shown),
+            order: LatentUNetConfiguration.CodingKeys.allCases.map(\.rawValue), in: denoiser)
     }
 
     private func check(
-        _ part: String, _ stated: some Encodable, _ shown: some Encodable, in weights: String
+        _ part: String, _ stated: some Encodable, _ shown: some Encodable, order: [String], in weights: String
     ) throws {
-        guard case .object(let stated) = try JSONValue(encoding: stated),
-            case .object(let shown) = try JSONValue(encoding: shown)
-        else { return }
-        for (field, value) in stated.sorted(by: { $0.key < $1.key }) where shown[field] != value {
+        let (stated, shown) = (try JSONValue(encoding: stated), try JSONValue(encoding: shown))
+        for field in order where stated[field] != shown[field] {
             func text(_ value: JSONValue?) throws -> String {
                 String(decoding: try (value ?? .null).sortedJSON(), as: UTF8.self)
             }
             throw NetworkConfigurationError(
-                file: file, field: "\(part).\(field)", found: try text(value),
+                file: file, field: "\(part).\(field)", found: try text(stated[field]),
                 expected: "\(try text(shown[field])), as the parameters in \(weights) show")
         }
     }

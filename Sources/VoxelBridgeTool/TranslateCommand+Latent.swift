@@ -37,6 +37,12 @@ extension TranslateCommand {
         } catch let error as PreprocessingError {
             throw FileFailure(path: source, reason: "\(error)")
         }
+        if let tiling = translator.tiling, (0..<3).contains(where: { encoded.prepared.shape[$0] > tiling.size })
+        {
+            logger.warning(
+                "\(source): translated in tiles of \(tiling.size) voxels, each normalised on its own: an approximation"
+            )
+        }
         if latent.encodeOnly {
             try await LatentsFile(encoded, targets: targets, by: translator).write(to: output)
             return logger.info("Wrote \(output)")

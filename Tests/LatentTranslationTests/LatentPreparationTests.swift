@@ -67,6 +67,22 @@ struct LatentPreparationTests {
         }
     }
 
+    /// A model file that says that there is no shape is not one that does not say it.
+    @Test func aModelsPreparationIsStatedWhole() throws {
+        var generator = SeededGenerator(seed: 2)
+        var configuration = LatentModelConfiguration.small
+        configuration.preparation = LatentPreparation(shape: nil, percentiles: [1, 99], bounds: [0, 1])
+        configuration.preparation.spacing = 1
+        let weights = try LatentWeights(
+            parameters: generator.latentParameters(configuration), configuration: configuration)
+        #expect(weights.configuration == configuration)
+        try withTemporaryFolder { folder in
+            let file = folder.appending(path: "model.safetensors")
+            try Safetensors.write(weights, metadata: weights.metadata, to: file)
+            #expect(try LatentWeights(contentsOf: file).configuration == configuration)
+        }
+    }
+
     @Test func volumesWithoutForegroundOrContrastAreRefused() {
         let grid = VoxelGrid(shape: [4, 4, 4])
         #expect(throws: LatentTranslationError.noForeground) {

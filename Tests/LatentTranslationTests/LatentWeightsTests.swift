@@ -177,4 +177,43 @@ struct LatentWeightsTests {
             message("checkpoint_ldm.ckpt", nil, ["autoencoder_b.json", "unet_a.json"])
                 .contains("first_stage.ch: found 4; expected 8, as the parameters in"))
     }
+
+    /// Checkpoints with bytes changed, cut off or doubled, within the pickle for the most part: each is read or refused.
+    @Test func mutatedCheckpointsAreReadOrRefused() async {
+        await #expect(processExitsWith: .success) {
+            try withTemporaryFolder { folder in
+                for name in ["checkpoint_ldm.ckpt", "checkpoint_first_stage.ckpt"] {
+                    let whole = try [UInt8](Data(contentsOf: Reference.url(name)))
+                    var (read, before) = (0, Cost.now())
+                    for seed in 0..<60 {
+                        var (generator, bytes) = (SeededGenerator(seed: UInt64(seed)), whole)
+                        // The archive's first entry is the pickle.
+                        for _ in 0..<Int.random(in: 1...3, using: &generator) {
+                            let place = Int.random(in: 0..<min(bytes.count, 120_000), using: &generator)
+                            switch Int.random(in: 0..<4, using: &generator) {
+                            case 0: bytes[place] = UInt8.random(in: .min ... .max, using: &generator)
+                            case 1: bytes[place] = "(0)]}tRbQqhus.NX".utf8.randomElement(using: &generator)!
+                            case 2: bytes.swapAt(place, min(bytes.count - 1, place + 40))
+                            default: bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
+                            }
+                        }
+                        let url = folder.appending(path: "\(seed).ckpt")
+                        try Data(bytes).write(to: url)
+                        do {
+                            let weights = try LatentWeights(
+                                contentsOf: url, configurations: Reference.configurations)
+                            _ = try weights.names.map { try weights.tensor($0) }
+                            read += 1
+                        } catch let error as any LocalizedError {
+                            #expect(error.errorDescription == "\(error)")
+                        }
+                        try FileManager.default.removeItem(at: url)
+                    }
+                    let cost = Cost.now() - before
+                    before = Cost.now()
+                    #expect(cost.seconds < 60 && cost.peakMemory < 200 << 20 && read < 60, "\(read), \(cost)")
+                }
+            }
+        }
+    }
 }

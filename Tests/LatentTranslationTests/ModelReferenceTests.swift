@@ -57,4 +57,17 @@ struct ModelReferenceTests {
             targets: io.integers("target"))
         expectClose(output, try io.flipped("out"), "\(name) denoiser")
     }
+
+    /// The logits of the discriminator of volumes.
+    @Test func theDiscriminatorAgrees() throws {
+        let numbers = try Reference.numbers("stage1_autoencoder")
+        let network = PatchDiscriminator3D(width: 4, layers: 2, groups: 2)
+        let parameters = try network.parameters.map {
+            ($0.name, StoredLayout.converted(try numbers.tensor($0.name), of: $0))
+        }
+        let x = try numbers.flipped("x")
+        let evaluate = PlainEvaluator(parameters: Dictionary(uniqueKeysWithValues: parameters))
+        let logits = try evaluate(network.graph(batch: 2, size: Array(x.shape[2...])), images: [x])
+        expectClose(logits, try numbers.flipped("logits.real"), "discriminator")
+    }
 }

@@ -121,7 +121,8 @@ struct UNetWeightsTests {
                 }
             }
             let error = #expect(throws: UNetError.self) { try bias([("net", model)]) }
-            #expect(error?.description.contains("net; expected 'model' or 'ema'") == true)
+            #expect(error?.description.contains("net; expected 'model', 'ema', 'state_dict' or") == true)
+            for kind in ["state_dict", "model_state_dict"] { #expect(try bias([(kind, model)]) == model) }
         }
     }
 

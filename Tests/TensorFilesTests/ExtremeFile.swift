@@ -9,6 +9,7 @@ enum ExtremeFile: String, CaseIterable, Codable {
     case deepBrackets, deepTuples, manyLists, manyMemos, growingMemos, repeatedSets, manyNones, bigStack,
         circles
     case manyTensorsInPickle, manySharing, expanded, endlessLines, longPickle
+    case longSizes, longAxes, longGlobals, longStorages, manyGlobals, manySizes
 
     /// What the error says, where there is one.
     var message: String {
@@ -21,10 +22,13 @@ enum ExtremeFile: String, CaseIterable, Codable {
         case .manyLists, .manyMemos, .growingMemos, .repeatedSets, .deepTuples: "memory"
         case .manyNones, .bigStack: "stack"
         case .expanded: "expanded"
-        case .endlessLines: "256 bytes"
+        case .endlessLines, .longGlobals, .longStorages: "256 bytes"
+        case .longSizes: "400000 axes"
+        case .longAxes: "200000 axes"
+        case .manyGlobals: "memory"
         case .longPickle: "longer than"
         case .manyTensors, .shuffledTensors, .deepShapes, .longField, .escapes, .manyEntries, .circles,
-            .manyTensorsInPickle, .manySharing:
+            .manyTensorsInPickle, .manySharing, .manySizes:
             ""
         }
     }
@@ -70,8 +74,44 @@ enum ExtremeFile: String, CaseIterable, Codable {
         case .manySharing: sharing
         case .expanded: expanded
         case .endlessLines: pickle(cycle([UInt8](("c" + repeated("a", 250)).utf8), 40 << 20))
+        case .longSizes: recalling([UInt8]("ctorch\nSize\n".utf8), cycle([0x85, 0x52, 0x30], 3))
+        case .longAxes: longAxes
+        case .longGlobals: recallingText([0x68, 0, 0x93, 0x30])
+        case .longStorages:
+            recallingText([0x30, 0x28, 0x68, 0] + cycle([0x4E], 4) + [0x74, 0x51, 0x30])
+        case .manyGlobals: pickle([0x28] + cycle([UInt8]("ca\nb\n0".utf8), 20 << 20) + [0x74, 0x2E])
+        case .manySizes:
+            pickle(
+                [0x4B, 3, 0x85, 0x94, 0x30]
+                    + cycle([UInt8]("ctorch\nSize\n".utf8) + [0x68, 0, 0x85, 0x52, 0x30], 2 << 20)
+                    + [0x4E, 0x2E])
         case .longPickle: pickle(cycle([0x4E, 0x30], 65 << 20) + [0x4E, 0x2E])
         }
+    }
+
+    /// A list of 400,000 numbers that a call after it takes as its argument, again and again.
+    private func recalling(_ function: [UInt8], _ call: [UInt8]) -> [UInt8] {
+        pickle(
+            function + [0x94, 0x30, 0x5D, 0x94, 0x28] + cycle([0x4B, 1], 400_000) + [0x65]
+                + [0x28] + cycle([0x4B, 1], 400_000) + [0x65, 0x30]
+                + cycle([0x68, 0, 0x68, 1] + call, 7 << 20) + [0x4E, 0x2E])
+    }
+
+    /// A tensor of 200,000 axes.
+    private var longAxes: [UInt8] {
+        var checkpoint = CheckpointBytes()
+        var tensor = checkpoint.tensor([1], [1])
+        tensor.shape = [Int](repeating: 1, count: 200_000)
+        tensor.strides = tensor.shape
+        checkpoint.root = .dictionary([("x", .tensor(tensor))])
+        return [UInt8](checkpoint.archive().data())
+    }
+
+    /// A text of a megabyte that operations after it use as a name, again and again.
+    private func recallingText(_ operations: [UInt8]) -> [UInt8] {
+        pickle(
+            [0x58] + littleEndian(UInt32(1 << 20)) + cycle([0x61], 1 << 20) + [0x94]
+                + cycle(operations, 7 << 20) + [0x4E, 0x2E])
     }
 
     private func repeated(_ text: String, _ length: Int) -> String {

@@ -18,6 +18,10 @@ struct HostileCheckpointTests {
         for text in [module, name] { stacked += [0x8C, UInt8(text.utf8.count)] + [UInt8](text.utf8) }
         #expect(
             try problem(pickle: stacked + [0x93, 0x29, 0x52, 0x2E]) == .forbidden(name: "\(module).\(name)"))
+        // As a new object of a class.
+        #expect(
+            try problem(pickle: global(module, name) + [0x29, 0x81, 0x2E])
+                == .forbidden(name: "\(module).\(name)"))
     }
 
     @Test(

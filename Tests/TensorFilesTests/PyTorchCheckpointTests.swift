@@ -33,6 +33,50 @@ struct PyTorchCheckpointTests {
         #expect(throws: PyTorchError.self) { try model.tensor("steps") }
     }
 
+    /// Values that are neither tensors nor plain data but harmless: none is resolved or called.
+    @Test func inertValuesAreSkipped() throws {
+        var bytes = CheckpointBytes()
+        let tensor = bytes.tensor([1], [7])
+        let callback = global("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint")
+        let device =
+            global("torch", "device") + [UInt8]("(X".utf8) + littleEndian(UInt32(4)) + [UInt8]("cudaK".utf8)
+        let size = global("torch", "Size") + [0x4B, 3, 0x4B, 4, 0x86, 0x85, 0x52]
+        bytes.root = .dictionary([
+            ("dtype", .operations(global("torch", "float32"))),
+            ("device", .operations(device + [0, 0x74, 0x52])),
+            ("size", .operations(size)),
+            // A class as a key, as Lightning 1.2 keeps the state of callbacks.
+            ("callbacks", .operations([0x7D] + callback + [0x7D, 0x73])),
+            ("state_dict", .dictionary([("module.a.weight", .tensor(tensor))])),
+        ])
+        let checkpoint = try open(bytes.archive().data())
+        #expect(checkpoint.value(at: "dtype") == .other)
+        #expect(checkpoint.value(at: "device") == PyTorchCheckpoint.Value.none)
+        #expect(checkpoint.value(at: "size") == .list(count: 2))
+        #expect(checkpoint.value(at: "callbacks") == .dictionary(names: []))
+        let parameters = try #require(checkpoint.stateDictionary)
+        #expect(parameters.names == ["module.a.weight"])
+        #expect(parameters.withoutWrappers.names == ["a.weight"])
+        #expect(try parameters.withoutWrappers.tensor("a.weight").values == [7])
+    }
+
+    @Test(arguments: [
+        (["module.a", "module.b"], ["a", "b"]), (["_orig_mod.a", "_orig_mod.b"], ["a", "b"]),
+        (["module._orig_mod.a.module.c"], ["a.module.c"]), (["module.a", "b"], ["b", "module.a"]),
+        (["model.module.a"], ["a"]), (["model_ema.a"], ["model_ema.a"]), ([], []),
+    ])
+    func prefixesOfAllNamesAreTakenOff(names: [String], expected: [String]) throws {
+        let tensors = Dictionary(uniqueKeysWithValues: names.map { ($0, Tensor(shape: [2], values: [1, 2])) })
+        let found = tensors.withoutWrappers
+        #expect(found.names == expected && found.count == expected.count)
+        for name in expected {
+            #expect(found.shape(of: name) == [2] && found.type(of: name) == .f32)
+            #expect(try found.tensor(name).values == [1, 2])
+        }
+        #expect(found.shape(of: "other") == nil)
+        #expect(throws: MissingTensor.self) { try found.tensor("other") }
+    }
+
     /// Views of a storage: any axes of a larger tensor, in any order, some of them left out.
     @Test func viewsAreReadInTheirOrder() async {
         await checkLaw(cases: 200) { generator in

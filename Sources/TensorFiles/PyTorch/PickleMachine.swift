@@ -98,6 +98,10 @@ struct PickleMachine {
         case .recall1: try push(recall(number(1)))
         case .recall4: try push(recall(number(4)))
         case nil:
+            // A new object of a class: its name says more than the operation.
+            if code == 0x81, case .unresolved(let index)? = stack.dropLast().last {
+                throw PyTorchError.Problem.forbidden(name: pickle.unresolved[index])
+            }
             throw failure(
                 "operation 0x\(String(code, radix: 16)) makes neither tensors nor plain data, and is not executed"
             )

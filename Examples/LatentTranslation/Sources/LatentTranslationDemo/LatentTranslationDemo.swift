@@ -48,7 +48,7 @@ struct LatentTranslationDemo {
         print("The weights are random: the path is the real one, and the pictures mean nothing.")
         var random = RandomModel(seed: 1)
         let model = try random.model()
-        let head = PhantomCohort(seed: 5, shape: [40, 44, 36], spacing: 5, source: .brain).subject(0)
+        let head = PhantomCohort(seed: 5, shape: [48, 56, 48], spacing: 4, source: .brain).subject(0)
         let targets = ["t1ce", "t2", "flair"]
         let results = try await translate(head.target, by: model, targets: targets, steps: 8)
         let again = try await translate(head.target, by: model, targets: targets, steps: 8)
