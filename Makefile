@@ -40,7 +40,7 @@ test: ## Run the tests (a selection: FILTER=VolumesTests)
 	swift test -c release -Xswiftc -enable-testing --disable-xctest $(if $(FILTER),--filter '$(FILTER)')
 
 .PHONY: sanitize
-sanitize: ## Run the tests of the sampler and of the engine under AddressSanitizer and ThreadSanitizer
+sanitize: ## Run the sampler's and the engine's tests with watched frames, and under the address and thread sanitizers
 	@.ci/setup
 	.ci/sanitize
 

@@ -32,7 +32,8 @@ let package = Package(
         .target(name: "VoxelSupport"),
         .target(name: "Volumes"),
         .target(name: "Preprocessing", dependencies: ["VoxelSupport", "Volumes"]),
-        .target(name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes", "Preprocessing", "CVoxelKernels"]),
+        .target(
+            name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes", "Preprocessing", "CVoxelKernels"]),
         .target(name: "BridgeDiffusion", dependencies: ["VoxelSupport"]),
         .target(name: "DiffusionSampling", dependencies: ["VoxelSupport", "BridgeDiffusion"]),
         .target(name: "SliceSampling", dependencies: ["Volumes", "BridgeDiffusion", "DiffusionSampling"]),
@@ -92,7 +93,8 @@ let package = Package(
         .executableTarget(
             name: "VoxelBridgeTool",
             dependencies: [
-                "VoxelSupport", "VoxelBridge", "LatentTranslation", "VolumeRegistration", "BridgeTraining", "VolumeFigures",
+                "VoxelSupport", "VoxelBridge", "LatentTranslation", "VolumeRegistration", "BridgeTraining",
+                "VolumeFigures",
                 "VolumePhantoms", "TensorFiles", "Networks", "NetworkEngine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -102,7 +104,8 @@ let package = Package(
         .executableTarget(
             name: "benchmarks",
             dependencies: [
-                "BridgeTraining", "NetworkEngine", "Networks", "Preprocessing", "ReferenceUNet", "SliceSampling",
+                "BridgeTraining", "NetworkEngine", "Networks", "Preprocessing", "ReferenceUNet",
+                "SliceSampling",
                 "StyleKeys", "TensorFiles", "VolumeIO", "VolumeMetrics", "VolumeRegistration", "VoxelSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

@@ -205,10 +205,13 @@ public struct PadToMultiple: StorableTransform {
     /// The plane of the slices, or `nil` to pad along all axes.
     public var plane: SlicePlane?
 
+    /// The intensity of the padding, or `nil` for the volume's lowest one.
+    public var fill: Float?
+
     /// A step that pads the slices of a plane to a multiple, at least one.
-    public init(of multiple: Int, plane: SlicePlane? = .axial) {
+    public init(of multiple: Int, plane: SlicePlane? = .axial, fill: Float? = nil) {
         precondition(multiple > 0, "a multiple must be above zero")
-        (self.multiple, self.plane) = (multiple, plane)
+        (self.multiple, self.plane, self.fill) = (multiple, plane, fill)
     }
 
     /// The padded volume; the inverse crops it. O(n).
@@ -216,10 +219,10 @@ public struct PadToMultiple: StorableTransform {
         var shape = volume.shape
         let axes = plane.map { Array($0.permutation(for: volume.grid).sources.prefix(2)) } ?? [0, 1, 2]
         for axis in axes { shape[axis] = (shape[axis] + multiple - 1) / multiple * multiple }
-        return CropOrPad(to: shape).apply(to: volume)
+        return CropOrPad(to: shape, fill: fill).apply(to: volume)
     }
 
-    private enum CodingKeys: String, CodingKey { case multiple, plane }
+    private enum CodingKeys: String, CodingKey { case multiple, plane, fill }
 
     /// Decodes a step.
     ///
@@ -228,6 +231,7 @@ public struct PadToMultiple: StorableTransform {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         multiple = try fields.decode(Int.self, forKey: .multiple)
         plane = try fields.decodeIfPresent(SlicePlane.self, forKey: .plane)
+        fill = try fields.decodeIfPresent(Float.self, forKey: .fill)
         guard (1...4096).contains(multiple) else {
             throw DecodingError(
                 at: fields.codingPath + [CodingKeys.multiple], found: "\(multiple)", expected: "1 to 4096")

@@ -15,9 +15,10 @@ extension PreprocessingPipeline {
         antialiasing: Antialiasing = .gaussian, shape: SIMD3<Int>? = nil
     ) -> PreprocessingPipeline {
         var steps: [any VolumeTransform] = [
-            intensities, Reorient(to: .ras), Resample(spacing: spacing, antialiasing: antialiasing), CropToForeground(),
+            intensities, Reorient(to: .ras), Resample(spacing: spacing, antialiasing: antialiasing),
+            CropToForeground(),
         ]
-        if let shape { steps.append(CropOrPad(to: shape)) }
+        if let shape { steps.append(CropOrPad(to: shape, fill: 0)) }
         return PreprocessingPipeline(steps)
     }
 

@@ -52,7 +52,8 @@ public struct PreprocessingPipeline: Sendable {
     ///   ``PreprocessingError/gridMismatch(found:expected:)`` if the pipeline was fitted to a volume on another grid.
     public func apply(to volume: Volume, mask: ForegroundMask? = nil) throws -> PreparedVolume {
         let volume = try grid.map { try volume.moved(to: $0) } ?? volume
-        var prepared = PreparedVolume(volume: volume, pipeline: PreprocessingPipeline([], fittedTo: volume.grid))
+        var prepared = PreparedVolume(
+            volume: volume, pipeline: PreprocessingPipeline([], fittedTo: volume.grid))
         for transform in transforms {
             let step = try transform.fitted(to: prepared.volume)
             let transformed: TransformedVolume

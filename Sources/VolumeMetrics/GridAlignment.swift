@@ -44,7 +44,8 @@ public struct MisalignedError: Error, Equatable, CustomStringConvertible, Locali
     /// What was found, what was expected and what to do.
     public var description: String {
         let reordered = found.permuted(AxisPermutation(from: found.orientation, to: expected.orientation))
-        return "\(name) is not on the reference's grid: \(reordered.difference(from: expected)); resample it onto the "
+        return
+            "\(name) is not on the reference's grid: \(reordered.difference(from: expected)); resample it onto the "
             + "reference's grid first"
     }
 

@@ -204,7 +204,7 @@ private struct TranslationJob<Denoiser: StyledDenoiser>: Sendable {
         let planes =
             [(sampler.plane, sampler.denoiser)] + sampler.alternatingPlanes.map { ($0.plane, $0.denoiser) }
         let pipeline = planes.reduce(translator.preprocessing) { pipeline, view in
-            pipeline.appending(PadToMultiple(of: view.1.sizeMultiple, plane: view.0))
+            pipeline.appending(PadToMultiple(of: view.1.sizeMultiple, plane: view.0, fill: 0))
         }
         prepared = try pipeline.apply(to: source, mask: mask)
         // A pipeline that scales nothing takes intensities as they are.

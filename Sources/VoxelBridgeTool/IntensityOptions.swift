@@ -60,6 +60,9 @@ struct IntensityOptions: ParsableArguments {
 
     private var rule: IntensityRule? { window.map { .window($0) } ?? intensities }
 
+    /// Whether an option says how intensities are scaled.
+    var statesRule: Bool { rule != nil || background != nil }
+
     /// The step that scales, by a model's rule unless another is given.
     func step(_ modelRule: IntensityRule = .percentiles()) -> RescaleIntensity {
         RescaleIntensity(rule ?? modelRule, background: background)

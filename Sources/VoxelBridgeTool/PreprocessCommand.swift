@@ -45,8 +45,8 @@ struct PreprocessCommand: ParsableCommand {
 
     func validate() throws {
         try require(
-            pipeline == nil || geometry.isEmpty,
-            "--pipeline states all steps; leave out the options of geometry")
+            pipeline == nil || geometry.isEmpty && !intensities.statesRule,
+            "--pipeline states all steps; leave out the options of geometry and intensities")
     }
 
     func run() throws {
@@ -173,12 +173,12 @@ struct GeometryOptions: ParsableArguments {
             case var step as CropToForeground:
                 step.margin = margin ?? step.margin
                 steps.append(step)
-                if let shape { steps.append(CropOrPad(to: shape.extents)) }
+                if let shape { steps.append(CropOrPad(to: shape.extents, fill: 0)) }
             case is CropOrPad where shape != nil: break
             default: steps.append(step)
             }
         }
-        if let multiple { steps.append(PadToMultiple(of: multiple, plane: plane ?? .axial)) }
+        if let multiple { steps.append(PadToMultiple(of: multiple, plane: plane ?? .axial, fill: 0)) }
         return PreprocessingPipeline(steps)
     }
 }

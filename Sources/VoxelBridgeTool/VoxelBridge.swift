@@ -23,7 +23,8 @@ struct VoxelBridge: AsyncParsableCommand {
         version: "0.2.0",
         subcommands: [
             TranslateCommand.self, PredictCommand.self, EvaluateCommand.self, KeyCommand.self,
-            MaskCommand.self, PreprocessCommand.self, RegisterCommand.self, InfoCommand.self, ConvertCommand.self,
+            MaskCommand.self, PreprocessCommand.self, RegisterCommand.self, InfoCommand.self,
+            ConvertCommand.self,
             MontageCommand.self, ImportCommand.self, PhantomCommand.self, TrainCommand.self,
         ])
 }

@@ -59,7 +59,7 @@ struct AlignedPairsTests {
             let (a, b) = (try data.example(at: data.count / 2), try expected.example(at: expected.count / 2))
             #expect(a.source == b.source)
             let gap = zip(a.target, b.target).reduce(0) { $0 + abs($1.0 - $1.1) } / Float(a.target.count)
-            #expect(gap < 0.1, "\(gap)")
+            #expect(gap < 0.13, "\(gap)")
             #expect(try a.style.distance(to: b.style) < 0.2)
 
             // It was prepared with the alignment, and is again without a change.

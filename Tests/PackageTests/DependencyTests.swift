@@ -47,7 +47,8 @@ struct DependencyTests {
         ],
         "VoxelBridge": ["VolumeIO", "VolumeMetrics", "ReferenceUNet", "VolumeTranslation"],
         "VoxelBridgeTool": [
-            "VoxelSupport", "VoxelBridge", "LatentTranslation", "VolumeRegistration", "BridgeTraining", "VolumeFigures",
+            "VoxelSupport", "VoxelBridge", "LatentTranslation", "VolumeRegistration", "BridgeTraining",
+            "VolumeFigures",
             "VolumePhantoms", "TensorFiles", "Networks", "NetworkEngine", "ArgumentParser", "Logging",
         ],
     ]

@@ -38,10 +38,10 @@ struct PipelineDescriptionTests {
                 try String(contentsOf: file, encoding: .utf8) == """
                     {
                       "steps": [
+                        {"background":"border","kind":"rescale_intensity","rule":"percentiles:0.1,99.9"},
                         {"kind":"reorient","to":"RAS"},
                         {"antialiasing":"gaussian","interpolation":"linear","kind":"resample","spacing":1},
-                        {"kind":"crop_to_foreground","margin":0,"threshold":0.001},
-                        {"kind":"rescale_intensity"}
+                        {"kind":"crop_to_foreground","margin":0,"threshold":0.001}
                       ]
                     }
 

@@ -79,7 +79,7 @@ private func randomKey(bins: Int, using generator: inout SeededGenerator) throws
                 counts[min(bin, bins - 1)] += 1
             }
             let total = Double(counts.reduce(0, +))
-            let key = try StyleKey(of: row(voxels), bins: bins)
+            let key = try StyleKey(of: row(voxels), bins: bins, intensities: minMax)
             try #require(key.histogram == counts.map { Float(Double($0) / total * 10) })
         }
     }

@@ -76,8 +76,9 @@ import Volumes
             return
         }
         #expect(abs(degrees - 20) < 1e-4)
-        // The corner at (2, 4) mm moves by 2 sin(10 degrees) of its distance.
-        let moved = 2 * sin(half) * 20.0.squareRoot()
+        // The farthest corner of the field of view moves by 2 sin(10 degrees) of its distance from the first voxel.
+        let end = SIMD3<Double>(header.grid.shape) - 0.5
+        let moved = 2 * sin(half) * 2 * (end.x * end.x + end.y * end.y).squareRoot()
         let expected = (moved * moved + 9).squareRoot()
         #expect(abs(millimetres - expected) < 1e-4)
         let turned = try self.header {

@@ -4,15 +4,18 @@ import Testing
 /// The help of the commands.
 struct HelpTests {
     @Test(arguments: [
-        ([], "translate predict evaluate key mask preprocess register info convert montage import phantom train --version"),
+        (
+            [],
+            "translate predict evaluate key mask preprocess register info convert montage import phantom train --version"
+        ),
         (
             ["translate"],
             """
-            --model --config --weights --winograd-memory --style --steps --mode --corrections --step-size --scaling --bound --no-bound --clip --no-clip --solver --process --schedule --plane --batch --threads --spacing --prediction-type --objective --state --report --raw --window --intensities --background --mask --verbose --quiet
+            --model --config --weights --winograd-memory --style --steps --mode --corrections --step-size --scaling --bound --no-bound --clip --no-clip --solver --process --schedule --plane --batch --threads --spacing --prediction-type --objective --state --target --eta --seed --noise --encode-only --decode --first-stage --shape --reference --requantise --tile --overlap --report --raw --window --intensities --background --mask --verbose --quiet
             """
         ),
         (["predict"], "--model --config --weights --winograd-memory --threads"),
-        (["import"], "--config --weights --type --verbose --quiet"),
+        (["import"], "--config --weights --first-stage --type --verbose --quiet"),
         (
             ["evaluate"],
             "--mask --data-range --match --window --plane --voxelwise --json --csv --pairs --output --report --source --seed --threads --verbose --quiet"
@@ -55,7 +58,7 @@ struct HelpTests {
     func helpNamesEveryOption(command: [String], names: String) async throws {
         let outcome = try await Tool.run(command + ["--help"])
         #expect(outcome.status == 0 && outcome.messages.isEmpty)
-        let words = Set(outcome.output.split { " ,\n|[]/<>().".contains($0) }.map(String.init))
+        let words = Set(outcome.output.split { " ,;:\n|[]/<>().".contains($0) }.map(String.init))
         for name in names.split(separator: " ") { #expect(words.contains(String(name)), "\(name)") }
         // And none that this test does not know.
         let options = words.filter { $0.hasPrefix("--") && !["--help", "--version"].contains($0) }

@@ -111,7 +111,7 @@ struct IntensityTests {
                 (["--mask", "brain", "--background", "-1000"], 2, "exclude each other"),
                 (["--background", "dark"], 2, "below:NUMBER"),
                 (["--mask", "nowhere.nii"], 1, "there is no such file; give a mask, or one of brain"),
-                (["--mask", folder.appending(path: "small.nii").path], 1, "the mask is on 3 x 3 x 3 voxels"),
+                (["--mask", folder.appending(path: "small.nii").path], 1, "the mask is not on the grid of"),
             ]
             for (options, status, message) in cases {
                 let outcome = try await Tool.run(

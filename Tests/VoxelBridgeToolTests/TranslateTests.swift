@@ -145,7 +145,9 @@ struct TranslateTests {
             try source.write(to: url)
             let outcome = try await translate(folder, to: "a.nii")
             #expect(outcome.status == 0)
-            #expect(outcome.messages.contains("Warning: \(url.path): 2 voxels were NaN or infinite"))
+            #expect(
+                outcome.messages.contains(
+                    "Warning: \(url.path): 2 voxels are NaN or infinite, and count as background"))
         }
     }
 

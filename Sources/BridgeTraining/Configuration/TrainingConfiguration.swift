@@ -69,7 +69,9 @@ public struct TrainingConfiguration: Equatable, Sendable, Codable {
         var settings = TranslationSettings()
         (settings.process, settings.predictionType) = (process, predictionType)
         (settings.spacing, settings.plane) = (data.spacing, data.plane)
-        (settings.antialiasing, settings.source, settings.target) = (data.antialiasing, data.source, data.target)
+        (settings.antialiasing, settings.source, settings.target) = (
+            data.antialiasing, data.source, data.target
+        )
         return settings
     }
 }

@@ -364,7 +364,8 @@ private struct ManifestCheck {
             problem(
                 line,
                 "the \(column) is not on the source's grid: \(header.grid.difference(from: source.grid)); resample it "
-                    + "onto the source's grid first" + (column == "mask" ? "" : ", or align the pairs (--align)"))
+                    + "onto the source's grid first"
+                    + (column == "mask" ? "" : ", or align the pairs (--align)"))
         }
     }
 

@@ -163,7 +163,9 @@ private struct PreparedPair {
         } else {
             throw FileProblem(
                 file: subject.target.path,
-                reason: "\(target.grid.difference(from: source.grid)); the grids of aligned pairs (data.align) may differ")
+                reason:
+                    "\(target.grid.difference(from: source.grid)); the grids of aligned pairs (data.align) may differ"
+            )
         }
         let preparedSource = try naming(subject.source) {
             try PreprocessingPipeline.brain(
@@ -173,7 +175,9 @@ private struct PreparedPair {
         }
         let box = preparedSource.volume
         let (fit, boxed) = try naming(subject.target) {
-            let targetMask = mask.map { settings.align ? $0.resampled(from: source.grid, onto: target.grid) : $0 }
+            let targetMask = mask.map {
+                settings.align ? $0.resampled(from: source.grid, onto: target.grid) : $0
+            }
             let fit = try IntensityFit(RescaleIntensity(settings.target), to: target, mask: targetMask)
             if settings.align {
                 return (fit, fit.scaled.resampled(onto: box.grid, antialiasing: settings.antialiasing))
