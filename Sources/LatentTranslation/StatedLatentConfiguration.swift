@@ -38,17 +38,15 @@ struct StatedLatentConfiguration {
         let isSecond = !second.subtracting(first).isDisjoint(with: own.keys)
         var parts: [String: JSONValue] = [:]
         if isFirst == isSecond {
+            let ambiguous = first.intersection(second).subtracting(Self.shared)
+            if isFirst, let field = own.keys.filter(ambiguous.contains).min() {
+                throw NetworkConfigurationError(
+                    file: url.path, field: field, found: "a field that both networks have, with fields of both",
+                    expected: "it in the object of its network, \"first_stage\" or \"denoiser\"")
+            }
             // Fields of both networks: each gets those that it has.
             parts["first_stage"] = .object(own.filter { first.contains($0.key) })
             parts["denoiser"] = .object(own.filter { second.contains($0.key) || !first.contains($0.key) })
-            if isFirst {
-                parts["first_stage"] = .object(
-                    own.filter {
-                        first.contains($0.key) && (!second.contains($0.key) || Self.shared.contains($0.key))
-                    })
-                parts["denoiser"] = .object(
-                    own.filter { !first.contains($0.key) || Self.shared.contains($0.key) })
-            }
         } else {
             parts[isFirst ? "first_stage" : "denoiser"] = fields
         }

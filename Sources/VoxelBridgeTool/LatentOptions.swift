@@ -82,6 +82,10 @@ struct LatentOptions: ParsableArguments {
         if let eta { try require((0...1).contains(eta), "--eta must be from 0 to 1, and is \(eta)") }
         try require(tile != nil || overlap == nil, "--overlap belongs to --tile")
         try require(!(encodeOnly && decode), "--encode-only and --decode exclude each other")
+        let ofSampling: Set = ["--target", "--eta", "--seed", "--noise", "--reference", "--shape"]
+        if decode, let ignored = given.first(where: ofSampling.contains) {
+            throw ValidationError("--decode takes a latent as it is; leave out \(ignored)")
+        }
         _ = try shapeOfCrop()
     }
 
