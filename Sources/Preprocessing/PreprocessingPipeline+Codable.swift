@@ -20,7 +20,9 @@ extension PreprocessingPipeline {
 
     /// A pipeline from its description, a file in JSON.
     ///
-    /// - Parameter steps: types of steps of the caller's own that the description may have.
+    /// - Parameters:
+    ///   - file: the file.
+    ///   - steps: types of steps of the caller's own that the description may have.
     /// - Throws: ``PipelineFileError`` naming the file and the field.
     public init(contentsOf file: URL, steps: [any StorableTransform.Type] = []) throws {
         do {
