@@ -9,6 +9,8 @@
 
 #if LatentTranslation
     @_exported import LatentTranslation
+#elseif VolumeRegistration
+    @_exported import VolumeRegistration
 #endif
 
 func example<Value>() -> Value { fatalError("this is compiled, and not run") }
@@ -78,6 +80,9 @@ package let points: [SIMD2<Double>] = example()
     }
 #elseif Preprocessing
     package let sampler: SliceSampler<MyDenoiser> = example()
+    package let (mask, flair, atlas, segmentation): (Volume, Volume, Volume, Volume) = example()
+    package let pipeline: PreprocessingPipeline = example()
+    package let source: PreparedVolume = example()
 #elseif ReferenceUNet
     package let source: Tensor = example()
 #elseif TensorFiles
