@@ -39,6 +39,25 @@ public struct RescaleIntensity: StorableTransform, Hashable {
     }
 }
 
+extension RescaleIntensity {
+    /// The scale for a volume without a mask where it does not depend on the foreground, and where all background becomes
+    /// less than 0.001; `nil` otherwise. O(n), much faster than an `IntensityFit`.
+    package func scaleOfWhole(_ volume: Volume) -> IntensityScale? {
+        guard background == rule.defaultBackground else { return nil }
+        switch rule {
+        case .unit: return .identity
+        case .minMax:
+            let range = volume.intensityRange
+            guard range.lowerBound.isFinite, range.upperBound.isFinite, range.lowerBound < range.upperBound
+            else {
+                return nil
+            }
+            return IntensityScale(from: Double(range.lowerBound), to: Double(range.upperBound))
+        default: return nil
+        }
+    }
+}
+
 extension IntensityRule {
     /// What counts as background where nothing is said.
     var defaultBackground: Background {

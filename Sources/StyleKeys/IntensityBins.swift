@@ -29,11 +29,16 @@ struct IntensityBins {
                 count += 1
             }
         }
-        let edges = floatEdges(fit.scale)
-        guard fit.scale.isLinear else { return counts(of: foreground, edges: edges) }
-        let range = fit.scale.range
+        return counts(of: foreground, fit.scale)
+    }
+
+    /// The number of intensities in each bin, after scaling.
+    func counts(of intensities: [Float], _ scale: IntensityScale) -> [Int] {
+        let edges = floatEdges(scale)
+        guard scale.isLinear else { return counts(of: intensities, edges: edges) }
+        let range = scale.range
         let scale = Float(Double(count) / ((Self.high - Self.low) * (range.upperBound - range.lowerBound)))
-        let parts = foreground.concurrentRuns { values in
+        let parts = intensities.concurrentRuns { values in
             var counts = [Int](repeating: 0, count: count + 2)
             intensity_counts(values.baseAddress, values.count, edges[0], scale, count, edges, &counts)
             return counts

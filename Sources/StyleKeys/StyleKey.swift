@@ -42,6 +42,11 @@ public struct StyleKey: Hashable, Sendable {
         of volume: Volume, bins: Int = 128, intensities: RescaleIntensity = RescaleIntensity(),
         mask: ForegroundMask? = nil
     ) throws(StyleKeyError) {
+        if mask == nil, bins >= 2, let scale = intensities.scaleOfWhole(volume) {
+            let counts = IntensityBins(count: bins).counts(of: volume.voxels, scale)
+            try self.init(counts: counts, of: volume, by: intensities.rule)
+            return
+        }
         do {
             try self.init(of: IntensityFit(intensities, to: volume, mask: mask), bins: bins)
         } catch is PreprocessingError {
@@ -56,12 +61,13 @@ public struct StyleKey: Hashable, Sendable {
     /// - Throws: `StyleKeyError.nothingButBackground` if no voxel is in a bin, and `StyleKeyError.tooFewBins`.
     public init(of fit: IntensityFit, bins: Int = 128) throws(StyleKeyError) {
         guard bins >= 2 else { throw .tooFewBins(bins) }
-        let counts = IntensityBins(count: bins).counts(of: fit)
-        let total = counts.reduce(0, +)
-        guard total > 0 else {
-            throw .nothingButBackground(voxels: fit.source.voxels.count, rule: fit.step.rule)
-        }
+        try self.init(
+            counts: IntensityBins(count: bins).counts(of: fit), of: fit.source, by: fit.step.rule)
+    }
 
+    private init(counts: [Int], of volume: Volume, by rule: IntensityRule) throws(StyleKeyError) {
+        let total = counts.reduce(0, +)
+        guard total > 0 else { throw .nothingButBackground(voxels: volume.voxels.count, rule: rule) }
         let fractions = counts.map { Double($0) / Double(total) * Self.tokenScale }
         var sum = 0.0
         let runningSum = fractions.map { fraction in

@@ -67,7 +67,7 @@ struct MetricsCommand: AsyncParsableCommand {
             case .ssim: _ = try SSIM()(prediction, against: reference)
             case .psnr: _ = try PSNR()(prediction, against: reference)
             case .nrmse: _ = try NRMSE()(prediction, against: reference)
-            case .styleKey: _ = try StyleKey(of: reference)
+            case .styleKey: _ = try StyleKey(of: reference, intensities: RescaleIntensity(.minMax))
             case .everything: _ = try MetricReport(of: prediction, against: reference)
             }
         }
