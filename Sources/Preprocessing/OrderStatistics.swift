@@ -1,3 +1,5 @@
+import VoxelSupport
+
 /// Exact order statistics of many numbers without sorting them.
 ///
 /// Numbers are counted by the leading 16 bits of their position among all floats; only those in a bucket that is asked for
@@ -44,7 +46,7 @@ struct OrderStatistics {
     /// The values at ranks, as sorting would have them.
     private func sorted(at ranks: Set<Int>) -> [Int: Float] {
         let bucketOfRank = Dictionary(
-            uniqueKeysWithValues: ranks.map { rank in (rank, firstIndex(above: rank)) })
+            uniqueKeysWithValues: ranks.map { rank in (rank, cumulative.partitioningIndex { $0 > rank }) })
         var members = Dictionary(uniqueKeysWithValues: Set(bucketOfRank.values).map { ($0, [Float]()) })
         var isWanted = [Bool](repeating: false, count: 1 << 16)
         for bucket in members.keys { isWanted[bucket] = true }
@@ -57,16 +59,6 @@ struct OrderStatistics {
             uniqueKeysWithValues: bucketOfRank.map { rank, bucket in
                 (rank, members[bucket]![rank - (bucket == 0 ? 0 : cumulative[bucket - 1])])
             })
-    }
-
-    /// The bucket that holds a rank.
-    private func firstIndex(above rank: Int) -> Int {
-        var (low, high) = (0, cumulative.count - 1)
-        while low < high {
-            let middle = (low + high) / 2
-            if cumulative[middle] > rank { high = middle } else { low = middle + 1 }
-        }
-        return low
     }
 
     @inline(__always)

@@ -50,14 +50,7 @@ struct IntensityBins {
     /// The number of voxels in each bin, by bisection.
     private func counts(of voxels: [Float], edges: [Float]) -> [Int] {
         var counts = [Int](repeating: 0, count: count + 2)
-        for voxel in voxels {
-            var (low, high) = (0, edges.count)
-            while low < high {
-                let middle = (low + high) / 2
-                if edges[middle] <= voxel { low = middle + 1 } else { high = middle }
-            }
-            counts[low] += 1
-        }
+        for voxel in voxels { counts[edges.partitioningIndex { !($0 <= voxel) }] += 1 }
         return Array(counts[1...count])
     }
 

@@ -1,5 +1,6 @@
 import Foundation
 import Volumes
+import VoxelSupport
 
 /// Brings a prediction to the reference's units of intensity before they are compared.
 ///
@@ -71,18 +72,6 @@ extension VolumePair {
             let fraction = end > start ? (value - start) / (end - start) : 1
             return to[upper - 1] + fraction * (to[upper] - to[upper - 1])
         }
-    }
-}
-
-extension Array {
-    /// The index of the first element that satisfies a predicate, which all later elements satisfy too. O(log n).
-    fileprivate func partitioningIndex(where predicate: (Element) -> Bool) -> Int {
-        var (low, high) = (0, count)
-        while low < high {
-            let middle = (low + high) / 2
-            if predicate(self[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low
     }
 }
 

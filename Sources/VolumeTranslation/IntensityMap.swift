@@ -1,6 +1,7 @@
 import Preprocessing
 import StyleKeys
 import Volumes
+import VoxelSupport
 
 /// A monotone map of intensities that transforms one distribution into another (histogram matching).
 ///
@@ -62,17 +63,5 @@ public struct IntensityMap: Sendable {
         let within = (share - shares[upper - 1]) / (shares[upper] - shares[upper - 1])
         let position = (Double(upper - 1) + within) / Double(shares.count - 1)
         return Float(position) * (1 - background) + background
-    }
-}
-
-extension Array {
-    /// The index of the first element that satisfies a predicate, which all later elements satisfy too. O(log n).
-    fileprivate func partitioningIndex(where predicate: (Element) -> Bool) -> Int {
-        var (low, high) = (0, count)
-        while low < high {
-            let middle = (low + high) / 2
-            if predicate(self[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low
     }
 }

@@ -56,7 +56,7 @@ struct IntensityOptions: ParsableArguments {
     }
 
     /// Whether any option is given.
-    var areGiven: Bool { rule != nil || background != nil || mask != nil }
+    var areGiven: Bool { statesRule || mask != nil }
 
     private var rule: IntensityRule? { window.map { .window($0) } ?? intensities }
 
