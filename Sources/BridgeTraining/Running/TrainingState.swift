@@ -1,5 +1,5 @@
 import Foundation
-package import Networks
+import Networks
 import TensorFiles
 import VoxelSupport
 
@@ -99,7 +99,8 @@ extension TrainingState {
     /// Takes a step against the gradients of a loss, scaled down if their norm is above the settings' limit.
     ///
     /// - Throws: `TrainingError.diverged` if the loss or the gradient is not finite. The state is then unchanged.
-    package mutating func step(against gradients: inout ParameterSet, loss: Double) throws -> TrainingStepReport {
+    package mutating func step(against gradients: inout ParameterSet, loss: Double) throws -> TrainingStepReport
+    {
         let norm = try clip(&gradients, of: loss, to: optimizer.settings)
         let report = TrainingStepReport(loss: loss, learningRate: learningRate, gradientNorm: norm)
         optimizer.step(&parameters, against: gradients, rate: report.learningRate)
@@ -158,6 +159,8 @@ extension TrainingState {
     private struct Record<Configuration: Codable>: Codable {
         var version = 2
         let step: Int
+        /// Number of steps that the discriminator has taken, which may have begun later.
+        let discriminatorSteps: Int?
         let rate: LearningRate.State
         let losses: Losses
         let bestValidationLoss: Double?
@@ -168,7 +171,8 @@ extension TrainingState {
     /// Writes a checkpoint atomically. Equal states give equal files.
     func write(to file: URL, configuration: some Codable, dataChecksum: String) throws {
         let record = Record(
-            step: step, rate: rate.state, losses: losses, bestValidationLoss: bestValidationLoss,
+            step: step, discriminatorSteps: discriminator?.optimizer.steps, rate: rate.state, losses: losses,
+            bestValidationLoss: bestValidationLoss,
             configuration: configuration, dataChecksum: dataChecksum)
         let json = String(decoding: try record.sortedJSON(), as: UTF8.self)
         var tensors: [String: Tensor] = [:]
@@ -211,18 +215,22 @@ extension TrainingState {
                     return tensors.shape(of: stored) == nil ? nil : try tensors.tensor(stored)
                 }
             }
-            func restore(_ optimizer: inout AdamOptimizer, _ prefix: String, _ parameters: [Parameter]) throws {
+            func restore(
+                _ optimizer: inout AdamOptimizer, _ prefix: String, _ parameters: [Parameter], steps: Int
+            ) throws {
                 optimizer.firstMoment = try set("\(prefix)optimizer.first", parameters)
                 optimizer.secondMoment = try set("\(prefix)optimizer.second", parameters)
-                optimizer.steps = record.step
+                optimizer.steps = steps
             }
             let discriminator = try layout.discriminator.map { try set("discriminator.model", $0) }
             self.init(
                 try set("model", layout.parameters), discriminator: discriminator, settings: layout.settings)
             if average != nil { average?.values = try set("ema", layout.parameters) }
-            try restore(&optimizer, "", layout.parameters)
+            try restore(&optimizer, "", layout.parameters, steps: record.step)
             if let parameters = layout.discriminator {
-                try restore(&self.discriminator!.optimizer, "discriminator.", parameters)
+                try restore(
+                    &self.discriminator!.optimizer, "discriminator.", parameters,
+                    steps: record.discriminatorSteps ?? 0)
             }
             step = record.step
             rate.state = record.rate
