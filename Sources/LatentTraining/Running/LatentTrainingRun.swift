@@ -136,7 +136,12 @@ public struct LatentTrainingRun: Sendable {
         for stage in LatentStage.allCases where holds(stage) {
             let files = files(of: stage)
             let log = try TrainingLog(reading: files.log)
-            if !log.entries.isEmpty { page.charts.append(log.plot(title: "\(stage.rawValue): loss")) }
+            if !log.entries.isEmpty {
+                page.charts.append(log.plot(title: "\(stage.rawValue): loss"))
+            }
+            if let parts = log.plotOfParts(title: "\(stage.rawValue): parts of the loss") {
+                page.charts.append(parts)
+            }
             if let picture = files.newestSamples, let png = try? Data(contentsOf: picture) {
                 page.pictures.append(("\(stage.rawValue): sampled validation volumes", png))
             }
