@@ -65,20 +65,19 @@ extension GradientTape {
             // Each worker writes the kernels of its own outputs.
             nonisolated(unsafe) let values = values
             workers.split(outputs) { range, _ in
-                withUnsafeTemporaryAllocation(byteCount: 9 * Block.lanes * 4, alignment: 64) { bytes in
+                withUnsafeTemporaryAllocation(byteCount: 27 * Block.lanes * 4, alignment: 64) { bytes in
                     let tile = bytes.bindMemory(to: Float.self)
-                    for output in range {
-                        for (block, tap) in (0..<Block.count(inputs)).flatMap({ b in (0..<taps).map { (b, $0) } })
-                        {
+                    guard let kernel = tile.baseAddress, let result = values.baseAddress else { return }
+                    for (output, block) in range.flatMap({ o in (0..<Block.count(inputs)).map { (o, $0) } }) {
+                        for tap in 0..<taps {
                             Block.kernels.winograd_weights_adjoint(
                                 sums.start + tap * stride + (block * outputRows + output) * Block.lanes,
-                                taps * stride, tile.baseAddress)
-                            for lane in 0..<min(Block.lanes, inputs - block * Block.lanes) {
-                                let kernel = output * inputs + block * Block.lanes + lane
-                                let first = (kernel * taps + tap) * 9
-                                for place in 0..<9 { values[first + place] = tile[place * Block.lanes + lane] }
-                            }
+                                taps * stride, kernel + tap * 9 * Block.lanes)
                         }
+                        let first = block * Block.lanes
+                        Block.kernels.unpack(
+                            kernel, Block.lanes, taps * 9, min(Block.lanes, inputs - first),
+                            result + (output * inputs + first) * taps * 9, taps * 9)
                     }
                 }
             }
