@@ -522,16 +522,16 @@ static void blend_keeping_sum(
 // In double precision, for sums may be those of gradients that cancel to 0.
 static void correlate(
     const float *x, const float *y, const float *center, size_t pixels, double *sums, double *products) {
-    doubles middle = widened(load(center)), sum = middle * 0, product = middle * 0;
+    doubles middle = widened(load(center)), sum, product;
+    memcpy(&sum, sums, sizeof sum);
+    memcpy(&product, products, sizeof product);
     for (size_t pixel = 0; pixel < pixels; pixel++) {
         doubles a = widened(load(x + pixel * 16));
         sum += a;
         product += a * (widened(load(y + pixel * 16)) - middle);
     }
-    for (int lane = 0; lane < 16; lane++) {
-        sums[lane] += sum[lane];
-        products[lane] += product[lane];
-    }
+    memcpy(sums, &sum, sizeof sum);
+    memcpy(products, &product, sizeof product);
 }
 
 static void silu_gradient(const float *x, const float *gradient, size_t pixels, float *result) {

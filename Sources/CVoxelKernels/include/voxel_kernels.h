@@ -149,8 +149,7 @@ typedef struct {
     void (*blend_keeping_sum)(
         const float *x, const float *y, size_t pixels, const double *coefficients, float *result);
 
-    /// Adds the sums of x and of x (y - center) over the pixels, in double precision, to sixteen `sums` and
-    /// `products`.
+    /// Adds x and x (y - center) to sixteen `sums` and `products`, pixel by pixel, in double precision.
     void (*correlate)(
         const float *x, const float *y, const float *center, size_t pixels, double *sums, double *products);
 

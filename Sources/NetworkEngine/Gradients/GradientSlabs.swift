@@ -57,7 +57,7 @@ struct GradientSlabs: Sendable {
     /// Transforms a slab: 36 frequencies of `[blocks][planes][tiles][16]` of the image, and of `[blocks][tiles][16]` of the
     /// gradient, padded with zeros.
     func transform(
-        _ x: BlockedTensor, _ gradient: BlockedTensor, _ item: Int, _ planes: Range<Int>,
+        _ x: GradientTape.Numbers, _ gradient: BlockedTensor, _ item: Int, _ planes: Range<Int>,
         _ tileRows: Range<Int>, into input: FloatBuffer, _ output: FloatBuffer, strips: FloatBuffer,
         _ workers: WorkerPool
     ) {

@@ -22,27 +22,27 @@ extension GradientTape {
     private func convolved(
         _ x: Value, _ layer: Convolution, _ geometry: KernelGeometry, _ size: Extents, shape: [Int]
     ) -> Value {
-        let weight = parameter(layer.weight)
-        let result = convolved(x.data, weight, bias: layer.bias.map(parameter), geometry, size)
+        let (weight, numbers) = (parameter(layer.weight), x.numbers)
+        let result = convolved(numbers, weight, bias: layer.bias.map(parameter), geometry, size)
         return record(result, shape: shape, isTokens: false, from: [x], parameters: layer.parameters) {
             [unowned self] gradient in
             // The gradient is convolved with the kernel rotated by half a turn.
-            add(convolved(gradient, weight, bias: nil, isAdjoint: true, geometry, size), to: x)
-            add(weightGradient(gradient, x.data, taps: geometry.kernel.planes, size), to: layer.weight)
+            add(convolved(.known(gradient), weight, bias: nil, isAdjoint: true, geometry, size), to: x)
+            add(weightGradient(gradient, numbers, taps: geometry.kernel.planes, size), to: layer.weight)
             if let bias = layer.bias { add(channelSums(gradient), to: bias) }
         }
     }
 
     private func convolved(
-        _ x: BlockedTensor, _ weight: Tensor, bias: Tensor?, isAdjoint: Bool = false,
+        _ x: Numbers, _ weight: Tensor, bias: Tensor?, isAdjoint: Bool = false,
         _ geometry: KernelGeometry, _ size: Extents
     ) -> BlockedTensor {
         let packed = PackedConvolution(
             weight, bias: bias, geometry: geometry, form: .winograd, isAdjoint: isAdjoint, from: memory,
             workers: workers)
         let convolution = WinogradConvolution(weights: packed, size: size)
-        let result = empty(channels: packed.outputs, like: x)
-        forEachItem(of: x, scratchSize: convolution.scratchSize) { item, scratch, pool in
+        let result = empty(channels: packed.outputs, like: x.like)
+        forEachItem(of: x.like, scratchSize: convolution.scratchSize) { item, scratch, pool in
             convolution.run(
                 scratch: scratch, pool: pool, into: result.places(of: item),
                 moments: (0..<result.blockCount).map { _ in nil },

@@ -8,28 +8,28 @@ extension GradientTape {
         _ x: Value, _ layer: Convolution, _ geometry: KernelGeometry, _ size: Extents, shape: [Int]
     ) -> Value? {
         guard let phases = geometry.backwardPhases(of: size) else { return nil }
-        let weight = parameter(layer.weight)
+        let (weight, numbers) = (parameter(layer.weight), x.numbers)
         let resultSize = Extents(shape[2...])
         let result = directlyConvolved(
-            x.data, weight, bias: layer.bias.map(parameter), geometry, from: size, to: resultSize)
+            numbers, weight, bias: layer.bias.map(parameter), geometry, from: size, to: resultSize)
         return record(result, shape: shape, isTokens: false, from: [x], parameters: layer.parameters) {
             [unowned self] gradient in
             add(directGradient(gradient, weight, phases, from: resultSize, to: size), to: x)
-            add(directWeightGradient(gradient, x.data, geometry, size, resultSize), to: layer.weight)
+            add(directWeightGradient(gradient, numbers, geometry, size, resultSize), to: layer.weight)
             if let bias = layer.bias { add(channelSums(gradient), to: bias) }
         }
     }
 
     private func directlyConvolved(
-        _ x: BlockedTensor, _ weight: Tensor, bias: Tensor?, isAdjoint: Bool = false,
+        _ x: Numbers, _ weight: Tensor, bias: Tensor?, isAdjoint: Bool = false,
         _ geometry: KernelGeometry, from size: Extents, to resultSize: Extents
     ) -> BlockedTensor {
         let packed = PackedConvolution(
             weight, bias: bias, geometry: geometry, form: .direct, isAdjoint: isAdjoint, from: memory,
             workers: workers)
         let convolution = DirectConvolution(weights: packed, image: size, size: resultSize)
-        let result = empty(channels: packed.outputs, like: x, pixels: resultSize.pixels)
-        forEachItem(of: x, scratchSize: convolution.scratchSize) { item, scratch, pool in
+        let result = empty(channels: packed.outputs, like: x.like, pixels: resultSize.pixels)
+        forEachItem(of: x.like, scratchSize: convolution.scratchSize) { item, scratch, pool in
             convolution.run(
                 scratch: scratch, pool: pool, into: result.place(of: item), stride: result.stride,
                 moments: (0..<result.blockCount).map { _ in nil },
@@ -49,7 +49,7 @@ extension GradientTape {
     ) -> BlockedTensor {
         if let only = phases.first, phases.count == 1 {
             return directlyConvolved(
-                gradient, weight, bias: nil, isAdjoint: true, only.geometry, from: size, to: imageSize)
+                .known(gradient), weight, bias: nil, isAdjoint: true, only.geometry, from: size, to: imageSize)
         }
         let result = BlockedTensor(
             channels: weight.shape[1], batch: gradient.batch, pixels: imageSize.pixels, from: memory)
@@ -58,8 +58,8 @@ extension GradientTape {
                 phase.geometry.places == 0
                 ? nil
                 : directlyConvolved(
-                    gradient, weight.places(of: phase), bias: nil, isAdjoint: true, phase.geometry, from: size,
-                    to: phase.size)
+                    .known(gradient), weight.places(of: phase), bias: nil, isAdjoint: true, phase.geometry,
+                    from: size, to: phase.size)
             let stride = phase.stride * Block.lanes
             let rows = phase.size.planes * phase.size.rows
             workers.split(result.blockCount * result.batch * rows) { range, _ in

@@ -7,9 +7,10 @@ extension GradientTape {
     ///
     /// An image goes through in slabs of planes of the result. Threads share the outputs.
     func directWeightGradient(
-        _ gradient: BlockedTensor, _ x: BlockedTensor, _ geometry: KernelGeometry, _ size: Extents,
+        _ gradient: BlockedTensor, _ numbers: Numbers, _ geometry: KernelGeometry, _ size: Extents,
         _ resultSize: Extents
     ) -> [Float] {
+        let x = numbers.like
         let slabs = DirectSlabs(x, gradient, geometry, size, resultSize)
         let places = geometry.places
         // Sums of a group of outputs lie together: `[groups][places][input blocks][outputs of the group][16]`.
@@ -24,7 +25,7 @@ extension GradientTape {
             nonisolated(unsafe) let values = values
             for item in 0..<x.batch {
                 for planes in slabs.all {
-                    slabs.fill(input, output, from: x, gradient, item, planes, strips: strips, workers)
+                    slabs.fill(input, output, from: numbers, gradient, item, planes, strips: strips, workers)
                     let isFirst = item == 0 && planes.lowerBound == 0
                     let isLast = item == x.batch - 1 && planes.upperBound == resultSize.planes
                     workers.split(slabs.groups) { groups, _ in
@@ -113,7 +114,7 @@ private struct DirectSlabs: Sendable {
     /// Copies a slab: of the image `[blocks][planes][phases][rows][columns][16]`, and of the gradient
     /// `[planes][pixels / 16][outputs][16]`, with zeros where they lie outside.
     func fill(
-        _ input: FloatBuffer, _ output: FloatBuffer, from x: BlockedTensor, _ gradient: BlockedTensor,
+        _ input: FloatBuffer, _ output: FloatBuffer, from x: GradientTape.Numbers, _ gradient: BlockedTensor,
         _ item: Int, _ planes: Range<Int>, strips: FloatBuffer, _ workers: WorkerPool
     ) {
         (input.start + inputSize - Block.lanes * Block.lanes).update(
@@ -140,7 +141,7 @@ private struct DirectSlabs: Sendable {
     }
 
     private func copy(
-        _ x: BlockedTensor, _ block: Int, _ item: Int, plane: Int, to target: UnsafeMutablePointer<Float>,
+        _ x: GradientTape.Numbers, _ block: Int, _ item: Int, plane: Int, to target: UnsafeMutablePointer<Float>,
         row source: UnsafeMutablePointer<Float>
     ) {
         let stride = geometry.stride

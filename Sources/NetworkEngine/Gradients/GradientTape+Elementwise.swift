@@ -2,7 +2,10 @@ import CVoxelKernels
 
 extension GradientTape {
     func silu(_ x: Value) -> Value {
-        curve(x, { Block.kernels.silu_gradient($0, $1, $2, $3) }) { source, pixels, result in
+        if let (normalization, source) = x.deferred, !normalization.isCurved {
+            return curved(normalization, of: source)
+        }
+        return curve(x, { Block.kernels.silu_gradient($0, $1, $2, $3) }) { source, pixels, result in
             Block.kernels.activate(source, nil, pixels, nil, nil, true, VOXEL_SAME_SIZE, result)
         }
     }
@@ -21,11 +24,11 @@ extension GradientTape {
         }
     }
 
-    private typealias Numbers = UnsafePointer<Float>?
+    private typealias Pixels = UnsafePointer<Float>?
     private typealias Result = UnsafeMutablePointer<Float>
 
     private func curve(
-        _ x: Value, _ derivative: @escaping @Sendable (Numbers, Numbers, Int, Result?) -> Void,
+        _ x: Value, _ derivative: @escaping @Sendable (Pixels, Pixels, Int, Result?) -> Void,
         _ function: @Sendable (Result, Int, Result) -> Void
     ) -> Value {
         let data = x.data

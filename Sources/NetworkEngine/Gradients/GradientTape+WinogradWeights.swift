@@ -9,8 +9,9 @@ extension GradientTape {
     /// An image goes through in slabs of planes and rows of tiles. All tiles of a slab lie in a row, so that a kernel's
     /// planes are the same tiles of the image seen from other planes.
     func weightGradient(
-        _ gradient: BlockedTensor, _ x: BlockedTensor, taps: Int, _ size: Extents
+        _ gradient: BlockedTensor, _ numbers: Numbers, taps: Int, _ size: Extents
     ) -> [Float] {
+        let x = numbers.like
         let slabs = GradientSlabs(x, gradient, taps: taps, size)
         let outputRows = gradient.blockCount * Block.lanes
         let tapStride = x.blockCount * outputRows * Block.lanes
@@ -23,7 +24,7 @@ extension GradientTape {
         for item in 0..<x.batch {
             for (planes, tileRows) in slabs.all {
                 slabs.transform(
-                    x, gradient, item, planes, tileRows, into: input, output, strips: strips, workers)
+                    numbers, gradient, item, planes, tileRows, into: input, output, strips: strips, workers)
                 let (planeTiles, tiles) = (slabs.tiling.tiles(tileRows), slabs.tiles(planes, tileRows))
                 let adding = !isFirst
                 workers.split(36) { frequencies, _ in

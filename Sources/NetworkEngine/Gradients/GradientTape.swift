@@ -26,7 +26,9 @@ package final class GradientTape {
         package let shape: [Int]
         /// `[batch, tokens, channels...]` rather than `[batch, channels, spatial...]`.
         let isTokens: Bool
-        let data: BlockedTensor
+        private var known: BlockedTensor?
+        /// How the numbers are computed, where they are not known yet, and of which.
+        private(set) var deferred: (normalization: Normalization, source: Value)?
         /// Whether it depends on a trained parameter or on an input whose gradient is wanted.
         let wantsGradient: Bool
         /// The number of its step on the tape; -1 for inputs.
@@ -34,10 +36,48 @@ package final class GradientTape {
         fileprivate(set) var gradient: BlockedTensor?
 
         fileprivate init(
-            _ data: BlockedTensor, shape: [Int], isTokens: Bool, wantsGradient: Bool, step: Int = -1
+            _ data: BlockedTensor?, shape: [Int], isTokens: Bool, wantsGradient: Bool,
+            deferred: (Normalization, Value)? = nil, step: Int = -1
         ) {
-            (self.data, self.shape, self.isTokens) = (data, shape, isTokens)
+            (known, self.deferred) = (data, deferred)
+            (self.shape, self.isTokens) = (shape, isTokens)
             (self.wantsGradient, self.step) = (wantsGradient, step)
+        }
+
+        /// The numbers, computed now where they are not known yet.
+        var data: BlockedTensor {
+            if let known { return known }
+            guard let data = deferred?.normalization.numbers else { preconditionFailure("a value has numbers") }
+            (known, deferred) = (data, nil)
+            return data
+        }
+
+        /// The numbers, row by row.
+        var numbers: Numbers { deferred.map { .deferred($0.normalization) } ?? .known(data) }
+    }
+
+    /// Numbers that are known, or computed where they are read.
+    enum Numbers: Sendable {
+        case known(BlockedTensor)
+        case deferred(Normalization)
+
+        /// Numbers of the same shape.
+        var like: BlockedTensor {
+            switch self {
+            case .known(let data): data
+            case .deferred(let normalization): normalization.x
+            }
+        }
+
+        /// Writes one row of a block of one image, `[columns][16]`.
+        func copyRow(
+            _ row: Int, columns: Int, of block: Int, _ item: Int, to target: UnsafeMutablePointer<Float>
+        ) {
+            switch self {
+            case .known(let data): data.copyRow(row, columns: columns, of: block, item, to: target)
+            case .deferred(let normalization):
+                normalization.copyRow(row, columns: columns, of: block, item, to: target)
+            }
         }
     }
 
@@ -334,11 +374,28 @@ package final class GradientTape {
         _ data: BlockedTensor, shape: [Int], isTokens: Bool, from operands: [Value],
         parameters: [Parameter] = [], back: @escaping (BlockedTensor) throws -> Void
     ) -> Value {
+        record(data, nil, shape: shape, isTokens: isTokens, from: operands, parameters: parameters, back: back)
+    }
+
+    /// Records a normalisation whose numbers are computed where they are read.
+    func record(
+        _ normalization: Normalization, of x: Value, parameters: [Parameter],
+        back: @escaping (BlockedTensor) throws -> Void
+    ) -> Value {
+        record(
+            nil, (normalization, x), shape: x.shape, isTokens: false, from: [x], parameters: parameters,
+            back: back)
+    }
+
+    private func record(
+        _ data: BlockedTensor?, _ deferred: (Normalization, Value)?, shape: [Int], isTokens: Bool,
+        from operands: [Value], parameters: [Parameter], back: @escaping (BlockedTensor) throws -> Void
+    ) -> Value {
         let trained = isRecording ? parameters.map(\.name).filter(trains) : []
         let value = Value(
             data, shape: shape, isTokens: isTokens,
             wantsGradient: isRecording && (!trained.isEmpty || operands.contains(where: \.wantsGradient)),
-            step: steps.count)
+            deferred: deferred, step: steps.count)
         guard value.wantsGradient else { return value }
         steps.append(
             Step(parameters: trained) {
