@@ -1,5 +1,6 @@
 import Foundation
 import Volumes
+import VoxelSupport
 
 /// Which intensities are background, where they are connected to a face of the volume through one another.
 ///
