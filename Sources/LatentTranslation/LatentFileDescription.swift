@@ -15,7 +15,7 @@ package struct LatentFileDescription {
 
     package let networks: [Network]
     package let targets: [String]
-    /// What the file states beside the networks.
+    /// What the file states apart from the networks.
     package let settings: JSONValue?
 
     /// Describes a file.

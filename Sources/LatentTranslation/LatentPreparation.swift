@@ -3,7 +3,7 @@ public import Preprocessing
 public import Volumes
 import VoxelSupport
 
-/// How a source is brought to what a first stage was trained on.
+/// Prepares a source as the first stage was trained.
 ///
 /// RAS orientation; a spacing where one is given; the box of a reference's positive voxels; zeros around it up to a shape, or
 /// its centre; intensities scaled linearly so that two percentiles, background included, meet two bounds. Nothing is

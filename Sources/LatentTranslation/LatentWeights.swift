@@ -193,10 +193,10 @@ extension LatentWeights {
     /// The names of the parameters, sorted.
     public var names: [String] { expected.keys.sorted() }
 
-    /// The shape of a parameter, or nil if there is none of that name.
+    /// The shape of a parameter, or nil if it does not exist.
     public func shape(of name: String) -> [Int]? { expected[name].map { StoredLayout.shape(of: $0.parameter) } }
 
-    /// The type as which a parameter is stored, or nil if there is none of that name.
+    /// The type as which a parameter is stored, or nil if it does not exist.
     public func type(of name: String) -> TensorType? {
         expected[name].flatMap { $0.part.source.type(of: $0.part.storedName($0.parameter.name)) }
     }

@@ -170,10 +170,10 @@ extension UNetWeights {
     /// The names of the parameters, sorted.
     public var names: [String] { expected.keys.sorted() }
 
-    /// The shape of a parameter, or nil if there is none of that name.
+    /// The shape of a parameter, or nil if it does not exist.
     public func shape(of name: String) -> [Int]? { expected[name]?.shape }
 
-    /// The type as which a parameter is stored, or nil if there is none of that name.
+    /// The type as which a parameter is stored, or nil if it does not exist.
     public func type(of name: String) -> TensorType? {
         expected[name].flatMap { source.type(of: parameters.storedName($0.name)) }
     }

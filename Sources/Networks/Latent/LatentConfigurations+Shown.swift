@@ -5,7 +5,7 @@ extension AutoencoderConfiguration {
     /// of the configuration, all of them and no others, remains to be checked, and so does its validity.
     ///
     /// - Parameters:
-    ///   - shape: the shape of a parameter in the file, or nil where there is none of that name.
+    ///   - shape: the shape of a parameter in the file, or nil if there is none.
     ///   - resolution: by which levels with attention are named.
     /// - Throws: `UnshownSize` naming a parameter without which the sizes do not show.
     package init(shownBy shape: (String) -> [Int]?, resolution: Int) throws(UnshownSize) {
@@ -55,7 +55,7 @@ extension LatentUNetConfiguration {
     /// The configuration that the names and shapes of a denoiser's parameters show: all of it but `headChannels` and
     /// `groups`.
     ///
-    /// - Parameter shape: the shape of a parameter in the file, or nil where there is none of that name.
+    /// - Parameter shape: the shape of a parameter in the file, or nil if there is none.
     /// - Throws: `UnshownSize` naming a parameter without which the sizes do not show.
     package init(shownBy shape: (String) -> [Int]?) throws(UnshownSize) {
         self.init()
