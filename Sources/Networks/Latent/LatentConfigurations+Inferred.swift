@@ -7,11 +7,11 @@ extension AutoencoderConfiguration {
     /// - Parameters:
     ///   - shape: the shape of a parameter in the file, or nil if there is none.
     ///   - resolution: by which levels with attention are named.
-    /// - Throws: `UnshownSize` naming a parameter without which the sizes do not show.
-    package init(shownBy shape: (String) -> [Int]?, resolution: Int) throws(UnshownSize) {
-        func extent(_ axis: Int, of name: String) throws(UnshownSize) -> Int {
+    /// - Throws: `UninferableSize` naming a parameter without which the sizes do not show.
+    package init(inferredFrom shape: (String) -> [Int]?, resolution: Int) throws(UninferableSize) {
+        func extent(_ axis: Int, of name: String) throws(UninferableSize) -> Int {
             guard let shape = shape(name), axis < shape.count, shape[axis] > 0 else {
-                throw UnshownSize(parameter: name)
+                throw UninferableSize(parameter: name)
             }
             return shape[axis]
         }
@@ -56,16 +56,16 @@ extension LatentUNetConfiguration {
     /// `groups`.
     ///
     /// - Parameter shape: the shape of a parameter in the file, or nil if there is none.
-    /// - Throws: `UnshownSize` naming a parameter without which the sizes do not show.
-    package init(shownBy shape: (String) -> [Int]?) throws(UnshownSize) {
+    /// - Throws: `UninferableSize` naming a parameter without which the sizes do not show.
+    package init(inferredFrom shape: (String) -> [Int]?) throws(UninferableSize) {
         self.init()
-        let body = try UNetConfiguration(shownBy: shape, headChannels: headChannels)
+        let body = try UNetConfiguration(inferredFrom: shape, headChannels: headChannels)
         (inputChannels, outputChannels) = (body.inputChannels, body.outputChannels)
         (modelChannels, residualBlocks) = (body.modelChannels, body.residualBlocks)
         (channelMultipliers, attentionResolutions) = (body.channelMultipliers, body.attentionResolutions)
         conditioning = body.usesSpatialTransformer ? .crossAttention : .embedding
         guard let classes = body.contextWidth ?? shape("label_emb.weight")?.first else {
-            throw UnshownSize(parameter: "label_emb.weight")
+            throw UninferableSize(parameter: "label_emb.weight")
         }
         self.classes = classes
     }
