@@ -99,7 +99,13 @@ extension Tensor {
         let inputs = min(Block.lanes, shape[isAdjoint ? 0 : 1] - firstInput)
         values.withUnsafeBufferPointer { values in
             guard let start = values.baseAddress else { return }
-            if isAdjoint {
+            if isAdjoint && places == 1 {
+                for input in 0..<inputs {
+                    let target = tile + input * inputStride
+                    target.update(from: start + (firstInput + input) * shape[1] + firstOutput, count: outputs)
+                    (target + outputs).update(repeating: 0, count: Block.lanes - outputs)
+                }
+            } else if isAdjoint {
                 for input in 0..<inputs {
                     Block.kernels.pack(
                         start + ((firstInput + input) * shape[1] + firstOutput) * places, places, outputs, 1,

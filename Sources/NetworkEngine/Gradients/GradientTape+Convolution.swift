@@ -28,7 +28,9 @@ extension GradientTape {
             [unowned self] gradient in
             // The gradient is convolved with the kernel rotated by half a turn.
             add(convolved(.known(gradient), weight, bias: nil, isAdjoint: true, geometry, size), to: x)
-            add(weightGradient(gradient, numbers, taps: geometry.kernel.planes, size), to: layer.weight)
+            add(to: layer.weight) {
+                weightGradient(gradient, numbers, taps: geometry.kernel.planes, size, into: $0)
+            }
             if let bias = layer.bias { add(channelSums(gradient), to: bias) }
         }
     }

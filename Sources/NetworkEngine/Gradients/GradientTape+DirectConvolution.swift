@@ -15,7 +15,9 @@ extension GradientTape {
         return record(result, shape: shape, isTokens: false, from: [x], parameters: layer.parameters) {
             [unowned self] gradient in
             add(directGradient(gradient, weight, phases, from: resultSize, to: size), to: x)
-            add(directWeightGradient(gradient, numbers, geometry, size, resultSize), to: layer.weight)
+            add(to: layer.weight) {
+                directWeightGradient(gradient, numbers, geometry, size, resultSize, into: $0)
+            }
             if let bias = layer.bias { add(channelSums(gradient), to: bias) }
         }
     }

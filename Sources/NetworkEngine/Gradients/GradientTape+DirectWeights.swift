@@ -8,8 +8,8 @@ extension GradientTape {
     /// An image goes through in slabs of planes of the result. Threads share the outputs.
     func directWeightGradient(
         _ gradient: BlockedTensor, _ numbers: Numbers, _ geometry: KernelGeometry, _ size: Extents,
-        _ resultSize: Extents
-    ) -> [Float] {
+        _ resultSize: Extents, into result: UnsafeMutablePointer<Float>
+    ) {
         let x = numbers.like
         let slabs = DirectSlabs(x, gradient, geometry, size, resultSize)
         let places = geometry.places
@@ -20,34 +20,31 @@ extension GradientTape {
         let output = FloatBuffer(uninitialized: slabs.outputSize, from: memory)
         let strips = FloatBuffer(uninitialized: workers.threads * slabs.stripSize, from: memory)
         let (outputs, inputs) = (gradient.channels, x.channels)
-        return [Float](unsafeUninitializedCapacity: outputs * inputs * places) { values, count in
-            // Each worker writes the kernels of its own outputs.
-            nonisolated(unsafe) let values = values
-            for item in 0..<x.batch {
-                for planes in slabs.all {
-                    slabs.fill(input, output, from: numbers, gradient, item, planes, strips: strips, workers)
-                    let isFirst = item == 0 && planes.lowerBound == 0
-                    let isLast = item == x.batch - 1 && planes.upperBound == resultSize.planes
-                    workers.split(slabs.groups) { groups, _ in
-                        for group in groups {
-                            let start = sums.start + group * groupStride
-                            slabs.multiply(group, planes, input, output, into: start, adding: !isFirst)
-                            guard isLast, let result = values.baseAddress else { continue }
-                            for output in slabs.rows(of: group) where output < outputs {
-                                for block in 0..<x.blockCount {
-                                    let row = block * slabs.groupRows + output - group * slabs.groupRows
-                                    Block.kernels.unpack(
-                                        start + row * Block.lanes,
-                                        x.blockCount * slabs.groupRows * Block.lanes, places,
-                                        min(Block.lanes, inputs - block * Block.lanes),
-                                        result + (output * inputs + block * Block.lanes) * places, places)
-                                }
+        // Each worker writes the kernels of its own outputs.
+        nonisolated(unsafe) let result = result
+        for item in 0..<x.batch {
+            for planes in slabs.all {
+                slabs.fill(input, output, from: numbers, gradient, item, planes, strips: strips, workers)
+                let isFirst = item == 0 && planes.lowerBound == 0
+                let isLast = item == x.batch - 1 && planes.upperBound == resultSize.planes
+                workers.split(slabs.groups) { groups, _ in
+                    for group in groups {
+                        let start = sums.start + group * groupStride
+                        slabs.multiply(group, planes, input, output, into: start, adding: !isFirst)
+                        guard isLast else { continue }
+                        for output in slabs.rows(of: group) where output < outputs {
+                            for block in 0..<x.blockCount {
+                                let row = block * slabs.groupRows + output - group * slabs.groupRows
+                                Block.kernels.unpack(
+                                    start + row * Block.lanes,
+                                    x.blockCount * slabs.groupRows * Block.lanes, places,
+                                    min(Block.lanes, inputs - block * Block.lanes),
+                                    result + (output * inputs + block * Block.lanes) * places, places)
                             }
                         }
                     }
                 }
             }
-            count = outputs * inputs * places
         }
     }
 }

@@ -93,6 +93,7 @@ package final class GradientTape {
     private let parameters: [String: Tensor]
     private let trains: (String) -> Bool
     private let recomputes: Bool
+    private let spares: SpareGradients
     private var sums: [String: [Float]] = [:]
     private var steps: [Step] = []
     private var isRecording = true
@@ -102,14 +103,20 @@ package final class GradientTape {
     /// - Parameters:
     ///   - parameters: every parameter of the networks, by name.
     ///   - trains: whether a parameter's gradient is wanted, by its name.
+    ///   - memory: memory of values.
+    ///   - spares: memory of gradients of parameters.
+    ///   - workers: the threads to split the work over.
     ///   - recomputes: whether segments are evaluated again in the backward pass, rather than recorded.
     init(
         parameters: [String: Tensor], trains: @escaping (String) -> Bool, memory: BufferPool,
-        workers: WorkerPool, recomputes: Bool
+        spares: SpareGradients, workers: WorkerPool, recomputes: Bool
     ) {
+        self.spares = spares
         (self.parameters, self.trains, self.recomputes) = (parameters, trains, recomputes)
         (self.memory, self.workers) = (memory, workers)
     }
+
+    deinit { spares.give(sums) }
 
     // MARK: Forwards
 
@@ -351,17 +358,23 @@ package final class GradientTape {
     /// The numbers of a parameter.
     func parameter(_ parameter: Parameter) -> Tensor { parameters[parameter] }
 
-    /// Adds to a parameter's gradient, which is computed only where it is wanted.
-    func add(_ values: @autoclosure () -> [Float], to parameter: Parameter) {
-        let name = parameter.name
+    /// Adds to a parameter's gradient, all of whose numbers `write` writes, and only where they are wanted.
+    func add(to parameter: Parameter, _ write: (UnsafeMutablePointer<Float>) -> Void) {
+        let (name, count) = (parameter.name, parameter.shape.reduce(1, *))
         guard trains(name), wanted?.names.contains(name) ?? true else { return }
-        let values = values()
+        var values = spares.take(name, count: count)
+        values.withUnsafeMutableBufferPointer { if let start = $0.baseAddress { write(start) } }
         guard var sums = sums.removeValue(forKey: name) else {
             self.sums[name] = values
             return
         }
         for index in sums.indices { sums[index] += values[index] }
         self.sums[name] = sums
+    }
+
+    /// Adds numbers to a parameter's gradient.
+    func add(_ values: @autoclosure () -> [Float], to parameter: Parameter) {
+        add(to: parameter) { $0.update(from: values(), count: parameter.shape.reduce(1, *)) }
     }
 
     /// Memory for a result.

@@ -54,17 +54,19 @@ struct LatentTrainCommand: AsyncParsableCommand {
             ? DenoiserStep(config, latent: extents.map { $0 / 4 }) : AutoencoderStep(config, volume: extents)
         var settings = OptimizerSettings()
         settings.kind = .adamW
-        var parameters = try ParameterSet(step.parameters) { name in
-            step.parameters.first { $0.name == name }.map { Tensor(random: $0) }
-        }
+        let initial = Dictionary(
+            uniqueKeysWithValues: step.parameters.map { ($0.name, Tensor(random: $0)) })
+        var parameters = try ParameterSet(step.parameters) { initial[$0] }
         var optimizer = AdamOptimizer(settings, for: parameters)
-        let seconds = try await shortest(of: options.repeats) {
-            let tape = gradients.tape(parameters.tensors)
+        // The tape and what it shares with the parameters are gone when these are updated in place.
+        func slopes(at parameters: [String: Tensor]) throws -> ParameterSet {
+            let tape = gradients.tape(parameters)
             try step.differentiate(tape)
-            let slopes = try ParameterSet(step.parameters) { [tape] name in
-                step.parameters.first { $0.name == name }.map { tape.gradient(of: $0) }
-            }
-            optimizer.step(&parameters, against: slopes, rate: 1e-4)
+            let slopes = tape.gradients
+            return try ParameterSet(step.parameters) { slopes[$0] }
+        }
+        let seconds = try await shortest(of: options.repeats) {
+            optimizer.step(&parameters, against: try slopes(at: parameters.tensors), rate: 1e-4)
         }
         return Measurement(
             what: "step, \(config) \(part), \(shape)\(saveMemory ? ", saving memory" : "")",
