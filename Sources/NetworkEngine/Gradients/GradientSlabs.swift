@@ -64,7 +64,8 @@ struct GradientSlabs: Sendable {
         // Products read up to fifteen tiles beyond the last, which they multiply by zeros, so those must be finite: zeros or
         // the next frequency's tiles. Every slot is written.
         for frequency in 0..<36 {
-            (input.start + frequency * tiling.stride + tiling.blocks * inputTiles(planes, tileRows) * Block.lanes)
+            (input.start + frequency * tiling.stride + tiling.blocks * inputTiles(planes, tileRows)
+                * Block.lanes)
                 .update(repeating: 0, count: Block.lanes * Block.lanes)
         }
         for slot in 0..<tiling.planes {

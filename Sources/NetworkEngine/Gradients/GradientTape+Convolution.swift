@@ -10,7 +10,9 @@ extension GradientTape {
             return pointwise(x, weight: layer.weight, bias: layer.bias, shape: shape, isTokens: false)
         }
         let size = Extents(x.shape[2...])
-        if geometry.isWinograd && geometry.gainsFromWinograd(size) { return convolved(x, layer, geometry, size, shape: shape) }
+        if geometry.isWinograd && geometry.gainsFromWinograd(size) {
+            return convolved(x, layer, geometry, size, shape: shape)
+        }
         if geometry == .halvingSquare3 {
             let full = Array(shape[..<2]) + x.shape[2...]
             return everySecond(convolved(x, layer, .square3, size, shape: full))

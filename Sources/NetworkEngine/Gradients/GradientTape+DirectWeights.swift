@@ -138,7 +138,8 @@ private struct DirectSlabs: Sendable {
     }
 
     private func copy(
-        _ x: GradientTape.Numbers, _ block: Int, _ item: Int, plane: Int, to target: UnsafeMutablePointer<Float>,
+        _ x: GradientTape.Numbers, _ block: Int, _ item: Int, plane: Int,
+        to target: UnsafeMutablePointer<Float>,
         row source: UnsafeMutablePointer<Float>
     ) {
         let stride = geometry.stride

@@ -48,14 +48,16 @@ extension GradientTape {
     }
 
     func sum(_ a: Value, _ b: Value) -> Value {
-        record(sum(a.data, b.data), shape: a.shape, isTokens: a.isTokens, from: [a, b]) { [unowned self] gradient in
+        record(sum(a.data, b.data), shape: a.shape, isTokens: a.isTokens, from: [a, b]) {
+            [unowned self] gradient in
             add(gradient, to: a)
             add(gradient, to: b)
         }
     }
 
     func product(_ a: Value, _ b: Value) -> Value {
-        record(product(a.data, b.data), shape: a.shape, isTokens: a.isTokens, from: [a, b]) { [unowned self] gradient in
+        record(product(a.data, b.data), shape: a.shape, isTokens: a.isTokens, from: [a, b]) {
+            [unowned self] gradient in
             add(product(gradient, b.data), to: a)
             add(product(gradient, a.data), to: b)
         }
@@ -72,7 +74,8 @@ extension GradientTape {
 
     func shifted(_ x: Value, by shift: Value) -> Value {
         let result = affine(x.data, scale: nil, shift: shift.data)
-        return record(result, shape: x.shape, isTokens: x.isTokens, from: [x, shift]) { [unowned self] gradient in
+        return record(result, shape: x.shape, isTokens: x.isTokens, from: [x, shift]) {
+            [unowned self] gradient in
             add(gradient, to: x)
             add(sums(gradient).sums, to: shift)
         }

@@ -11,7 +11,8 @@ extension GradientTape {
         let data = x.data
         let result = mapped(data, by: matrix, bias: bias.map(parameter))
         return record(
-            result, shape: shape, isTokens: isTokens, from: [x], parameters: [weight] + (bias.map { [$0] } ?? [])
+            result, shape: shape, isTokens: isTokens, from: [x],
+            parameters: [weight] + (bias.map { [$0] } ?? [])
         ) { [unowned self] gradient in
             add(mapped(gradient, by: matrix, bias: nil, isAdjoint: true), to: x)
             add(to: weight) { weightGradient(gradient, data, into: $0) }

@@ -218,7 +218,9 @@ package final class GradientTape {
     package func gradients(
         of names: Set<String>, from slopes: [(value: Value, gradient: Tensor)]
     ) throws -> [String: Tensor] {
-        guard let first = steps.firstIndex(where: { !names.isDisjoint(with: $0.parameters) }) else { return [:] }
+        guard let first = steps.firstIndex(where: { !names.isDisjoint(with: $0.parameters) }) else {
+            return [:]
+        }
         let others = sums
         defer { (sums, wanted) = (others, nil) }
         (sums, wanted) = ([:], (names, first))

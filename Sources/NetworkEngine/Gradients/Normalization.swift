@@ -84,7 +84,8 @@ struct Normalization: Sendable {
                 block, item, first, pixels, centers, sums, products in
                 let offset = first * Block.lanes
                 Block.kernels.correlate(
-                    gradient.block(block, of: item) + offset, x.block(block, of: item) + offset, centers, pixels,
+                    gradient.block(block, of: item) + offset, x.block(block, of: item) + offset, centers,
+                    pixels,
                     sums, products)
             })
     }
@@ -275,7 +276,9 @@ extension BlockedTensor {
                 withUnsafeTemporaryAllocation(byteCount: Block.lanes * 4, alignment: 64) { bytes in
                     let centers = bytes.bindMemory(to: Float.self)
                     centers.update(repeating: 0)
-                    for channel in channels(of: block) { centers[channel % Block.lanes] = center(channel, item) }
+                    for channel in channels(of: block) {
+                        centers[channel % Block.lanes] = center(channel, item)
+                    }
                     guard let centers = centers.baseAddress, let start = parts.baseAddress else { return }
                     let sums = start + place * count
                     add(block, item, first, pixels, centers, sums, sums + Block.lanes)
