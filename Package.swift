@@ -31,7 +31,7 @@ let package = Package(
     targets: [
         // The core: Swift alone, nothing to install.
         .target(name: "VoxelSupport"),
-        .target(name: "Volumes"),
+        .target(name: "Volumes", dependencies: ["VoxelSupport"]),
         .target(name: "Preprocessing", dependencies: ["VoxelSupport", "Volumes"]),
         .target(
             name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes", "Preprocessing", "CVoxelKernels"]),
@@ -61,7 +61,8 @@ let package = Package(
             ],
             resources: [.embedInCode("Report/report.css"), .embedInCode("Report/report.js")]),
         .target(
-            name: "NetworkEngine", dependencies: ["TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"]),
+            name: "NetworkEngine",
+            dependencies: ["VoxelSupport", "TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"]),
         .target(
             name: "ReferenceUNet",
             dependencies: [
