@@ -60,7 +60,8 @@ let package = Package(
             ],
             resources: [.embedInCode("Report/report.css"), .embedInCode("Report/report.js")]),
         .target(
-            name: "NetworkEngine", dependencies: ["TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"]),
+            name: "NetworkEngine",
+            dependencies: ["VoxelSupport", "TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"]),
         .target(
             name: "ReferenceUNet",
             dependencies: [

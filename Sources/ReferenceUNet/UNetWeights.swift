@@ -217,7 +217,7 @@ extension UNetParameters {
         // Heads that do not divide the channels are reported below; they change no shape.
         shown.headChannels = 1
         do { try shown.validate() } catch {
-            throw mismatch ?? UNetError.noNetwork(file: file, reason: "\(error)")
+            throw mismatch ?? UNetError.noNetwork(file: file, reason: error.explanation)
         }
         if let difference = difference(from: UNetArchitecture(shown), file: file) {
             throw mismatch ?? difference

@@ -103,7 +103,7 @@ struct ReportFolder: Sendable {
         do {
             let file = try VolumeFile(contentsOf: path, keepsNaN: true)
             return (try GridAlignment.aligned(file.volume, onto: grid, name: path), [])
-        } catch { return (nil, ["The source is not shown: \(error)"]) }
+        } catch { return (nil, ["The source is not shown: \(error.explanation)"]) }
     }
 
     /// Writes volumes in full precision beside the page.

@@ -1,5 +1,6 @@
 import Networks
 import TensorFiles
+import VoxelSupport
 
 /// Evaluates a graph on a batch and records how to differentiate it: reverse-mode differentiation.
 ///
@@ -42,8 +43,9 @@ final class GradientTape {
 
     /// Evaluates a graph.
     ///
-    /// - Throws: `UnsupportedOperation` naming an operation that has no gradient here.
-    func evaluate(_ graph: Graph, images: [Tensor], shared: [Tensor]) throws(UnsupportedOperation) -> Value {
+    /// - Throws: `UnsupportedOperation` naming an operation that has no gradient here; what `TimeLimit.check` throws, as
+    ///   every pass does between its operations.
+    func evaluate(_ graph: Graph, images: [Tensor], shared: [Tensor]) throws -> Value {
         var values = [Value?](repeating: nil, count: graph.nodes.count)
         var segments = graph.segments[...]
         var index = 0
@@ -82,7 +84,10 @@ final class GradientTape {
     }
 
     private func runStepsBackwards() throws {
-        while let step = steps.popLast() { try step() }
+        while let step = steps.popLast() {
+            try TimeLimit.check()
+            try step()
+        }
     }
 
     /// An input: `[batch, channels, ...]`, or `[batch, tokens, channels]`.
@@ -101,7 +106,7 @@ final class GradientTape {
     /// The result of a segment. If segments are recomputed, only their inputs and results are kept.
     private func evaluate(
         _ segment: Graph.Segment, of graph: Graph, _ inputs: [Value]
-    ) throws(UnsupportedOperation) -> Value {
+    ) throws -> Value {
         // In both cases the gradients of an input inside the segment are summed first: the bits are the same.
         guard recomputes else {
             return try run(segment, of: graph, inputs.map { view($0, shape: $0.shape, isTokens: $0.isTokens) })
@@ -128,7 +133,7 @@ final class GradientTape {
 
     private func run(
         _ segment: Graph.Segment, of graph: Graph, _ inputs: [Value]
-    ) throws(UnsupportedOperation) -> Value {
+    ) throws -> Value {
         var values = Dictionary(uniqueKeysWithValues: zip(segment.inputs, inputs))
         for index in segment.nodes {
             let node = graph.nodes[index]
@@ -142,7 +147,8 @@ final class GradientTape {
 
     // MARK: Operations
 
-    private func apply(_ node: Graph.Node, to operands: [Value]) throws(UnsupportedOperation) -> Value {
+    private func apply(_ node: Graph.Node, to operands: [Value]) throws -> Value {
+        try TimeLimit.check()
         let x = operands[0]
         var result: Value?
         switch node.operation {
