@@ -162,7 +162,9 @@ let package = Package(
             dependencies: ["LatentTranslation", "TestSupport"]),
         .testTarget(
             name: "BridgeTrainingTests",
-            dependencies: ["BridgeTraining", "VolumeIO", "VolumeRegistration", "TestSupport"]),
+            dependencies: [
+                "BridgeTraining", "Networks", "VolumeIO", "VolumeRegistration", "VoxelSupport", "TestSupport",
+            ]),
         .testTarget(
             name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "VoxelBridge", "TestSupport"]),
         .testTarget(name: "VoxelBridgeTests", dependencies: ["VoxelBridge", "TestSupport"]),

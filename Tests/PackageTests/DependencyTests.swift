@@ -30,7 +30,7 @@ struct DependencyTests {
         ],
         "TensorFiles": ["VoxelSupport", "DiffusionSampling"],
         "Networks": ["VoxelSupport", "TensorFiles"],
-        "NetworkEngine": ["TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"],
+        "NetworkEngine": ["VoxelSupport", "TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"],
         "ReferenceUNet": [
             "VoxelSupport", "Volumes", "StyleKeys", "DiffusionSampling", "SliceSampling", "VolumeTranslation",
             "TensorFiles", "Networks", "NetworkEngine",

@@ -67,6 +67,9 @@ enum Tool {
         }
     }
 
+    /// Whether the command runs under a sanitizer, by `.ci/sanitize`.
+    static let isSanitized = ProcessInfo.processInfo.environment["VOXELBRIDGE_SANITIZER"] != nil
+
     /// Whether scripts may mount file systems.
     static let canMount: Bool = {
         let process = Process()
