@@ -10,10 +10,11 @@ let package = Package(
         .executableTarget(
             name: "Fuzz",
             dependencies: [
+                "CLibFuzzer",
                 .product(name: "VolumeIO", package: "VoxelBridge"),
                 .product(name: "TensorFiles", package: "VoxelBridge"),
                 .product(name: "BridgeTraining", package: "VoxelBridge"),
-            ],
-            swiftSettings: [.unsafeFlags(["-parse-as-library"])])
+            ]),
+        .systemLibrary(name: "CLibFuzzer"),
     ]
 )

@@ -1,4 +1,5 @@
 import BridgeTraining
+import CLibFuzzer
 import Foundation
 import Preprocessing
 import ReferenceUNet
@@ -89,8 +90,14 @@ struct Folder {
 
 private let folder = Folder()
 
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzz(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    Reader.chosen.read(folder, UnsafeRawBufferPointer(start: bytes, count: count))
-    return 0
+@main
+enum Fuzz {
+    static func main() {
+        var (count, arguments): (CInt, _) = (CommandLine.argc, Optional(CommandLine.unsafeArgv))
+        let status = LLVMFuzzerRunDriver(&count, &arguments) { bytes, count in
+            Reader.chosen.read(folder, UnsafeRawBufferPointer(start: bytes, count: count))
+            return 0
+        }
+        exit(status)
+    }
 }
