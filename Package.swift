@@ -30,7 +30,7 @@ let package = Package(
     targets: [
         // The core: Swift alone, nothing to install.
         .target(name: "VoxelSupport"),
-        .target(name: "Volumes"),
+        .target(name: "Volumes", dependencies: ["VoxelSupport"]),
         .target(name: "Preprocessing", dependencies: ["VoxelSupport", "Volumes"]),
         .target(
             name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes", "Preprocessing", "CVoxelKernels"]),

@@ -36,7 +36,8 @@ final class StoredFile: Sendable {
 
     private static func systemFailure() -> Failure {
         errno == ENOENT
-            ? Failure(reason: "there is no such file; check the path") : Failure(reason: "\(SystemError.current)")
+            ? Failure(reason: "there is no such file; check the path")
+            : Failure(reason: "\(SystemError.current)")
     }
 
     /// Reads bytes from a place on.
@@ -48,7 +49,9 @@ final class StoredFile: Sendable {
             guard read >= 0 else { throw Self.systemFailure() }
             guard read > 0 else {
                 throw Failure(
-                    reason: "it was cut to \(place + done) bytes while it was read, of \(count); write or copy it again")
+                    reason:
+                        "it was cut to \(place + done) bytes while it was read, of \(count); write or copy it again"
+                )
             }
             done += read
         }
@@ -124,7 +127,8 @@ struct StoredTensor {
             let part = UnsafeMutableBufferPointer(
                 rebasing: values[first..<min(first + Self.piece, values.count)])
             let stored = UnsafeMutableRawBufferPointer(
-                rebasing: (isInPlace ? UnsafeMutableRawBufferPointer(part) : space)[..<(part.count * type.size)])
+                rebasing: (isInPlace ? UnsafeMutableRawBufferPointer(part) : space)[..<(part.count * type.size)]
+            )
             try file.read(at: offset + first * type.size, into: stored)
             type.decode(UnsafeRawBufferPointer(stored), stride: 1, into: part)
         }
@@ -132,7 +136,8 @@ struct StoredTensor {
 
     /// Copies the numbers along axes from the bytes that begin with the first of them.
     private func gather(
-        _ axes: [(extent: Int, stride: Int)], from bytes: [UInt8], into values: UnsafeMutableBufferPointer<Float>
+        _ axes: [(extent: Int, stride: Int)], from bytes: [UInt8],
+        into values: UnsafeMutableBufferPointer<Float>
     ) {
         let row = axes.last ?? (extent: 1, stride: 1)
         var index = [Int](repeating: 0, count: max(0, axes.count - 1))

@@ -105,7 +105,8 @@ enum Main {
         files.rlim_cur = min(files.rlim_max, 256)
         guard files.rlim_cur >= fewestFiles, setrlimit(resource, &files) == 0 else {
             throw FileFailure(
-                message: "at most \(files.rlim_max) files may be open at a time, and at least \(fewestFiles) are needed; "
+                message:
+                    "at most \(files.rlim_max) files may be open at a time, and at least \(fewestFiles) are needed; "
                     + "raise the limit: ulimit -n 256")
         }
     }

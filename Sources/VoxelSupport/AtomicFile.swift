@@ -152,7 +152,9 @@ extension AtomicFile {
 extension AtomicFile {
     private static let (prefix, suffix) = (".voxelbridge-", ".partial")
 
-    private static func newName(in folder: String) -> String { "\(folder)/\(prefix)\(UUID().uuidString)\(suffix)" }
+    private static func newName(in folder: String) -> String {
+        "\(folder)/\(prefix)\(UUID().uuidString)\(suffix)"
+    }
 
     /// A file under a hidden name, locked while it is open, so that leftovers can be told from it.
     private static func openNamed(in folder: String) throws(SystemError) -> (path: String, file: Int32) {

@@ -40,7 +40,9 @@ extension Data {
     /// A file is larger than any of its kind.
     package struct TooLarge: LocalizedError, CustomStringConvertible {
         let limit: Int
-        package var description: String { "it has more than \(limit >> 20) MiB, which no file of this kind needs" }
+        package var description: String {
+            "it has more than \(limit >> 20) MiB, which no file of this kind needs"
+        }
         package var errorDescription: String? { description }
     }
 }

@@ -246,7 +246,8 @@ private struct TimedNetwork: TrainableNetwork {
     func initialParameters(seed: UInt64) -> ParameterSet { network.initialParameters(seed: seed) }
 
     func gradients(
-        of parameters: [String: Tensor], on batch: WindowBatch, loss: (Tensor) -> (value: Double, gradient: Tensor)
+        of parameters: [String: Tensor], on batch: WindowBatch,
+        loss: (Tensor) -> (value: Double, gradient: Tensor)
     ) throws -> (loss: Double, gradients: [String: Tensor]) {
         try count.use()
         return try network.gradients(of: parameters, on: batch, loss: loss)

@@ -173,7 +173,8 @@ struct FailureTests {
         Misuse("train --data @brain.nii --output @new --config @folder.nii", "folder.nii", "Is a directory"),
         Misuse("evaluate --pairs @folder.nii --output @new", "folder.nii", "Is a directory"),
         Misuse(
-            "register @brain.nii @brain.nii --output @out.nii --initial @missing.json", "missing.json", "No such file"),
+            "register @brain.nii @brain.nii --output @out.nii --initial @missing.json", "missing.json",
+            "No such file"),
         Misuse("preprocess @brain.nii @out.nii --pipeline @folder.nii", "folder.nii", "Is a directory"),
         Misuse("montage @missing.nii --output @out.png", "missing.nii"),
         Misuse("phantom --output @new --anatomy @missing.nii", "missing.nii"),

@@ -97,7 +97,9 @@ struct InterruptionTests {
     @Test func everyCommandCanBeEndedAtAnyTime() async throws {
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../.ci/kill")
         try await withTemporaryFolder { folder in
-            let outcome = try await Tool.shell("VOXELBRIDGE=\"$TOOL\" bash '\(script.standardizedFileURL.path)' 4 convert key phantom translate-state", in: folder)
+            let outcome = try await Tool.shell(
+                "VOXELBRIDGE=\"$TOOL\" bash '\(script.standardizedFileURL.path)' 4 convert key phantom translate-state",
+                in: folder)
             #expect(outcome.status == 0, "\(outcome.messages)")
         }
     }

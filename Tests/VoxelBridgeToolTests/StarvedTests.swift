@@ -76,7 +76,9 @@ struct StarvedTests {
                 "$TOOL" phantom --subjects 1 --shape 16x16x16 --output disk/empty; exit $status$?
                 """, in: folder, mounts: true)
             #expect(outcome.status == 111)
-            #expect(outcome.messages.components(separatedBy: "Read-only file system").count == 4, "\(outcome.messages)")
+            #expect(
+                outcome.messages.components(separatedBy: "Read-only file system").count == 4,
+                "\(outcome.messages)")
         }
     }
 
@@ -121,7 +123,8 @@ struct StarvedTests {
             try Volume(grid: VoxelGrid(shape: [4, 4, 4]), repeating: 1).write(to: file, as: .uint8)
             var header = try Data(contentsOf: file).prefix(352)
             for (axis, extent) in [1000, 1000, 1000].enumerated() {
-                header.replaceSubrange(42 + 2 * axis..<44 + 2 * axis, with: [UInt8(extent & 255), UInt8(extent >> 8)])
+                header.replaceSubrange(
+                    42 + 2 * axis..<44 + 2 * axis, with: [UInt8(extent & 255), UInt8(extent >> 8)])
             }
             try header.write(to: file)
             try #require(truncate(file.path, off_t(352 + 1_000_000_000)) == 0)
@@ -135,7 +138,8 @@ struct StarvedTests {
         try await withBrain { folder in
             let name = String(repeating: "a", count: 4 << 20)
             let header = Data("{\"\(name)\":{\"dtype\":\"C64\",\"shape\":[1],\"data_offsets\":[0,8]}}".utf8)
-            let file = withUnsafeBytes(of: UInt64(header.count).littleEndian) { Data($0) } + header + Data(count: 8)
+            let file =
+                withUnsafeBytes(of: UInt64(header.count).littleEndian) { Data($0) } + header + Data(count: 8)
             try file.write(to: folder.appending(path: "long.safetensors"))
             try Data("{\"\(name)\": 1}".utf8).write(to: folder.appending(path: "long.json"))
             try Data("subject,split,source,target\n\(name),\(name),\(name),\(name)\n".utf8)

@@ -119,7 +119,8 @@ struct TrainTests {
                 try await Tool.run(TrainingPairs.arguments(folder, run: "run") + more)
             }
             let unprepared = try await train("--max-minutes", "0.00001")
-            #expect(unprepared.status == 0 && unprepared.messages.contains("Stopped while volumes were prepared"))
+            #expect(
+                unprepared.status == 0 && unprepared.messages.contains("Stopped while volumes were prepared"))
             let cache = folder.appending(path: "cache").path
             _ = try await Tool.run(TrainingPairs.arguments(folder, run: "other") + ["--cache", cache])
             let stopped = try await train("--max-minutes", "0.00001", "--cache", cache)

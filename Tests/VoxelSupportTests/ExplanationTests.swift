@@ -29,7 +29,9 @@ struct ExplanationTests {
         struct Plain: Error, CustomStringConvertible { var description: String { "plain" } }
         #expect(Plain().explanation == "plain")
         #expect(SystemError(code: ENOSPC).explanation == "No space left on device")
-        let error = #expect(throws: DecodingError.self) { try JSONDecoder().decode([Int].self, from: Data("[1, \"a\"]".utf8)) }
+        let error = #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode([Int].self, from: Data("[1, \"a\"]".utf8))
+        }
         #expect(error?.explanation.hasPrefix("[1]: found ") == true)
     }
 
@@ -48,8 +50,12 @@ struct ExplanationTests {
             try Data(count: 1000).write(to: file)
             #expect(try Data(contentsOf: file, atMost: 1000).count == 1000)
             #expect(throws: Data.TooLarge.self) { try Data(contentsOf: file, atMost: 999) }
-            #expect(throws: Data.TooLarge.self) { try Data(contentsOf: URL(filePath: "/dev/zero"), atMost: 1 << 20) }
-            let error = #expect(throws: JSONFieldError.self) { try JSONValue(contentsOf: URL(filePath: "/dev/zero")) }
+            #expect(throws: Data.TooLarge.self) {
+                try Data(contentsOf: URL(filePath: "/dev/zero"), atMost: 1 << 20)
+            }
+            let error = #expect(throws: JSONFieldError.self) {
+                try JSONValue(contentsOf: URL(filePath: "/dev/zero"))
+            }
             #expect(error?.found.contains("more than 16 MiB") == true)
         }
     }

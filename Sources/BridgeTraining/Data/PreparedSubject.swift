@@ -126,7 +126,8 @@ struct PreparedSubject: Sendable {
         // Opened for each window: there may be more subjects than files that a process can have open.
         let file = try Safetensors(contentsOf: url)
         guard file.metadata[Self.recordField] == stored else {
-            throw FileProblem(file: url.path, reason: "it was prepared with other settings meanwhile; use another cache")
+            throw FileProblem(
+                file: url.path, reason: "it was prepared with other settings meanwhile; use another cache")
         }
         let (top, left) = ((rows - self.rows) / 2, (columns - self.columns) / 2)
         for position in 0...2 * radius {
@@ -164,7 +165,9 @@ private struct PreparedPair {
         let mask = try subject.mask.map { ForegroundMask(above: 0, in: try Volume(contentsOf: $0)) }
         func naming<Value>(_ url: URL, _ body: () throws -> Value) throws -> Value {
             try TimeLimit.check()
-            do { return try body() } catch let error as TimeIsUp { throw error } catch { throw FileProblem(file: url.path, reason: error.explanation) }
+            do { return try body() } catch let error as TimeIsUp { throw error } catch {
+                throw FileProblem(file: url.path, reason: error.explanation)
+            }
         }
         if settings.align {
             target = try naming(subject.target) { try target.aligned(with: source, in: subject.source) }

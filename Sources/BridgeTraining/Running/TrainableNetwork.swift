@@ -133,7 +133,8 @@ extension TrainableUNet {
         let architecture = UNetArchitecture(configuration.network)
         let graph = architecture.graph(batch: 1, size: [rows, columns])
         // Within a segment only its result is kept where it is recomputed.
-        let hidden = recomputesActivations ? graph.segments.map { $0.nodes.lowerBound..<$0.nodes.upperBound - 1 } : []
+        let hidden =
+            recomputesActivations ? graph.segments.map { $0.nodes.lowerBound..<$0.nodes.upperBound - 1 } : []
         let kept = graph.nodes.indices.filter { node in !hidden.contains { $0.contains(node) } }
             .reduce(0) { $0 + graph.nodes[$1].shape.reduce(1, *) }
         let parameters = architecture.parameters.reduce(0) { $0 + $1.shape.reduce(1, *) }

@@ -148,7 +148,7 @@ public struct TrainingRun<Network: TrainableNetwork> {
         var pace = Pace(clock.now)
         while trainer.state.step < configuration.steps, !trainer.state.owesValidation {
             let made: Trainer<Network>.StepReport
-            do { made = try trainer.step() } catch where error is TimeIsUp || error is CancellationError {
+            do { made = try trainer.step() } catch  where error is TimeIsUp || error is CancellationError {
                 try save(report)
                 try Task.checkCancellation()
                 return false
@@ -193,7 +193,7 @@ public struct TrainingRun<Network: TrainableNetwork> {
         do {
             try await validateIfDue(report)
             trainer.state.owesValidation = false
-        } catch where error is TimeIsUp || error is CancellationError {}
+        } catch  where error is TimeIsUp || error is CancellationError {}
     }
 
     /// Validates and writes pictures at the configured intervals.

@@ -59,7 +59,8 @@ struct Validation: Sendable {
             preconditionFailure("the data set's windows have \(example.source.count) values")
         }
         do {
-            return try await sampler.stackSampler.sample(from: window, conditioning: example.style).volume.voxels
+            return try await sampler.stackSampler.sample(from: window, conditioning: example.style).volume
+                .voxels
         } catch let error as SliceSamplingError {
             if case .denoiser(let cause as TimeIsUp) = error.reason { throw cause }
             throw error

@@ -40,7 +40,9 @@ struct PickleMachine {
 
     /// - Throws: `PyTorchError.Problem` where a pickle is longer than any that is read.
     static func checkLength(_ count: Int) throws(PyTorchError.Problem) {
-        guard count <= longest else { throw .pickle(reason: "it is longer than \(longest) bytes", byte: longest) }
+        guard count <= longest else {
+            throw .pickle(reason: "it is longer than \(longest) bytes", byte: longest)
+        }
     }
 
     private init(bytes: UnsafeRawBufferPointer, allowance: Int) {

@@ -103,15 +103,15 @@ public struct PyTorchTensors: TensorSource {
     /// The names of the tensors, sorted.
     public var names: [String] { indices.keys.sorted() }
 
-    /// The shape of a tensor, or nil if there is none of that name. O(1).
+    /// The shape of a tensor, or nil if it does not exist. O(1).
     public func shape(of name: String) -> [Int]? { indices[name].map { contents.tensors[$0].shape } }
 
-    /// The type as which a tensor is stored, or nil if there is none of that name. O(1).
+    /// The type as which a tensor is stored, or nil if it does not exist. O(1).
     public func type(of name: String) -> TensorType? { indices[name].map { contents.tensors[$0].type } }
 
     /// A tensor, converted to `Float` if it is stored as another type. O(n).
     ///
-    /// - Throws: `PyTorchError` if there is none of that name, or the file cannot be read any more.
+    /// - Throws: `PyTorchError` if it does not exist, or the file cannot be read any more.
     public func tensor(_ name: String) throws -> Tensor {
         guard let index = indices[name] else {
             throw PyTorchError(file: contents.path, problem: .missingTensor(name: name))
@@ -133,7 +133,9 @@ private final class Contents: Sendable {
     init(of file: StoredFile, at path: String) throws {
         (self.file, self.path) = (file, path)
         let mark = PyTorchCheckpoint.legacyMark
-        if file.count >= mark.count, try file.bytes(0..<mark.count) == mark { throw PyTorchError.Problem.legacy }
+        if file.count >= mark.count, try file.bytes(0..<mark.count) == mark {
+            throw PyTorchError.Problem.legacy
+        }
         let archive = try ArchiveFolder(try ZipArchive(file).entries, file)
         try PickleMachine.checkLength(archive.pickle.count)
         pickleBytes = try file.bytes(archive.pickle)

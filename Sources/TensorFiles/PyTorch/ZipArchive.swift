@@ -33,11 +33,13 @@ struct ZipArchive {
             places.append(entry.header..<bytes.upperBound)
         }
         guard place == directory.bytes.upperBound else {
-            throw PyTorchError.Problem.archive(reason: "its directory is longer than its \(directory.count) entries")
+            throw PyTorchError.Problem.archive(
+                reason: "its directory is longer than its \(directory.count) entries")
         }
         places.sort { $0.lowerBound < $1.lowerBound }
         for (first, second) in zip(places, places.dropFirst()) where first.upperBound > second.lowerBound {
-            throw PyTorchError.Problem.archive(reason: "the entries at bytes \(first.lowerBound) and \(second.lowerBound) overlap")
+            throw PyTorchError.Problem.archive(
+                reason: "the entries at bytes \(first.lowerBound) and \(second.lowerBound) overlap")
         }
     }
 

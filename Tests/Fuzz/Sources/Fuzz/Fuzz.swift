@@ -21,8 +21,12 @@ enum Reader: String {
         case .nifti:
             let file = folder.write(bytes, to: "volume.nii")
             attempt { try NIfTIHeader(contentsOf: file).description }
-            attempt { try "\(VolumeFile(contentsOf: file)) \(VolumeFile(contentsOf: file, volume: 1).warnings)" }
-            guard bytes.count > 352, bytes[344] != UInt8(ascii: "n") || bytes[345] != UInt8(ascii: "+") else { return }
+            attempt {
+                try "\(VolumeFile(contentsOf: file)) \(VolumeFile(contentsOf: file, volume: 1).warnings)"
+            }
+            guard bytes.count > 352, bytes[344] != UInt8(ascii: "n") || bytes[345] != UInt8(ascii: "+") else {
+                return
+            }
             // The files of a pair.
             let header = folder.write(UnsafeRawBufferPointer(rebasing: bytes[..<352]), to: "pair.hdr")
             _ = folder.write(UnsafeRawBufferPointer(rebasing: bytes[352...]), to: "pair.img")
@@ -35,8 +39,10 @@ enum Reader: String {
             let file = folder.write(bytes, to: "weights.pth")
             attempt {
                 let checkpoint = try PyTorchCheckpoint(contentsOf: file)
-                return try [checkpoint.tensors(), checkpoint.tensors(at: "model"), checkpoint.tensors(at: "ema")]
-                    .compactMap { try $0.map(readAll) }.joined() + "\(checkpoint.value() ?? .none)"
+                return try [
+                    checkpoint.tensors(), checkpoint.tensors(at: "model"), checkpoint.tensors(at: "ema"),
+                ]
+                .compactMap { try $0.map(readAll) }.joined() + "\(checkpoint.value() ?? .none)"
             }
         case .key:
             let file = folder.write(bytes, to: "key.json")
