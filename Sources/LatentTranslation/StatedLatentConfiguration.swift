@@ -82,16 +82,18 @@ extension StatedLatentConfiguration {
             shown.firstStage = try AutoencoderConfiguration(
                 shownBy: firstStage.shape, resolution: max(1, resolution))
         } catch {
-            throw LatentTranslationError.unknownNetwork(
-                file: firstStage.file, missing: firstStage.storedName(error.parameter))
+            throw ParameterError.unknownSizes(
+                file: firstStage.file, missing: firstStage.storedName(error.parameter),
+                network: "a latent translator")
         }
         shown.denoiser = nil
         if let denoiser {
             do throws(UnshownSize) {
                 shown.denoiser = try LatentUNetConfiguration(shownBy: denoiser.shape)
             } catch {
-                throw LatentTranslationError.unknownNetwork(
-                    file: denoiser.file, missing: denoiser.storedName(error.parameter))
+                throw ParameterError.unknownSizes(
+                    file: denoiser.file, missing: denoiser.storedName(error.parameter),
+                    network: "a latent translator")
             }
         }
         try shown.denoiser.map { try Self.checkFit(shown.firstStage, firstStage, $0, denoiser?.file ?? "") }
