@@ -14,8 +14,11 @@ struct OrderStatistics {
     private let cumulative: [Int]
 
     /// The statistics of the finite ones of some values. O(n).
-    init(_ all: some Sequence<Float>) {
-        finite = all.filter(\.isFinite)
+    init(_ all: some Sequence<Float>) { self.init(finite: all.filter(\.isFinite)) }
+
+    /// The statistics of some finite values. O(n).
+    init(finite: [Float]) {
+        self.finite = finite
         count = finite.count
         var counts = [Int](repeating: 0, count: 1 << 16)
         for value in finite { counts[Self.bucket(value)] += 1 }
