@@ -125,7 +125,7 @@ let package = Package(
 
         // Tests: one folder a module.
         .target(
-            name: "TestSupport", dependencies: ["Volumes", "BridgeDiffusion", "TensorFiles"],
+            name: "TestSupport", dependencies: ["Volumes", "BridgeDiffusion", "TensorFiles", "VoxelSupport"],
             path: "Tests/TestSupport"),
         .target(
             name: "TensorTestSupport", dependencies: ["NetworkEngine", "TestSupport"],

@@ -101,6 +101,18 @@ enum Tool {
         return (process, ended)
     }
 
+    /// Kills a process as soon as a file exists; returns where it ends before. A thread of its own watches: those that
+    /// tests share may be busy for longer than the process runs.
+    static func killed(_ process: Int32, onceThereIs file: String) async {
+        await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                while kill(process, 0) == 0, access(file, F_OK) != 0 { usleep(200) }
+                kill(process, SIGKILL)
+                continuation.resume()
+            }
+        }
+    }
+
     /// The command, in the folder of the test bundle or of the test executable.
     static let executable: URL? = {
         let bundles = Bundle.allBundles.map(\.bundleURL).filter { $0.pathExtension == "xctest" }

@@ -39,7 +39,7 @@ struct PreparedSubject: Sendable {
     /// What the contents of a prepared file depend on. If it changes, the file is prepared again.
     struct Origin: Codable, Equatable, Sendable {
         /// The version of the preparation.
-        var version = 3
+        var version = 4
         let source: FileStamp
         let target: FileStamp
         let mask: FileStamp?
@@ -160,8 +160,8 @@ private struct PreparedPair {
 
     /// Prepares the source with `PreprocessingPipeline.brain`, and brings the target to the same box.
     init(_ subject: Manifest.Subject, settings: DataSettings, bins: Int) throws {
-        let source = try VolumeFile(contentsOf: subject.source, keepsNaN: true).volume
-        var target = try VolumeFile(contentsOf: subject.target, keepsNaN: true).volume
+        let source = try Volume(contentsOf: subject.source)
+        var target = try Volume(contentsOf: subject.target)
         let mask = try subject.mask.map { ForegroundMask(above: 0, in: try Volume(contentsOf: $0)) }
         func naming<Value>(_ url: URL, _ body: () throws -> Value) throws -> Value {
             try TimeLimit.check()
@@ -181,6 +181,7 @@ private struct PreparedPair {
                     "\(target.grid.difference(from: source.grid)); the grids of aligned pairs (data.align) may differ"
             )
         }
+        let resampling = Resample(spacing: settings.spacing, antialiasing: settings.antialiasing)
         let preparedSource = try naming(subject.source) {
             try PreprocessingPipeline.brain(
                 spacing: settings.spacing, intensities: RescaleIntensity(settings.source),
@@ -196,12 +197,10 @@ private struct PreparedPair {
             if settings.align {
                 return (fit, fit.scaled.resampled(onto: box.grid, antialiasing: settings.antialiasing))
             }
-            let pipeline = PreprocessingPipeline([
-                Reorient(to: .ras), Resample(spacing: settings.spacing, antialiasing: settings.antialiasing),
-            ])
+            let pipeline = PreprocessingPipeline([Reorient(to: .ras), resampling])
             return (fit, try pipeline.apply(to: fit.scaled).volume.cropped(to: box.grid))
         }
-        style = try naming(subject.target) { try StyleKey(of: fit, bins: bins) }
+        style = try naming(subject.target) { try StyleKey(of: fit, bins: bins, resampling: resampling) }
         // Whole heads may be trained on; what is translated must be like them.
         func sentences(_ warnings: [IntensityWarning], _ url: URL) -> [String] {
             warnings.filter { if case .wholeHead = $0 { false } else { true } }.map { "\(url.path): \($0)" }

@@ -5,7 +5,8 @@ import TensorFiles
 struct PackedConvolution: Sendable {
     /// How it is computed.
     enum Form {
-        /// F(4 x 4, 3 x 3): 36 numbers for each nine of a kernel, a quarter of the multiplications.
+        /// F(4 x 4, 3 x 3): 36 numbers for each nine of a kernel, a quarter of the multiplications. Along planes F(2, 3):
+        /// four numbers for three, two thirds of the multiplications.
         case winograd
         /// One product over every place of the kernel and every channel.
         case direct
@@ -14,7 +15,7 @@ struct PackedConvolution: Sendable {
     let form: Form
     let inputs, outputs: Int
     let geometry: KernelGeometry
-    /// Winograd: `[36][output blocks][planes of the kernel][inputs][16]`; direct: `[output blocks][kernel
+    /// Winograd: `[36][output blocks][depths][inputs][16]`; direct: `[output blocks][kernel
     /// places][inputs][16]`; inputs up to a whole block.
     let numbers: FloatBuffer
     let bias: FloatBuffer?
@@ -22,10 +23,13 @@ struct PackedConvolution: Sendable {
     /// Inputs, up to a whole number of blocks.
     var paddedInputs: Int { Block.count(inputs) * Block.lanes }
 
+    /// What a kernel's planes become in Winograd's form: one, or four of three.
+    static func depths(_ geometry: KernelGeometry) -> Int { geometry.kernel.planes == 3 ? 4 : 1 }
+
     /// The bytes of the weights of one layer in a form.
     static func byteCount(outputs: Int, inputs: Int, geometry: KernelGeometry, form: Form) -> Int {
         let pairs = Block.count(outputs) * Block.lanes * Block.count(inputs) * Block.lanes
-        let places = form == .winograd ? 36 * geometry.kernel.planes : geometry.places
+        let places = form == .winograd ? 36 * depths(geometry) : geometry.places
         return pairs * places * MemoryLayout<Float>.size
     }
 
@@ -40,22 +44,32 @@ struct PackedConvolution: Sendable {
         let bytes = Self.byteCount(outputs: outputs, inputs: inputs, geometry: geometry, form: form)
         numbers = FloatBuffer(uninitialized: bytes / MemoryLayout<Float>.size, from: pool)
 
-        // Winograd's form is that of each plane of a kernel by itself.
-        let (places, planes) = (geometry.places, form == .winograd ? geometry.kernel.planes : 1)
+        let (places, depths) = (geometry.places, Self.depths(geometry))
         let inner = inputBlocks * Block.lanes
-        let tile = FloatBuffer(uninitialized: Block.lanes * places / planes * Block.lanes)
+        let tileSize = Block.lanes * places * Block.lanes
+        let tile = FloatBuffer(uninitialized: tileSize)
         for outputBlock in 0..<outputBlocks {
-            for (plane, inputBlock) in (0..<planes).flatMap({ p in (0..<inputBlocks).map { (p, $0) } }) {
-                weight.copyTile(
-                    outputBlock: outputBlock, inputBlock: inputBlock, places: places,
-                    range: plane * places / planes..<(plane + 1) * places / planes, to: tile.start)
+            for inputBlock in 0..<inputBlocks {
                 switch form {
                 case .winograd:
-                    let start = (outputBlock * planes + plane) * inner + inputBlock * Block.lanes
-                    Block.kernels.winograd_weights(
-                        tile.start, numbers.start + start * Block.lanes,
-                        outputBlocks * planes * inner * Block.lanes)
+                    let planes = geometry.kernel.planes
+                    let planeSize = tileSize / planes
+                    for plane in 0..<planes {
+                        weight.copyTile(
+                            outputBlock: outputBlock, inputBlock: inputBlock, places: places,
+                            range: plane * 9..<(plane + 1) * 9, to: tile.start + plane * planeSize)
+                    }
+                    let kernels = planes == 3 ? Self.pairForm(tile.start, planeSize) : [tile]
+                    for (depth, kernel) in kernels.enumerated() {
+                        let start = (outputBlock * depths + depth) * inner + inputBlock * Block.lanes
+                        Block.kernels.winograd_weights(
+                            kernel.start, numbers.start + start * Block.lanes,
+                            outputBlocks * depths * inner * Block.lanes)
+                    }
                 case .direct:
+                    weight.copyTile(
+                        outputBlock: outputBlock, inputBlock: inputBlock, places: places, range: 0..<places,
+                        to: tile.start)
                     for place in 0..<places {
                         let start = (outputBlock * places + place) * inner + inputBlock * Block.lanes
                         for lane in 0..<Block.lanes {
@@ -65,6 +79,25 @@ struct PackedConvolution: Sendable {
                     }
                 }
             }
+        }
+    }
+
+    /// Three planes g of a kernel in the form of F(2, 3): g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, g2.
+    private static func pairForm(_ planes: UnsafeMutablePointer<Float>, _ size: Int) -> [FloatBuffer] {
+        let (g0, g1, g2) = (planes, planes + size, planes + 2 * size)
+        return (0..<4).map { depth in
+            let result = FloatBuffer(uninitialized: size)
+            for index in 0..<size {
+                let ends = g0[index] + g2[index]
+                result.start[index] =
+                    switch depth {
+                    case 0: g0[index]
+                    case 1: (ends + g1[index]) / 2
+                    case 2: (ends - g1[index]) / 2
+                    default: g2[index]
+                    }
+            }
+            return result
         }
     }
 }
