@@ -133,7 +133,7 @@ let package = Package(
 
         // Tests: one folder a module.
         .target(
-            name: "TestSupport", dependencies: ["Volumes", "BridgeDiffusion", "TensorFiles"],
+            name: "TestSupport", dependencies: ["Volumes", "BridgeDiffusion", "TensorFiles", "VoxelSupport"],
             path: "Tests/TestSupport"),
         .target(
             name: "TensorTestSupport", dependencies: ["NetworkEngine", "TestSupport"],
@@ -170,7 +170,9 @@ let package = Package(
             dependencies: ["LatentTranslation", "TestSupport"]),
         .testTarget(
             name: "BridgeTrainingTests",
-            dependencies: ["BridgeTraining", "VolumeIO", "VolumeRegistration", "TestSupport"]),
+            dependencies: [
+                "BridgeTraining", "Networks", "VolumeIO", "VolumeRegistration", "VoxelSupport", "TestSupport",
+            ]),
         .testTarget(
             name: "LatentTrainingTests",
             dependencies: ["LatentTraining", "VolumeIO", "TestSupport"]),

@@ -405,6 +405,17 @@ static void winograd_output(
     if (finish->moments) moments_join(finish->moments, &r);
 }
 
+static void winograd_planes(float *m, size_t frequency_stride, size_t depth_stride, size_t tiles) {
+    for (int frequency = 0; frequency < 36; frequency++) {
+        float *first = m + frequency * frequency_stride;
+        for (size_t tile = 0; tile < tiles; tile++, first += 16) {
+            lanes a = load(first), b = load(first + depth_stride), c = load(first + 2 * depth_stride);
+            store(first, a + b + c);
+            store(first + depth_stride, b - c - load(first + 3 * depth_stride));
+        }
+    }
+}
+
 // G x, three numbers to six.
 INLINE void weight_transform(const lanes x[3], lanes y[6]) {
     lanes near = x[0] + NEAR * NEAR * x[2], far = x[0] + FAR * FAR * x[2];
@@ -742,6 +753,7 @@ const voxel_kernels KERNELS = {
     .nearest = nearest,
     .winograd_input = winograd_input,
     .winograd_output = winograd_output,
+    .winograd_planes = winograd_planes,
     .winograd_weights = winograd_weights,
     .layer_norm = layer_norm,
     .softmax = softmax,

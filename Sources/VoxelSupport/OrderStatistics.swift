@@ -12,8 +12,11 @@ package struct OrderStatistics {
     private let cumulative: [Int]
 
     /// The statistics of the finite ones of some values. O(n).
-    package init(_ all: some Sequence<Float>) {
-        finite = all.filter(\.isFinite)
+    package init(_ all: some Sequence<Float>) { self.init(finite: all.filter(\.isFinite)) }
+
+    /// The statistics of some finite values. O(n).
+    package init(finite: [Float]) {
+        self.finite = finite
         count = finite.count
         var counts = [Int](repeating: 0, count: 1 << 16)
         for value in finite { counts[Self.bucket(value)] += 1 }

@@ -224,14 +224,14 @@ extension LatentTrainingRun {
                 }
                 let like = try latents.translated(
                     data, example.subject, example.source, to: example.target, flips: example.flips)
-                let beside =
+                let conditioningLatents =
                     sizes.takesSource
                     ? Tensor.concatenated([try latent(example.source), like], axis: 1) : like
                 let target = try latent(example.target).scaled(by: scale)
                 var noise = Tensor(shape: target.shape)
                 noise.addNoise(example.noise, timestep: 0, weight: 1)
                 return DenoiserObjective.Example(
-                    target: target, beside: beside.scaled(by: scale), noise: noise,
+                    target: target, conditioningLatents: conditioningLatents.scaled(by: scale), noise: noise,
                     timestep: Int(example.place * Double(path.trainingTimesteps)), targetClass: example.target)
             }, merge: { $0.with(denoiser: $1, of: model) })
     }
