@@ -152,14 +152,18 @@ package struct SubjectTable {
 
     /// Takes a valid row, and warns of files that are used twice in a way that is hardly meant.
     private mutating func append(_ row: Row) {
-        var seen: [URL: String] = [:]
+        var files: [(column: String, file: URL)] = []
         for column in volumes {
             guard let file = row.files[column]?.resolvingSymlinksInPath() else { continue }
-            if let first = seen[file] {
-                warn(row.line, "\(first) and \(column) are the same file, \(row.files[first]!.path)")
-                continue
+            if let first = files.first(where: { $0.file == file }) {
+                warn(
+                    row.line,
+                    "\(first.column) and \(column) are the same file, \(row.files[first.column]!.path)")
+            } else {
+                files.append((column, file))
             }
-            seen[file] = column
+        }
+        for (_, file) in files {
             let first = firstUses[file.path] ?? (row.line, row.split)
             firstUses[file.path] = first
             if first.split != row.split {
