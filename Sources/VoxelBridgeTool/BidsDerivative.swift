@@ -151,17 +151,19 @@ struct BidsDerivative: Sendable {
         }
     }
 
-    /// The sidecars of all results of this program, by their paths, with what they describe.
-    func results(of subjects: Set<String>?) throws -> [(path: String, name: BidsName, sidecar: JSONValue)] {
-        guard isFolder(folder) else { return [] }
-        let dataset = try BidsDataset(folder.path, isChecked: false)
-        return try dataset.subjects.filter { subjects?.contains($0) ?? true }.flatMap { subject in
-            try dataset.files(of: subject).compactMap { file in
-                guard file.name.fileExtension == ".json",
-                    let sidecar = try? JSONValue(contentsOf: url(file.path)),
-                    sidecar[Self.provenanceField] != nil
-                else { return nil }
-                return (String(file.path.dropLast(5)) + ".nii.gz", file.name, sidecar)
+    /// All results of this program, with their sidecars.
+    var results: [(path: String, name: BidsName, sidecar: JSONValue)] {
+        get throws {
+            guard isFolder(folder) else { return [] }
+            let dataset = try BidsDataset(folder.path, isChecked: false)
+            return try dataset.subjects.flatMap { subject in
+                try dataset.files(of: subject).compactMap { file in
+                    guard file.name.fileExtension == ".json",
+                        let sidecar = try? JSONValue(contentsOf: url(file.path)),
+                        sidecar[Self.provenanceField] != nil
+                    else { return nil }
+                    return (String(file.path.dropLast(5)) + ".nii.gz", file.name, sidecar)
+                }
             }
         }
     }
