@@ -24,6 +24,10 @@ ownpath: ## Train on a process of your own, store it in a model file, and transl
 	@.ci/setup
 	swift run -c release --package-path Examples/OwnPath OwnPath
 
+.PHONY: cohort
+cohort: build ## Translate six subjects with Snakemake, killed in the middle, and validate (needs Python 3.11 and its venv)
+	Examples/Cohort/check
+
 .PHONY: latent
 latent: ## Translate one source to three targets with a 3-D latent model of made-up weights
 	@.ci/setup
