@@ -194,7 +194,9 @@ struct BidsMaker: Sendable {
                     source: source.url(file.path).path, mask: mask, outputs: outputs,
                     label: jobs == 1 ? "\(subject), \(label)," : nil))
         } catch {
-            for ((_, scratch, _), output) in zip(work, outputs) where !isThere(output.state) { scratch.remove() }
+            for ((_, scratch, _), output) in zip(work, outputs) where !isThere(output.state) {
+                scratch.remove()
+            }
             throw error
         }
         for ((result, scratch, sidecar), output) in zip(work, outputs) {
