@@ -151,7 +151,7 @@ struct BidsMaker: Sendable {
             throw error
         } catch {
             logging.logger.error("sub-\(volume.source.subject): \(message(of: error))")
-            outcome.failures.append(.init(subject: volume.source.subject, message: "\(error)"))
+            outcome.failures.append(.init(subject: volume.source.subject, message: message(of: error)))
         }
         return outcome
     }
@@ -178,10 +178,7 @@ struct BidsMaker: Sendable {
             for byte in try sortedJSON(sidecar) { fingerprint.combine(UInt64(byte)) }
             let state = "\(fingerprint.text).state"
             // What an interrupted run left, unless it goes on from there.
-            for old in try FileManager.default.contentsOfDirectory(atPath: scratch.folder.path)
-            where old != state && old != "lock" {
-                try FileManager.default.removeItem(at: scratch.folder.appending(path: old))
-            }
+            try scratch.clean(except: state)
             return TranslationFiles.Output(
                 target: result.target, path: scratch.folder.appending(path: "result.nii.gz").path,
                 state: scratch.folder.appending(path: state).path, isAnnounced: false)
