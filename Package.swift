@@ -30,7 +30,7 @@ let package = Package(
     targets: [
         // The core: Swift alone, nothing to install.
         .target(name: "VoxelSupport"),
-        .target(name: "Volumes"),
+        .target(name: "Volumes", dependencies: ["VoxelSupport"]),
         .target(name: "Preprocessing", dependencies: ["VoxelSupport", "Volumes"]),
         .target(
             name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes", "Preprocessing", "CVoxelKernels"]),
@@ -60,7 +60,8 @@ let package = Package(
             ],
             resources: [.embedInCode("Report/report.css"), .embedInCode("Report/report.js")]),
         .target(
-            name: "NetworkEngine", dependencies: ["TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"]),
+            name: "NetworkEngine",
+            dependencies: ["VoxelSupport", "TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"]),
         .target(
             name: "ReferenceUNet",
             dependencies: [
@@ -161,7 +162,9 @@ let package = Package(
             dependencies: ["LatentTranslation", "TestSupport"]),
         .testTarget(
             name: "BridgeTrainingTests",
-            dependencies: ["BridgeTraining", "VolumeIO", "VolumeRegistration", "TestSupport"]),
+            dependencies: [
+                "BridgeTraining", "Networks", "VolumeIO", "VolumeRegistration", "VoxelSupport", "TestSupport",
+            ]),
         .testTarget(
             name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "VoxelBridge", "TestSupport"]),
         .testTarget(name: "VoxelBridgeTests", dependencies: ["VoxelBridge", "TestSupport"]),

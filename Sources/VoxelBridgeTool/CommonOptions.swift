@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Logging
 import VoxelBridge
+import VoxelSupport
 
 /// The number of threads.
 struct ThreadOptions: ParsableArguments {
@@ -55,7 +56,7 @@ func readKey(
 
 /// Adds the path of a file to the error that `body` throws.
 func naming<Value>(_ path: String, _ body: () throws -> Value) throws -> Value {
-    do { return try body() } catch { throw FileFailure(path: path, reason: "\(error)") }
+    do { return try body() } catch { throw FileFailure(path: path, reason: error.explanation) }
 }
 
 /// An error with the path of its file.

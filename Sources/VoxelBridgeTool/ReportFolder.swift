@@ -106,7 +106,7 @@ struct ReportFolder: Sendable {
         do {
             let file = try VolumeFile(contentsOf: path)
             return (try GridAlignment.aligned(file.volume, onto: grid, name: path), [])
-        } catch { return (nil, ["The source is not shown: \(error)"]) }
+        } catch { return (nil, ["The source is not shown: \(error.explanation)"]) }
     }
 
     /// Writes volumes in full precision beside the page.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import LatentTranslation
 import VoxelBridge
+import VoxelSupport
 
 /// 'translate' with a 3-D latent model.
 extension TranslateCommand {
@@ -35,7 +36,7 @@ extension TranslateCommand {
             let remedy = raw ? "; leave out --raw, or pad the volume first" : ""
             throw FileFailure(path: source, reason: "\(error)\(remedy)")
         } catch let error as PreprocessingError {
-            throw FileFailure(path: source, reason: "\(error)")
+            throw FileFailure(path: source, reason: error.explanation)
         }
         if let tiling = translator.tiling, (0..<3).contains(where: { encoded.prepared.shape[$0] > tiling.size })
         {
@@ -107,7 +108,7 @@ extension TranslateCommand {
                 try step.sampling.write(to: state)
             }
         } catch let error as SamplingStateError {
-            throw FileFailure(path: state, reason: "\(error)")
+            throw FileFailure(path: state, reason: error.explanation)
         }
         throw CancellationError()
     }
@@ -213,7 +214,7 @@ extension TranslateCommand {
         do { volume = try await latents.decoded(by: translator, raw: raw) } catch let error
             as LatentTranslationError
         {
-            throw FileFailure(path: source, reason: "\(error)")
+            throw FileFailure(path: source, reason: error.explanation)
         }
         try volume.write(to: URL(filePath: output), space: .aligned, text: "voxelbridge translate")
         logger.info("Wrote \(output)")

@@ -6,7 +6,7 @@ import VolumeIO
 import Volumes
 import VoxelSupport
 
-/// A subject whose prepared slices are stored on disk and memory-mapped.
+/// A subject whose prepared slices are stored on disk.
 ///
 /// The file is a safetensors file with a tensor for each slice, `source.<slice>` and `target.<slice>`,
 /// `[rows, columns]` in [-1, 1], the style key `style`, `[3, bins]`, and a record of its origin in the metadata.
@@ -14,7 +14,9 @@ struct PreparedSubject: Sendable {
     let name: String
     let style: StyleKey
     let record: Record
-    private let file: Safetensors
+    private let url: URL
+    /// The record as it is stored, which changes whenever the file is prepared again.
+    private let stored: String?
 
     /// The origin and the contents of a prepared file.
     struct Record: Codable, Equatable, Sendable {
@@ -87,6 +89,7 @@ struct PreparedSubject: Sendable {
             self = known
             return
         }
+        try TimeLimit.check()
         let pair = try PreparedPair(subject, settings: settings, bins: bins)
         let record = Record(
             origin: origin, shape: [pair.source.shape.z, pair.source.shape.y, pair.source.shape.x],
@@ -98,9 +101,11 @@ struct PreparedSubject: Sendable {
 
     private init(name: String, contentsOf url: URL) throws {
         self.name = name
-        file = try Safetensors(contentsOf: url)
+        self.url = url
+        let file = try Safetensors(contentsOf: url)
+        stored = file.metadata[Self.recordField]
         record = try JSONDecoder().decode(
-            Record.self, from: Data((file.metadata[Self.recordField] ?? "").utf8))
+            Record.self, from: Data((stored ?? "").utf8))
         let tokens = try file.tensor("style")
         let bins = tokens.shape[1]
         style = try StyleKey(
@@ -118,6 +123,12 @@ struct PreparedSubject: Sendable {
     ) throws -> [Float] {
         var window = [Float](
             repeating: IntensityConvention.networkBackground, count: (2 * radius + 1) * rows * columns)
+        // Opened for each window: there may be more subjects than files that a process can have open.
+        let file = try Safetensors(contentsOf: url)
+        guard file.metadata[Self.recordField] == stored else {
+            throw FileProblem(
+                file: url.path, reason: "it was prepared with other settings meanwhile; use another cache")
+        }
         let (top, left) = ((rows - self.rows) / 2, (columns - self.columns) / 2)
         for position in 0...2 * radius {
             let index = slice - radius + position
@@ -153,7 +164,10 @@ private struct PreparedPair {
         var target = try Volume(contentsOf: subject.target)
         let mask = try subject.mask.map { ForegroundMask(above: 0, in: try Volume(contentsOf: $0)) }
         func naming<Value>(_ url: URL, _ body: () throws -> Value) throws -> Value {
-            do { return try body() } catch { throw FileProblem(file: url.path, reason: "\(error)") }
+            try TimeLimit.check()
+            do { return try body() } catch let error as TimeIsUp { throw error } catch {
+                throw FileProblem(file: url.path, reason: error.explanation)
+            }
         }
         if settings.align {
             target = try naming(subject.target) { try target.aligned(with: source, in: subject.source) }

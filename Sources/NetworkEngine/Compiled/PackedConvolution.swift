@@ -33,11 +33,23 @@ struct PackedConvolution: Sendable {
         return pairs * places * MemoryLayout<Float>.size
     }
 
-    /// Packs weights of `[outputs, inputs, kernel...]`, in memory from `pool` if it is given.
+    /// Packs weights.
+    ///
+    /// - Parameters:
+    ///   - weight: `[outputs, inputs, kernel...]`.
+    ///   - bias: `[outputs]`, or nil.
+    ///   - geometry: that of the kernel.
+    ///   - form: how it is to be computed.
+    ///   - isAdjoint: whether weights are `[inputs, outputs, kernel...]`, and each kernel is to be rotated by half a turn, as
+    ///     the gradient of a convolution's result is convolved.
+    ///   - pool: memory.
+    ///   - workers: the threads to split it over.
     init(
-        _ weight: Tensor, bias: Tensor?, geometry: KernelGeometry, form: Form, from pool: BufferPool? = nil
+        _ weight: Tensor, bias: Tensor?, geometry: KernelGeometry, form: Form, isAdjoint: Bool = false,
+        from pool: BufferPool? = nil, workers: WorkerPool = .alone
     ) {
-        (outputs, inputs) = (weight.shape[0], weight.shape[1])
+        outputs = weight.shape[isAdjoint ? 1 : 0]
+        inputs = weight.shape[isAdjoint ? 0 : 1]
         (self.geometry, self.form) = (geometry, form)
         self.bias = bias.map { FloatBuffer($0.values) }
         let (outputBlocks, inputBlocks) = (Block.count(outputs), Block.count(inputs))
@@ -46,81 +58,87 @@ struct PackedConvolution: Sendable {
 
         let (places, depths) = (geometry.places, Self.depths(geometry))
         let inner = inputBlocks * Block.lanes
-        let tileSize = Block.lanes * places * Block.lanes
-        let tile = FloatBuffer(uninitialized: tileSize)
-        for outputBlock in 0..<outputBlocks {
-            for inputBlock in 0..<inputBlocks {
+        let (numbers, form) = (numbers, form)
+        // For each worker the tile of a kernel, and a plane in Winograd's form along planes.
+        let tileSize = Block.lanes * (places + 9) * Block.lanes
+        let tiles = FloatBuffer(uninitialized: form == .winograd ? workers.threads * tileSize : 0)
+        workers.split(outputBlocks * inputBlocks) { pairs, worker in
+            for pair in pairs {
+                let (outputBlock, inputBlock) = pair.quotientAndRemainder(dividingBy: inputBlocks)
+                func copy(to tile: UnsafeMutablePointer<Float>, inputStride: Int, placeStride: Int) {
+                    weight.copyTile(
+                        outputBlock: outputBlock, inputBlock: inputBlock, places: places, isAdjoint: isAdjoint,
+                        to: tile, inputStride: inputStride, placeStride: placeStride)
+                }
                 switch form {
                 case .winograd:
-                    let planes = geometry.kernel.planes
-                    let planeSize = tileSize / planes
-                    for plane in 0..<planes {
-                        weight.copyTile(
-                            outputBlock: outputBlock, inputBlock: inputBlock, places: places,
-                            range: plane * 9..<(plane + 1) * 9, to: tile.start + plane * planeSize)
-                    }
-                    let kernels = planes == 3 ? Self.pairForm(tile.start, planeSize) : [tile]
-                    for (depth, kernel) in kernels.enumerated() {
+                    let tile = tiles.start + worker * tileSize
+                    let plane = tile + Block.lanes * places * Block.lanes
+                    copy(to: tile, inputStride: places * Block.lanes, placeStride: Block.lanes)
+                    for depth in 0..<depths {
+                        if depths == 4 { Self.pairForm(depth, of: tile, to: plane) }
                         let start = (outputBlock * depths + depth) * inner + inputBlock * Block.lanes
                         Block.kernels.winograd_weights(
-                            kernel.start, numbers.start + start * Block.lanes,
+                            depths == 4 ? plane : tile, 9 * Block.lanes, numbers.start + start * Block.lanes,
                             outputBlocks * depths * inner * Block.lanes)
                     }
                 case .direct:
-                    weight.copyTile(
-                        outputBlock: outputBlock, inputBlock: inputBlock, places: places, range: 0..<places,
-                        to: tile.start)
-                    for place in 0..<places {
-                        let start = (outputBlock * places + place) * inner + inputBlock * Block.lanes
-                        for lane in 0..<Block.lanes {
-                            (numbers.start + (start + lane) * Block.lanes).update(
-                                from: tile.start + (lane * places + place) * Block.lanes, count: Block.lanes)
-                        }
-                    }
+                    let start = outputBlock * places * inner + inputBlock * Block.lanes
+                    copy(
+                        to: numbers.start + start * Block.lanes, inputStride: Block.lanes,
+                        placeStride: inner * Block.lanes)
                 }
             }
         }
     }
 
-    /// Three planes g of a kernel in the form of F(2, 3): g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, g2.
-    private static func pairForm(_ planes: UnsafeMutablePointer<Float>, _ size: Int) -> [FloatBuffer] {
-        let (g0, g1, g2) = (planes, planes + size, planes + 2 * size)
-        return (0..<4).map { depth in
-            let result = FloatBuffer(uninitialized: size)
-            for index in 0..<size {
-                let ends = g0[index] + g2[index]
-                result.start[index] =
-                    switch depth {
-                    case 0: g0[index]
-                    case 1: (ends + g1[index]) / 2
-                    case 2: (ends - g1[index]) / 2
-                    default: g2[index]
-                    }
+    /// One of the four sums of a kernel's three planes g in the form of F(2, 3): g0, (g0 + g1 + g2) / 2,
+    /// (g0 - g1 + g2) / 2, g2.
+    private static func pairForm(
+        _ depth: Int, of tile: UnsafeMutablePointer<Float>, to result: UnsafeMutablePointer<Float>
+    ) {
+        let size = 9 * Block.lanes
+        for input in 0..<Block.lanes {
+            let (g0, target) = (tile + input * 3 * size, result + input * size)
+            let (g1, g2) = (g0 + size, g0 + 2 * size)
+            switch depth {
+            case 0: target.update(from: g0, count: size)
+            case 1: for index in 0..<size { target[index] = (g0[index] + g2[index] + g1[index]) / 2 }
+            case 2: for index in 0..<size { target[index] = (g0[index] + g2[index] - g1[index]) / 2 }
+            default: target.update(from: g2, count: size)
             }
-            return result
         }
     }
 }
 
 extension Tensor {
-    /// Some places of sixteen inputs of sixteen outputs of `[outputs, inputs, places...]`, as
-    /// `[inputs][range][outputs]`, zeros where there are fewer.
+    /// The weights of sixteen inputs of sixteen outputs, zeros where there are fewer: for each input, `inputStride` apart,
+    /// and each place of the kernel, `placeStride` apart, those of sixteen outputs.
     fileprivate func copyTile(
-        outputBlock: Int, inputBlock: Int, places: Int, range: Range<Int>, to tile: UnsafeMutablePointer<Float>
+        outputBlock: Int, inputBlock: Int, places: Int, isAdjoint: Bool,
+        to tile: UnsafeMutablePointer<Float>, inputStride: Int, placeStride: Int
     ) {
-        let (outputs, inputs) = (shape[0], shape[1])
-        let inputCount = min(Block.lanes, inputs - inputBlock * Block.lanes)
+        let (firstOutput, firstInput) = (outputBlock * Block.lanes, inputBlock * Block.lanes)
+        let outputs = min(Block.lanes, shape[isAdjoint ? 1 : 0] - firstOutput)
+        let inputs = min(Block.lanes, shape[isAdjoint ? 0 : 1] - firstInput)
         values.withUnsafeBufferPointer { values in
-            for lane in 0..<Block.lanes {
-                let output = outputBlock * Block.lanes + lane
-                let count = output < outputs ? inputCount : 0
-                for input in 0..<Block.lanes {
-                    let start = (output * inputs + inputBlock * Block.lanes + input) * places
-                    for place in range {
-                        let index = input * range.count + place - range.lowerBound
-                        tile[index * Block.lanes + lane] = input < count ? values[start + place] : 0
-                    }
+            guard let start = values.baseAddress else { return }
+            if isAdjoint {
+                for input in 0..<inputs {
+                    Block.kernels.pack(
+                        start + ((firstInput + input) * shape[1] + firstOutput) * places, places, outputs, 1,
+                        places, tile + input * inputStride + (places - 1) * placeStride, inputStride,
+                        -placeStride)
                 }
+            } else {
+                Block.kernels.pack(
+                    start + (firstOutput * shape[1] + firstInput) * places, shape[1] * places, outputs, inputs,
+                    places, tile, inputStride, placeStride)
+            }
+        }
+        for input in inputs..<Block.lanes {
+            for place in 0..<places {
+                (tile + input * inputStride + place * placeStride).update(repeating: 0, count: Block.lanes)
             }
         }
     }

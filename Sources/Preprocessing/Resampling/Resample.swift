@@ -44,8 +44,8 @@ public struct Resample: StorableTransform, ResamplingTransform {
     /// What is done first along axes on which the new grid is coarser.
     public var antialiasing: Antialiasing
 
-    /// The largest result: 2^30 voxels, 4 GiB.
-    static let voxelLimit = 1 << 30
+    /// The largest result: 2^30 voxels, 4 GiB, or what fits into the memory several times.
+    static let voxelLimit = min(1 << 30, AvailableMemory.bytes / 16)
 
     /// A step to a spacing in millimetres, above zero.
     public init(
