@@ -405,6 +405,14 @@ static void winograd_output(
     if (finish->moments) moments_join(finish->moments, &r);
 }
 
+static void butterfly(float *x, float *y, size_t pixels) {
+    for (size_t place = 0; place < pixels * 16; place += 16) {
+        lanes a = load(x + place), b = load(y + place);
+        store(x + place, a + b);
+        store(y + place, a - b);
+    }
+}
+
 // G x, three numbers to six.
 INLINE void weight_transform(const lanes x[3], lanes y[6]) {
     lanes near = x[0] + NEAR * NEAR * x[2], far = x[0] + FAR * FAR * x[2];
@@ -742,6 +750,7 @@ const voxel_kernels KERNELS = {
     .nearest = nearest,
     .winograd_input = winograd_input,
     .winograd_output = winograd_output,
+    .butterfly = butterfly,
     .winograd_weights = winograd_weights,
     .layer_norm = layer_norm,
     .softmax = softmax,

@@ -104,6 +104,9 @@ typedef struct {
         const float *m, size_t frequency_stride, size_t rows, size_t columns, const voxel_finish *finish,
         float *result, size_t row_stride);
 
+    /// x + y and x - y, in place of x and y.
+    void (*butterfly)(float *x, float *y, size_t pixels);
+
     /// The Winograd form G g G^T of 16 x 16 kernels g.
     ///
     /// - kernels: for each of 16 inputs, `input_stride` apart, `[9][16 outputs]`. - u: 36 frequencies of

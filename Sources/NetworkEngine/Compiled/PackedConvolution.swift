@@ -5,7 +5,8 @@ import TensorFiles
 struct PackedConvolution: Sendable {
     /// How it is computed.
     enum Form {
-        /// F(4 x 4, 3 x 3): 36 numbers for each nine of a kernel, a quarter of the multiplications.
+        /// F(4 x 4, 3 x 3): 36 numbers for each nine of a kernel, a quarter of the multiplications. Along planes F(2, 3):
+        /// four numbers for three, two thirds of the multiplications.
         case winograd
         /// One product over every place of the kernel and every channel.
         case direct
@@ -14,7 +15,7 @@ struct PackedConvolution: Sendable {
     let form: Form
     let inputs, outputs: Int
     let geometry: KernelGeometry
-    /// Winograd: `[36][output blocks][planes of the kernel][inputs][16]`; direct: `[output blocks][kernel
+    /// Winograd: `[36][output blocks][depths][inputs][16]`; direct: `[output blocks][kernel
     /// places][inputs][16]`; inputs up to a whole block.
     let numbers: FloatBuffer
     let bias: FloatBuffer?
@@ -22,10 +23,13 @@ struct PackedConvolution: Sendable {
     /// Inputs, up to a whole number of blocks.
     var paddedInputs: Int { Block.count(inputs) * Block.lanes }
 
+    /// What a kernel's planes become in Winograd's form: one, or four of three.
+    static func depths(_ geometry: KernelGeometry) -> Int { geometry.kernel.planes == 3 ? 4 : 1 }
+
     /// The bytes of the weights of one layer in a form.
     static func byteCount(outputs: Int, inputs: Int, geometry: KernelGeometry, form: Form) -> Int {
         let pairs = Block.count(outputs) * Block.lanes * Block.count(inputs) * Block.lanes
-        let places = form == .winograd ? 36 * geometry.kernel.planes : geometry.places
+        let places = form == .winograd ? 36 * depths(geometry) : geometry.places
         return pairs * places * MemoryLayout<Float>.size
     }
 
@@ -52,11 +56,12 @@ struct PackedConvolution: Sendable {
         let bytes = Self.byteCount(outputs: outputs, inputs: inputs, geometry: geometry, form: form)
         numbers = FloatBuffer(uninitialized: bytes / MemoryLayout<Float>.size, from: pool)
 
-        let (places, planes) = (geometry.places, geometry.kernel.planes)
+        let (places, depths) = (geometry.places, Self.depths(geometry))
         let inner = inputBlocks * Block.lanes
         let (numbers, form) = (numbers, form)
-        let tiles = FloatBuffer(
-            uninitialized: form == .winograd ? workers.threads * Block.lanes * places * Block.lanes : 0)
+        // For each worker the tile of a kernel, and a plane in Winograd's form along planes.
+        let tileSize = Block.lanes * (places + 9) * Block.lanes
+        let tiles = FloatBuffer(uninitialized: form == .winograd ? workers.threads * tileSize : 0)
         workers.split(outputBlocks * inputBlocks) { pairs, worker in
             for pair in pairs {
                 let (outputBlock, inputBlock) = pair.quotientAndRemainder(dividingBy: inputBlocks)
@@ -67,14 +72,15 @@ struct PackedConvolution: Sendable {
                 }
                 switch form {
                 case .winograd:
-                    // Winograd's form is that of each plane of a kernel by itself.
-                    let tile = tiles.start + worker * Block.lanes * places * Block.lanes
+                    let tile = tiles.start + worker * tileSize
+                    let plane = tile + Block.lanes * places * Block.lanes
                     copy(to: tile, inputStride: places * Block.lanes, placeStride: Block.lanes)
-                    for plane in 0..<planes {
-                        let start = (outputBlock * planes + plane) * inner + inputBlock * Block.lanes
+                    for depth in 0..<depths {
+                        if depths == 4 { Self.pairForm(depth, of: tile, to: plane) }
+                        let start = (outputBlock * depths + depth) * inner + inputBlock * Block.lanes
                         Block.kernels.winograd_weights(
-                            tile + plane * places / planes * Block.lanes, places * Block.lanes,
-                            numbers.start + start * Block.lanes, outputBlocks * planes * inner * Block.lanes)
+                            depths == 4 ? plane : tile, 9 * Block.lanes, numbers.start + start * Block.lanes,
+                            outputBlocks * depths * inner * Block.lanes)
                     }
                 case .direct:
                     let start = outputBlock * places * inner + inputBlock * Block.lanes
@@ -82,6 +88,24 @@ struct PackedConvolution: Sendable {
                         to: numbers.start + start * Block.lanes, inputStride: Block.lanes,
                         placeStride: inner * Block.lanes)
                 }
+            }
+        }
+    }
+
+    /// One of the four sums of a kernel's three planes g in the form of F(2, 3): g0, (g0 + g1 + g2) / 2,
+    /// (g0 - g1 + g2) / 2, -g2.
+    private static func pairForm(
+        _ depth: Int, of tile: UnsafeMutablePointer<Float>, to result: UnsafeMutablePointer<Float>
+    ) {
+        let size = 9 * Block.lanes
+        for input in 0..<Block.lanes {
+            let (g0, target) = (tile + input * 3 * size, result + input * size)
+            let (g1, g2) = (g0 + size, g0 + 2 * size)
+            switch depth {
+            case 0: target.update(from: g0, count: size)
+            case 1: for index in 0..<size { target[index] = (g0[index] + g2[index] + g1[index]) / 2 }
+            case 2: for index in 0..<size { target[index] = (g0[index] + g2[index] - g1[index]) / 2 }
+            default: for index in 0..<size { target[index] = -g2[index] }
             }
         }
     }

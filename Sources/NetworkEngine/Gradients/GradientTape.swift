@@ -1,5 +1,6 @@
 import Networks
 import TensorFiles
+import VoxelSupport
 
 /// Evaluates networks on a batch and records how to differentiate them: reverse-mode differentiation.
 ///
@@ -141,9 +142,7 @@ package final class GradientTape {
     }
 
     /// Evaluates a graph.
-    private func evaluate(
-        _ graph: Graph, images: [Value], shared: [Tensor]
-    ) throws(UnsupportedOperation) -> Value {
+    private func evaluate(_ graph: Graph, images: [Value], shared: [Tensor]) throws -> Value {
         precondition(
             graph.imageShapes == images.map(\.shape) && graph.sharedShapes == shared.map(\.shape),
             "inputs of \(images.map(\.shape)) and \(shared.map(\.shape)) are not those of the network")
@@ -264,7 +263,10 @@ package final class GradientTape {
     }
 
     private func runStepsBackwards() throws {
-        while let step = steps.popLast() { try step.run() }
+        while let step = steps.popLast() {
+            try TimeLimit.check()
+            try step.run()
+        }
     }
 
     // MARK: Segments
@@ -272,7 +274,7 @@ package final class GradientTape {
     /// The result of a segment. If segments are recomputed, only their inputs and results are kept.
     private func evaluate(
         _ segment: Graph.Segment, of graph: Graph, _ lastUses: [Int], _ inputs: [Value]
-    ) throws(UnsupportedOperation) -> Value {
+    ) throws -> Value {
         // In both cases the gradients of an input inside the segment are summed first: the bits are the same.
         guard recomputes else {
             return try run(
@@ -301,7 +303,7 @@ package final class GradientTape {
 
     private func run(
         _ segment: Graph.Segment, of graph: Graph, _ lastUses: [Int], _ inputs: [Value]
-    ) throws(UnsupportedOperation) -> Value {
+    ) throws -> Value {
         var values = Dictionary(uniqueKeysWithValues: zip(segment.inputs, inputs))
         for index in segment.nodes {
             let node = graph.nodes[index]
@@ -316,7 +318,8 @@ package final class GradientTape {
 
     // MARK: Operations
 
-    private func apply(_ node: Graph.Node, to operands: [Value]) throws(UnsupportedOperation) -> Value {
+    private func apply(_ node: Graph.Node, to operands: [Value]) throws -> Value {
+        try TimeLimit.check()
         let x = operands[0]
         var result: Value?
         switch node.operation {
