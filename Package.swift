@@ -148,7 +148,9 @@ let package = Package(
             dependencies: ["VolumeFigures", "VolumeMetrics", "StyleKeys", "CPNG", "CZlib", "TestSupport"]),
         .testTarget(
             name: "VolumePhantomsTests",
-            dependencies: ["VolumePhantoms", "VolumeIO", "StyleKeys", "VolumeMetrics", "TestSupport"]),
+            dependencies: [
+                "VolumePhantoms", "VolumeIO", "StyleKeys", "VolumeMetrics", "VoxelSupport", "TestSupport",
+            ]),
         .testTarget(name: "TensorFilesTests", dependencies: ["TensorFiles", "TestSupport"]),
         .testTarget(name: "NetworksTests", dependencies: ["Networks", "TestSupport"]),
         .testTarget(
