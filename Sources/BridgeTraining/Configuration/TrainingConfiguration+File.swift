@@ -87,8 +87,9 @@ extension TrainingConfiguration {
         let timesteps = (try? process.path().trainingTimesteps) ?? 3
         try require(
             "validation.sampling_steps", validation.samplingSteps,
-            (3...timesteps).contains(validation.samplingSteps),
-            "3 to \(timesteps), the timesteps of the process")
+            // A path of one timestep is visited once.
+            timesteps == 1 || (3...timesteps).contains(validation.samplingSteps),
+            "3 to \(max(3, timesteps)), the timesteps of the process")
     }
 
     private func validateOptimizer() throws(TrainingConfigurationError) {
