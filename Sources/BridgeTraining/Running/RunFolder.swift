@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 
 /// The files of a training run.
 ///
@@ -17,18 +17,20 @@ import Foundation
 /// | `style.json` | the average style of the training subjects, for data from a manifest |
 /// | `lock` | nothing; locked while the run is active |
 /// | `cache` | prepared volumes, unless stored elsewhere |
-struct RunFolder: Sendable {
-    let url: URL
+package struct RunFolder: Sendable {
+    package let url: URL
+
+    package init(url: URL) { self.url = url }
 
     /// Number of checkpoints kept.
     static let checkpointsKept = 3
 
-    var configuration: URL { url.appending(path: "configuration.json") }
+    package var configuration: URL { url.appending(path: "configuration.json") }
     var data: URL { url.appending(path: "data.txt") }
     var log: URL { url.appending(path: "log.jsonl") }
     var losses: URL { url.appending(path: "loss.png") }
-    var model: URL { url.appending(path: "model.safetensors") }
-    var best: URL { url.appending(path: "best.safetensors") }
+    package var model: URL { url.appending(path: "model.safetensors") }
+    package var best: URL { url.appending(path: "best.safetensors") }
     private var checkpointFolder: URL { url.appending(path: "checkpoints") }
     private var sampleFolder: URL { url.appending(path: "samples") }
 
@@ -36,7 +38,7 @@ struct RunFolder: Sendable {
     func samples(_ step: Int) -> URL { sampleFolder.appending(path: Self.name(step, "png")) }
 
     /// The last picture of sampled slices.
-    var newestSamples: URL? {
+    package var newestSamples: URL? {
         (try? FileManager.default.contentsOfDirectory(atPath: sampleFolder.path))?
             .filter { $0.hasPrefix("step-") && $0.hasSuffix(".png") }.max()
             .map { sampleFolder.appending(path: $0) }
@@ -47,7 +49,7 @@ struct RunFolder: Sendable {
     }
 
     /// Whether the folder contains a run.
-    var holdsRun: Bool { FileManager.default.fileExists(atPath: configuration.path) }
+    package var holdsRun: Bool { FileManager.default.fileExists(atPath: configuration.path) }
 
     /// Creates the folders, and removes partial files of a killed run.
     func prepare() throws {
@@ -86,13 +88,13 @@ struct RunFolder: Sendable {
 ///
 /// It is an advisory lock (`flock`) on the file `lock` in the folder, which is never removed. The system releases it
 /// however the process ends. On a file system without locks it has no effect.
-final class FolderLock: Sendable {
+package final class FolderLock: Sendable {
     private let descriptor: Int32
 
     /// Locks an existing folder.
     ///
     /// - Throws: `TrainingError.locked` if it is locked already; the system's error if the file cannot be created.
-    init(_ folder: URL) throws {
+    package init(_ folder: URL) throws {
         let path = folder.appending(path: "lock").path
         // Closed in child processes, which would otherwise hold the lock after this process has ended.
         let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)

@@ -42,18 +42,11 @@ public struct Trainer<Network: TrainableNetwork>: Sendable {
         self.state =
             state
             ?? TrainingState(
-                network.initialParameters(seed: configuration.seed), configuration: configuration)
+                network.initialParameters(seed: configuration.seed), settings: .init(configuration))
     }
 
     /// The result of a step.
-    public struct StepReport: Sendable {
-        /// The mean loss of the step's batches before the update.
-        public let loss: Double
-        /// The learning rate of the step.
-        public let learningRate: Double
-        /// The norm of the gradient before clipping.
-        public let gradientNorm: Double
-    }
+    public typealias StepReport = TrainingStepReport
 
     /// Takes a step.
     ///
@@ -62,21 +55,7 @@ public struct Trainer<Network: TrainableNetwork>: Sendable {
     @discardableResult
     public mutating func step() throws -> StepReport {
         let loss = try accumulateGradients()
-        let norm = gradients.norm
-        guard loss.isFinite, norm.isFinite else {
-            throw TrainingError.diverged(step: state.step + 1, rate: state.learningRate)
-        }
-        if let clip = configuration.optimizer.gradientClip, norm > clip {
-            gradients.scale(by: Float(clip / norm))
-        }
-        let report = StepReport(loss: loss, learningRate: state.learningRate, gradientNorm: norm)
-        state.optimizer.step(&state.parameters, against: gradients, rate: report.learningRate)
-        state.step += 1
-        state.average.update(with: state.parameters, step: state.step)
-        state.rate.advance(after: loss)
-        state.lossSum += loss
-        state.lossCount += 1
-        return report
+        return try state.step(against: &gradients, loss: loss)
     }
 
     /// Stores the mean gradient of the step's batches in `gradients`, and returns their mean loss.
@@ -98,6 +77,16 @@ public struct Trainer<Network: TrainableNetwork>: Sendable {
         }
         return loss
     }
+}
+
+/// The result of a step of training.
+public struct TrainingStepReport: Sendable {
+    /// The mean loss of the step's batches before the update.
+    public let loss: Double
+    /// The learning rate of the step.
+    public let learningRate: Double
+    /// The norm of the gradient before clipping.
+    public let gradientNorm: Double
 }
 
 /// Why training cannot start or continue.

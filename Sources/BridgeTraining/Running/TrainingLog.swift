@@ -1,11 +1,11 @@
 import Foundation
-import VolumeFigures
+package import VolumeFigures
 import VoxelSupport
 
 /// The log of a run: one JSON object per line, for every `intervals.log`-th step and for each validation.
-struct TrainingLog {
+package struct TrainingLog {
     /// One line.
-    struct Entry: Codable, Equatable {
+    package struct Entry: Codable, Equatable {
         /// The number of steps taken.
         let step: Int
         /// The mean loss of the steps since the previous entry.
@@ -14,21 +14,23 @@ struct TrainingLog {
         var learningRate: Double?
         /// The norm of the step's gradient, before clipping.
         var gradientNorm: Double?
-        /// Training windows per second.
-        var windowsPerSecond: Double?
+        /// Training examples per second.
+        var examplesPerSecond: Double?
+        /// The means of the loss's parts, and of the discriminator's loss, since the previous entry.
+        var losses: [String: Double]?
         /// The validation loss of the moving average.
         var validationLoss: Double?
 
         enum CodingKeys: String, CodingKey {
-            case step, loss
+            case step, loss, losses
             case learningRate = "learning_rate"
             case gradientNorm = "gradient_norm"
-            case windowsPerSecond = "windows_per_second"
+            case examplesPerSecond = "examples_per_second"
             case validationLoss = "validation_loss"
         }
     }
 
-    private(set) var entries: [Entry]
+    package private(set) var entries: [Entry]
     private let file: URL
 
     /// Opens a log, and removes the entries after the step from which the run is resumed.
@@ -53,14 +55,17 @@ struct TrainingLog {
         try handle.synchronize()
     }
 
-    /// The curves of both losses.
-    var plot: LinePlot {
+    /// The curves of both losses, and of the parts of the training loss.
+    package var plot: LinePlot {
         func curve(_ label: String, _ loss: (Entry) -> Double?) -> LinePlot.Curve {
             LinePlot.Curve(
                 label: label,
                 points: entries.compactMap { entry in loss(entry).map { SIMD2(Double(entry.step), $0) } })
         }
-        let curves = [curve("training", \.loss), curve("validation", \.validationLoss)]
+        let parts = Set(entries.flatMap { $0.losses.map { Array($0.keys) } ?? [] }).sorted()
+        let curves =
+            [curve("training", \.loss), curve("validation", \.validationLoss)]
+            + parts.map { name in curve(name) { $0.losses?[name] } }
         return LinePlot(title: "loss", horizontal: "step", curves: curves.filter { !$0.points.isEmpty })
     }
 

@@ -2,7 +2,7 @@ import BridgeDiffusion
 import SliceSampling
 import StyleKeys
 import TensorFiles
-import VolumeFigures
+internal import VolumeFigures
 
 /// The evaluation of a network on the validation data.
 struct Validation: Sendable {
