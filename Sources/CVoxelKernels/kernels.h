@@ -545,6 +545,14 @@ static void gelu_gradient(const float *x, const float *gradient, size_t pixels, 
     }
 }
 
+static void rectify_gradient(
+    const float *x, const float *gradient, float slope, size_t pixels, float *result) {
+    for (size_t pixel = 0; pixel < pixels; pixel++) {
+        lanes y = load(gradient + pixel * 16);
+        store(result + pixel * 16, choose(load(x + pixel * 16) > all(0), y, y * slope));
+    }
+}
+
 static void layer_norm_gradient(
     const float *const *blocks, const float *const *gradients, size_t channels, size_t pixels,
     const float *weight, float epsilon, float *result, size_t result_stride, float *normalized,
@@ -680,6 +688,7 @@ const voxel_kernels KERNELS = {
     .correlate = correlate,
     .silu_gradient = silu_gradient,
     .gelu_gradient = gelu_gradient,
+    .rectify_gradient = rectify_gradient,
     .layer_norm_gradient = layer_norm_gradient,
     .softmax_gradient = softmax_gradient,
     .transpose = transpose,

@@ -74,8 +74,7 @@ public struct TrainableUNet: TrainableNetwork {
         self.configuration = configuration
         self.options = options
         architecture = UNetArchitecture(configuration)
-        differentiated = NetworkGradients(
-            architecture, options: options, recomputesActivations: recomputesActivations)
+        differentiated = NetworkGradients(options: options, recomputesActivations: recomputesActivations)
     }
 
     /// Every parameter, under its published name without prefix.
@@ -97,7 +96,7 @@ public struct TrainableUNet: TrainableNetwork {
         loss: (Tensor) -> (value: Double, gradient: Tensor)
     ) throws -> (loss: Double, gradients: [String: Tensor]) {
         try differentiated(
-            parameters: parameters, images: [batch.noisy, batch.source],
+            architecture, parameters: parameters, images: [batch.noisy, batch.source],
             shared: [architecture.sinusoids(of: batch.timesteps)]
                 + (configuration.contextWidth == nil ? [] : [batch.keys]), loss: loss)
     }

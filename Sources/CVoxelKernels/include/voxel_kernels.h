@@ -158,6 +158,10 @@ typedef struct {
     void (*silu_gradient)(const float *x, const float *gradient, size_t pixels, float *result);
     void (*gelu_gradient)(const float *x, const float *gradient, size_t pixels, float *result);
 
+    /// The gradient, or slope times the gradient where x is not positive.
+    void (*rectify_gradient)(
+        const float *x, const float *gradient, float slope, size_t pixels, float *result);
+
     /// The gradient of `layer_norm` at `blocks`, and the normalised numbers before weight and bias.
     void (*layer_norm_gradient)(
         const float *const *blocks, const float *const *gradients, size_t channels, size_t pixels,

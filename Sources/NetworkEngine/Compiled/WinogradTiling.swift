@@ -110,13 +110,12 @@ struct WinogradTiling {
     }
 
     /// Transforms the gradient of a convolution's result to the Winograd domain, as `transform` does the image: 36
-    /// frequencies of `[blocks][tiles][16]`.
+    /// frequencies, `stride` apart, of `[blocks][blockTiles][16]`, of which it writes the first tiles.
     func transformGradient(
-        _ tileRows: Range<Int>, blocks: Int, into result: BufferPlace, strips: BufferPlace, pool: WorkerPool,
-        reading read: RowReader
+        _ tileRows: Range<Int>, blocks: Int, into result: BufferPlace, blockTiles: Int, stride: Int,
+        strips: BufferPlace, pool: WorkerPool, reading read: RowReader
     ) {
-        let tiles = tiles(tileRows)
-        let (stride, width) = (stride(blocks: blocks, planes: 1), columns * 4 * Block.lanes)
+        let width = columns * 4 * Block.lanes
         pool.split(blocks) { range, worker in
             let strip = strips.start + worker * stripSize
             for block in range {
@@ -130,9 +129,9 @@ struct WinogradTiling {
                 for row in 0..<tileRows.count {
                     Block.kernels.winograd_output_adjoint(
                         strip + row * 4 * width, width, columns,
-                        result.start + (block * tiles + row * columns) * Block.lanes, stride)
+                        result.start + (block * blockTiles + row * columns) * Block.lanes, stride)
                 }
-                clearPadding(of: result.start + block * tiles * Block.lanes, tileRows, stride: stride)
+                clearPadding(of: result.start + block * blockTiles * Block.lanes, tileRows, stride: stride)
             }
         }
     }

@@ -3,17 +3,17 @@ import Networks
 import TensorFiles
 
 extension GradientTape {
-    /// Group normalisation; nil without scales and shifts, or with blocks that are not full.
+    /// Group normalisation; nil for tokens.
     func normalized(_ x: Value, _ layer: GroupNorm) -> Value? {
-        guard let weight = layer.weight, let bias = layer.bias, layer.channels % Block.lanes == 0, !x.isTokens
-        else { return nil }
+        guard !x.isTokens else { return nil }
         let data = x.data
         let groups = GroupMoments(data, groups: layer.groups, epsilon: layer.epsilon, workers: workers)
-        let (scales, shifts) = (parameter(weight).values, parameter(bias).values)
+        let scales = layer.weight.map { parameter($0).values } ?? [Float](repeating: 1, count: layer.channels)
+        let shifts = layer.bias.map { parameter($0).values } ?? [Float](repeating: 0, count: layer.channels)
         let result = empty(channels: data.channels, like: data)
         forEachImage(of: data) { block, item in
             Self.withCoefficients { (coefficients: UnsafeMutablePointer<Float>) in
-                for channel in channels(of: block) {
+                for channel in data.channels(of: block) {
                     let (mean, scale) = groups.moments(channel, item)
                     let slope = scale * Double(scales[channel])
                     coefficients[channel % Block.lanes] = Float(slope)
@@ -24,19 +24,20 @@ extension GradientTape {
                 Block.kernels.blend(source, source, data.pixels, coefficients, result.block(block, of: item))
             }
         }
-        return record(result, shape: x.shape, isTokens: x.isTokens, isLearned: true, from: [x]) {
-            [self] gradient in
+        return record(
+            result, shape: x.shape, isTokens: x.isTokens, from: [x], parameters: layer.parameters
+        ) { [unowned self] gradient in
             let sums = groups.sums(gradient, data, workers: workers)
             add(normalized(gradient, data, groups, sums, scales), to: x)
-            let places = data.channels
+            guard let weight = layer.weight, let bias = layer.bias else { return }
             var (weights, biases) = (
-                [Double](repeating: 0, count: places), [Double](repeating: 0, count: places)
+                [Double](repeating: 0, count: data.channels), [Double](repeating: 0, count: data.channels)
             )
             for item in 0..<data.batch {
-                for channel in 0..<places {
-                    weights[channel] +=
-                        sums.products[item * places + channel] * groups.moments(channel, item).scale
-                    biases[channel] += sums.sums[item * places + channel]
+                for channel in 0..<data.channels {
+                    let place = data.place(of: channel, item)
+                    weights[channel] += sums.products[place] * groups.moments(channel, item).scale
+                    biases[channel] += sums.sums[place]
                 }
             }
             add(weights.map { Float($0) }, to: weight)
@@ -56,11 +57,11 @@ extension GradientTape {
         let count = Double(groups.size * x.pixels)
         forEachImage(of: x) { block, item in
             Self.withCoefficients { (coefficients: UnsafeMutablePointer<Double>) in
-                for channel in channels(of: block) {
+                for channel in x.channels(of: block) {
                     let (mean, scale) = groups.moments(channel, item)
                     var (slopes, products) = (0.0, 0.0)
                     for member in groups.members(of: channel) {
-                        let place = item * x.channels + member
+                        let place = x.place(of: member, item)
                         slopes += Double(weight[member]) * sums.sums[place]
                         products += Double(weight[member]) * sums.products[place]
                     }
@@ -103,8 +104,9 @@ extension GradientTape {
                 pixels.count,
                 weight.start, bias.start, layer.epsilon, result.numbers.start + offset, result.stride)
         }
-        return record(result, shape: x.shape, isTokens: x.isTokens, isLearned: true, from: [x]) {
-            [self] gradient in
+        return record(
+            result, shape: x.shape, isTokens: x.isTokens, from: [x], parameters: layer.parameters
+        ) { [unowned self] gradient in
             let (back, normal) = (
                 empty(channels: data.channels, like: data), empty(channels: data.channels, like: data)
             )
@@ -141,7 +143,7 @@ private struct GroupMoments: Sendable {
         for item in 0..<x.batch {
             for group in 0..<groups {
                 let members = (group * size..<(group + 1) * size).map { channel in
-                    let place = item * x.channels + channel
+                    let place = x.place(of: channel, item)
                     let mean = sums[place] / Double(x.pixels)
                     let deviation = products[place] - (mean - Double(pivot(channel, item))) * sums[place]
                     return (mean: mean, deviation: max(0, deviation))
@@ -172,7 +174,7 @@ private struct GroupMoments: Sendable {
             gradient, x, about: { Float(moments($0, $1).mean) }, workers: workers)
         for item in 0..<x.batch {
             for channel in 0..<x.channels {
-                let (place, mean) = (item * x.channels + channel, moments(channel, item).mean)
+                let (place, mean) = (x.place(of: channel, item), moments(channel, item).mean)
                 products[place] -= (mean - Double(Float(mean))) * sums[place]
             }
         }
@@ -180,15 +182,22 @@ private struct GroupMoments: Sendable {
     }
 }
 
-/// The channels of a full block.
-private func channels(of block: Int) -> Range<Int> { block * Block.lanes..<(block + 1) * Block.lanes }
+extension BlockedTensor {
+    /// The channels of a block.
+    fileprivate func channels(of block: Int) -> Range<Int> {
+        block * Block.lanes..<min(channels, (block + 1) * Block.lanes)
+    }
 
-/// For each channel of each image, the sums of x and of x (y - center).
+    /// Where a channel's number is among those of all images and all channels of whole blocks.
+    fileprivate func place(of channel: Int, _ item: Int) -> Int { item * blockCount * Block.lanes + channel }
+}
+
+/// For each channel of each image, and zeros up to a whole block, the sums of x and of x (y - center).
 private func correlate(
     _ x: BlockedTensor, _ y: BlockedTensor, about center: @Sendable (_ channel: Int, _ item: Int) -> Float,
     workers: WorkerPool
 ) -> (sums: [Double], products: [Double]) {
-    var sums = [Double](repeating: 0, count: x.batch * x.channels)
+    var sums = [Double](repeating: 0, count: x.batch * x.blockCount * Block.lanes)
     var products = sums
     sums.withUnsafeMutableBufferPointer { sums in
         products.withUnsafeMutableBufferPointer { products in
@@ -198,10 +207,11 @@ private func correlate(
                 let centers = FloatBuffer(zeros: Block.lanes)
                 for place in places {
                     let (block, item) = (place / x.batch, place % x.batch)
-                    for channel in channels(of: block) {
+                    centers.start.update(repeating: 0, count: Block.lanes)
+                    for channel in x.channels(of: block) {
                         centers.start[channel % Block.lanes] = center(channel, item)
                     }
-                    let first = item * x.channels + block * Block.lanes
+                    let first = x.place(of: block * Block.lanes, item)
                     Block.kernels.correlate(
                         x.block(block, of: item), y.block(block, of: item), centers.start, x.pixels,
                         sums.baseAddress.map { $0 + first }, products.baseAddress.map { $0 + first })
