@@ -129,7 +129,7 @@ struct TrainCommand: AsyncParsableCommand {
         var run = try TrainingRun(
             TrainableUNet(configuration.network, options: options, recomputesActivations: saveMemory),
             configuration: configuration, training: training, validation: prepared.validation, folder: folder,
-            resumes: resume)
+            resumes: resume, options: options)
         try manifest.write(to: folder.appending(path: "manifest.csv"))
         if configuration.network.contextWidth != nil {
             try training.averageStyle.write(to: folder.appending(path: "style.json"))

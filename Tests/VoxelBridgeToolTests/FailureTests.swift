@@ -127,7 +127,7 @@ struct FailureTests {
         Misuse("phantom --output @new --source skull", "window", "head", "brain"),
         Misuse("phantom --output @new --contrasts t1,t3", "--contrasts must name some of ct, t1", "t1,t3"),
         Misuse("phantom --output @new --contrasts t1,t1", "once each", "t1,t1"),
-        Misuse("phantom --output @new --lesions -1", "--lesions must be from 0 to 1000, and is -1"),
+        Misuse("phantom --output @new --lesions 1001", "--lesions must be from 0 to 1000, and is 1001"),
         Misuse("phantom --output @nowhere/new", "nowhere", "create it first"),
         Misuse("phantom --output @brain.nii", "brain.nii, exists and is not a folder"),
         Misuse("phantom --output @.", "contains other files", "no manifest.csv"),

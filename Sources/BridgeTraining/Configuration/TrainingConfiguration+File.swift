@@ -73,6 +73,7 @@ extension TrainingConfiguration {
             throw TrainingConfigurationError(field: field, found: error.found, expected: error.expected)
         }
         try validateOptimizer()
+        try validateAdversary()
         try positive("batch", batch)
         try positive("accumulation", accumulation)
         try positive("steps", steps)
@@ -124,6 +125,19 @@ extension TrainingConfiguration {
         try fraction("moving_average.decay", movingAverage.decay)
         try positive("moving_average.interval", movingAverage.interval)
         try require("moving_average.start", movingAverage.start, movingAverage.start >= 0, "0 or more")
+    }
+
+    private func validateAdversary() throws(TrainingConfigurationError) {
+        guard let adversarial else { return }
+        func field(_ name: String) -> String { "adversarial.\(name)" }
+        let (weight, width, groups) = (adversarial.weight, adversarial.width, adversarial.groups)
+        try require(field("weight"), weight, weight >= 0 && weight.isFinite, "0 or more")
+        try require(field("start"), adversarial.start, adversarial.start >= 0, "0 or more")
+        try require(field("width"), width, (1...4096).contains(width), "1 to 4096")
+        try require(field("layers"), adversarial.layers, (1...8).contains(adversarial.layers), "1 to 8")
+        try require(
+            field("num_groups"), groups, groups > 0 && 2 * width % groups == 0,
+            "a divisor of \(2 * width), twice the width")
     }
 
     private func positive(_ field: String, _ value: Int) throws(TrainingConfigurationError) {

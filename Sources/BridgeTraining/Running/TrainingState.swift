@@ -99,7 +99,8 @@ extension TrainingState {
     /// Takes a step against the gradients of a loss, scaled down if their norm is above the settings' limit.
     ///
     /// - Throws: `TrainingError.diverged` if the loss or the gradient is not finite. The state is then unchanged.
-    package mutating func step(against gradients: inout ParameterSet, loss: Double) throws -> TrainingStepReport {
+    package mutating func step(against gradients: inout ParameterSet, loss: Double) throws -> TrainingStepReport
+    {
         let norm = try clip(&gradients, of: loss, to: optimizer.settings)
         let report = TrainingStepReport(loss: loss, learningRate: learningRate, gradientNorm: norm)
         optimizer.step(&parameters, against: gradients, rate: report.learningRate)

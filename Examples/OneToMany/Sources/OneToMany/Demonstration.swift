@@ -10,7 +10,8 @@ import VolumePhantoms
 struct Demonstration: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
-        abstract: "Synthesise a new subject, translate its T1 image to each target, and compare with the truths.")
+        abstract:
+            "Synthesise a new subject, translate its T1 image to each target, and compare with the truths.")
 
     @Option(help: "The folder for the results.")
     var output = "build/demo-latent"

@@ -17,7 +17,8 @@ struct Subjects {
         var acquisition = PhantomAcquisition()
         acquisition.lesions = 0...12
         cohort = PhantomCohort(
-            seed: 15, shape: [64, 72, 64], spacing: 3, anatomy: try PhantomAnatomy(t1: Volume(contentsOf: anatomy)),
+            seed: 15, shape: [64, 72, 64], spacing: 3,
+            anatomy: try PhantomAnatomy(t1: Volume(contentsOf: anatomy)),
             acquisition: acquisition)
     }
 
