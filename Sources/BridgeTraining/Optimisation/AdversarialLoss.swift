@@ -1,5 +1,5 @@
 import Foundation
-import TensorFiles
+package import TensorFiles
 
 /// The losses of a discriminator, whose logits say how real a patch is, and of the network that is to deceive it.
 public enum AdversarialLoss: String, CaseIterable, Codable, Sendable {
@@ -12,7 +12,7 @@ public enum AdversarialLoss: String, CaseIterable, Codable, Sendable {
     case leastSquares = "least_squares"
 
     /// What a logit is to say.
-    enum Goal: Sendable {
+    package enum Goal: Sendable {
         /// The discriminator's, of the target.
         case real
         /// The discriminator's, of an estimate.
@@ -22,7 +22,7 @@ public enum AdversarialLoss: String, CaseIterable, Codable, Sendable {
     }
 
     /// The mean loss of logits, and its gradient with respect to them. O(n).
-    func callAsFunction(_ logits: Tensor, _ goal: Goal) -> (value: Double, gradient: Tensor) {
+    package func callAsFunction(_ logits: Tensor, _ goal: Goal) -> (value: Double, gradient: Tensor) {
         var gradient = logits
         var sum = 0.0
         let share = 1 / Double(logits.count)

@@ -162,6 +162,8 @@ extension TrainingState {
         let rate: LearningRate.State
         let losses: Losses
         let bestValidationLoss: Double?
+        /// Fewer than those of the network, if the discriminator started later.
+        let discriminatorSteps: Int?
         let configuration: Configuration
         let dataChecksum: String
     }
@@ -170,7 +172,7 @@ extension TrainingState {
     func write(to file: URL, configuration: some Codable, dataChecksum: String) throws {
         let record = Record(
             step: step, rate: rate.state, losses: losses, bestValidationLoss: bestValidationLoss,
-            configuration: configuration, dataChecksum: dataChecksum)
+            discriminatorSteps: discriminator?.optimizer.steps, configuration: configuration, dataChecksum: dataChecksum)
         let json = String(decoding: try record.sortedJSON(), as: UTF8.self)
         var tensors: [String: Tensor] = [:]
         var sets = [
@@ -215,15 +217,16 @@ extension TrainingState {
             func restore(_ optimizer: inout AdamOptimizer, _ prefix: String, _ parameters: [Parameter]) throws {
                 optimizer.firstMoment = try set("\(prefix)optimizer.first", parameters)
                 optimizer.secondMoment = try set("\(prefix)optimizer.second", parameters)
-                optimizer.steps = record.step
             }
             let discriminator = try layout.discriminator.map { try set("discriminator.model", $0) }
             self.init(
                 try set("model", layout.parameters), discriminator: discriminator, settings: layout.settings)
             if average != nil { average?.values = try set("ema", layout.parameters) }
             try restore(&optimizer, "", layout.parameters)
+            optimizer.steps = record.step
             if let parameters = layout.discriminator {
                 try restore(&self.discriminator!.optimizer, "discriminator.", parameters)
+                self.discriminator!.optimizer.steps = record.discriminatorSteps ?? record.step
             }
             step = record.step
             rate.state = record.rate
