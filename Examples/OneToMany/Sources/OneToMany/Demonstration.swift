@@ -90,15 +90,14 @@ struct Demonstration: AsyncParsableCommand {
     }
 
     private func montage(_ source: Volume, _ results: [Result]) -> Montage {
-        Montage(
-            rows: [.init(source, label: "T1", window: 0...1)]
-                + results.flatMap { result in
-                    let name = result.target.rawValue.uppercased()
-                    return [
-                        .init(result.volume, label: name, window: 0...1),
-                        .init(result.truth, label: "\(name), truth", window: 0...1),
-                    ]
-                }, at: SIMD3(25, 0, 0), pixelSize: 1.5)
+        var rows = [Montage.Row(source, label: "T1", window: 0...1)]
+        for result in results {
+            let name = result.target.rawValue.uppercased()
+            rows.append(Montage.Row(result.volume, label: name, window: 0...1))
+            rows.append(Montage.Row(result.truth, label: "\(name), truth", window: 0...1))
+        }
+        // The sagittal slice goes through one hemisphere: the midline shows little brain.
+        return Montage(rows: rows, at: SIMD3(25, 0, 0), pixelSize: 1.5)
     }
 }
 
