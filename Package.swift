@@ -18,6 +18,7 @@ let package = Package(
         .library(name: "TensorFiles", targets: ["TensorFiles"]),
         .library(name: "ReferenceUNet", targets: ["ReferenceUNet"]),
         .library(name: "BridgeTraining", targets: ["BridgeTraining"]),
+        .library(name: "LatentTraining", targets: ["LatentTraining"]),
         .library(name: "VolumeTranslation", targets: ["VolumeTranslation"]),
         .library(name: "LatentTranslation", targets: ["LatentTranslation"]),
         .library(name: "VoxelBridge", targets: ["VoxelBridge"]),
@@ -86,6 +87,13 @@ let package = Package(
                 "VolumeTranslation",
             ]),
 
+        .target(
+            name: "LatentTraining",
+            dependencies: [
+                "VoxelSupport", "Volumes", "VolumeIO", "BridgeDiffusion", "DiffusionSampling", "VolumeFigures",
+                "TensorFiles", "Networks", "NetworkEngine", "LatentTranslation", "BridgeTraining",
+            ]),
+
         // Everything for translation, and its command.
         .target(
             name: "VoxelBridge",
@@ -94,7 +102,7 @@ let package = Package(
             name: "VoxelBridgeTool",
             dependencies: [
                 "VoxelSupport", "VoxelBridge", "LatentTranslation", "VolumeRegistration", "BridgeTraining",
-                "VolumeFigures",
+                "LatentTraining", "VolumeFigures",
                 "VolumePhantoms", "TensorFiles", "Networks", "NetworkEngine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -164,6 +172,9 @@ let package = Package(
         .testTarget(
             name: "BridgeTrainingTests",
             dependencies: ["BridgeTraining", "VolumeIO", "VolumeRegistration", "TestSupport"]),
+        .testTarget(
+            name: "LatentTrainingTests",
+            dependencies: ["LatentTraining", "VolumeIO", "TestSupport"]),
         .testTarget(
             name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "VoxelBridge", "TestSupport"]),
         .testTarget(name: "VoxelBridgeTests", dependencies: ["VoxelBridge", "TestSupport"]),

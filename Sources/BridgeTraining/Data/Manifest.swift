@@ -114,7 +114,8 @@ public struct Manifest: Sendable {
     private static func columns(requiresOneGrid: Bool) -> SubjectTable.Columns {
         SubjectTable.Columns(
             volumes: ["source", "target"],
-            gridAdvice: requiresOneGrid ? "or align the pairs (--align)" : nil, requiresOneGrid: requiresOneGrid)
+            gridAdvice: requiresOneGrid ? "or align the pairs (--align)" : nil, requiresOneGrid: requiresOneGrid
+        )
     }
 }
 

@@ -1,4 +1,4 @@
-package import Foundation
+import Foundation
 import VolumeIO
 import Volumes
 import VoxelSupport
@@ -249,7 +249,8 @@ private struct Header {
         }
         if volumes.isEmpty {
             problems.append(
-                .init(header.line, "there is no column of volumes; expected a first line \(Self.example(known))"))
+                .init(
+                    header.line, "there is no column of volumes; expected a first line \(Self.example(known))"))
         }
         for (index, name) in names.enumerated()
         where (others + volumes).contains(name) && names[..<index].contains(name) {

@@ -1,5 +1,5 @@
 import Foundation
-package import TensorFiles
+import TensorFiles
 
 /// The losses of a discriminator, whose logits say how real a patch is, and of the network that is to deceive it.
 public enum AdversarialLoss: String, CaseIterable, Codable, Sendable {

@@ -1,4 +1,4 @@
-package import Foundation
+import Foundation
 
 /// The files of a training run.
 ///
@@ -14,6 +14,7 @@ package import Foundation
 /// | `loss.png` | the loss curves |
 /// | `report.html` | a page with the losses, the last samples and the settings, at the end of `voxelbridge train` |
 /// | `samples/step-<n>.png` | sampled validation slices |
+/// | `samples/step-<n>/` | sampled validation volumes, of networks of volumes |
 /// | `style.json` | the average style of the training subjects, for data from a manifest |
 /// | `lock` | nothing; locked while the run is active |
 /// | `cache` | prepared volumes, unless stored elsewhere |
@@ -27,7 +28,7 @@ package struct RunFolder: Sendable {
 
     package var configuration: URL { url.appending(path: "configuration.json") }
     var data: URL { url.appending(path: "data.txt") }
-    var log: URL { url.appending(path: "log.jsonl") }
+    package var log: URL { url.appending(path: "log.jsonl") }
     var losses: URL { url.appending(path: "loss.png") }
     package var model: URL { url.appending(path: "model.safetensors") }
     package var best: URL { url.appending(path: "best.safetensors") }
@@ -36,6 +37,9 @@ package struct RunFolder: Sendable {
 
     func checkpoint(_ step: Int) -> URL { checkpointFolder.appending(path: Self.name(step, "safetensors")) }
     func samples(_ step: Int) -> URL { sampleFolder.appending(path: Self.name(step, "png")) }
+
+    /// The folder of sampled volumes.
+    func sampledVolumes(_ step: Int) -> URL { samples(step).deletingPathExtension() }
 
     /// The last picture of sampled slices.
     package var newestSamples: URL? {
@@ -68,7 +72,7 @@ package struct RunFolder: Sendable {
     }
 
     /// The checkpoints, newest first.
-    var checkpoints: [URL] {
+    package var checkpoints: [URL] {
         get throws {
             try FileManager.default.contentsOfDirectory(atPath: checkpointFolder.path)
                 .filter { $0.hasPrefix("step-") && $0.hasSuffix(".safetensors") }

@@ -1,5 +1,5 @@
 import Foundation
-package import VolumeFigures
+import VolumeFigures
 import VoxelSupport
 
 /// The log of a run: one JSON object per line, for every `intervals.log`-th step and for each validation.
@@ -7,7 +7,7 @@ package struct TrainingLog {
     /// One line.
     package struct Entry: Codable, Equatable {
         /// The number of steps taken.
-        let step: Int
+        package let step: Int
         /// The mean loss of the steps since the previous entry.
         var loss: Double?
         /// The learning rate of the step.
@@ -36,12 +36,22 @@ package struct TrainingLog {
     /// Opens a log, and removes the entries after the step from which the run is resumed.
     init(_ file: URL, upTo step: Int) throws {
         self.file = file
+        entries = Self.entries(in: file).filter { $0.step <= step }
+        try AtomicFile.write(entries.reduce(Data()) { try $0 + Self.line($1) }, to: file)
+    }
+
+    /// Reads a log as it is.
+    package init(reading file: URL) throws {
+        self.file = file
+        entries = Self.entries(in: file)
+    }
+
+    private static func entries(in file: URL) -> [Entry] {
         let text = (try? Data(contentsOf: file)) ?? Data()
         let decoder = JSONDecoder()
         // A killed run may leave an incomplete last line.
-        entries = text.split(separator: UInt8(ascii: "\n"))
-            .compactMap { try? decoder.decode(Entry.self, from: Data($0)) }.filter { $0.step <= step }
-        try AtomicFile.write(entries.reduce(Data()) { try $0 + Self.line($1) }, to: file)
+        return text.split(separator: UInt8(ascii: "\n"))
+            .compactMap { try? decoder.decode(Entry.self, from: Data($0)) }
     }
 
     /// Appends an entry.
@@ -56,7 +66,10 @@ package struct TrainingLog {
     }
 
     /// The curves of both losses, and of the parts of the training loss.
-    package var plot: LinePlot {
+    package var plot: LinePlot { plot(title: "loss") }
+
+    /// The curves under a title of their own.
+    package func plot(title: String) -> LinePlot {
         func curve(_ label: String, _ loss: (Entry) -> Double?) -> LinePlot.Curve {
             LinePlot.Curve(
                 label: label,
@@ -66,7 +79,7 @@ package struct TrainingLog {
         let curves =
             [curve("training", \.loss), curve("validation", \.validationLoss)]
             + parts.map { name in curve(name) { $0.losses?[name] } }
-        return LinePlot(title: "loss", horizontal: "step", curves: curves.filter { !$0.points.isEmpty })
+        return LinePlot(title: title, horizontal: "step", curves: curves.filter { !$0.points.isEmpty })
     }
 
     private static func line(_ entry: Entry) throws -> Data {

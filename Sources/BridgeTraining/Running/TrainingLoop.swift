@@ -1,6 +1,8 @@
 public import Foundation
-package import Networks
-package import VolumeFigures
+import Networks
+import VolumeFigures
+import VolumeIO
+import Volumes
 import VoxelSupport
 
 /// What a ``TrainingLoop`` trains: it takes steps, and evaluates and writes what it has learned.
@@ -26,8 +28,19 @@ package protocol TrainingTask: Sendable {
 package protocol TrainingEvaluation {
     /// nil if it is not wanted.
     func loss() throws -> Double?
-    /// nil if it is not wanted.
-    func picture() async throws -> GreyImage?
+    /// nil if they are not wanted.
+    func samples() async throws -> TrainingSamples?
+}
+
+/// What has been sampled of validation data.
+package struct TrainingSamples {
+    package let picture: GreyImage
+    /// Whole volumes, by the names of their files.
+    package let volumes: [(name: String, volume: Volume)]
+
+    package init(picture: GreyImage, volumes: [(name: String, volume: Volume)] = []) {
+        (self.picture, self.volumes) = (picture, volumes)
+    }
 }
 
 /// The length of a run, and what happens in its course.
@@ -180,8 +193,13 @@ package struct TrainingLoop<Task: TrainingTask> {
                 try log.append(TrainingLog.Entry(step: step, validationLoss: loss))
                 try report(.validated(step: step, loss: loss, isBest: isBest))
             }
-            if isPictureDue, let picture = try await evaluation.picture() {
-                try picture.write(to: files.samples(step))
+            if isPictureDue, let samples = try await evaluation.samples() {
+                if !samples.volumes.isEmpty {
+                    let folder = files.sampledVolumes(step)
+                    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+                    for (name, volume) in samples.volumes { try volume.write(to: folder.appending(path: name)) }
+                }
+                try samples.picture.write(to: files.samples(step))
                 try report(.sampled(files.samples(step)))
             }
         }

@@ -180,7 +180,8 @@ private struct SliceEvaluation: TrainingEvaluation {
         validation.configuration.validation.windows > 0 ? try validation.loss(of: network) : nil
     }
 
-    func picture() async throws -> GreyImage? {
-        validation.configuration.validation.samples > 0 ? try await validation.picture(by: network) : nil
+    func samples() async throws -> TrainingSamples? {
+        guard validation.configuration.validation.samples > 0 else { return nil }
+        return TrainingSamples(picture: try await validation.picture(by: network))
     }
 }

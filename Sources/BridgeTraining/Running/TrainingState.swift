@@ -1,5 +1,5 @@
 import Foundation
-package import Networks
+import Networks
 import TensorFiles
 import VoxelSupport
 
@@ -159,11 +159,11 @@ extension TrainingState {
     private struct Record<Configuration: Codable>: Codable {
         var version = 2
         let step: Int
+        /// Number of steps that the discriminator has taken, which may have begun later.
+        let discriminatorSteps: Int?
         let rate: LearningRate.State
         let losses: Losses
         let bestValidationLoss: Double?
-        /// Fewer than those of the network, if the discriminator started later.
-        let discriminatorSteps: Int?
         let configuration: Configuration
         let dataChecksum: String
     }
@@ -171,8 +171,9 @@ extension TrainingState {
     /// Writes a checkpoint atomically. Equal states give equal files.
     func write(to file: URL, configuration: some Codable, dataChecksum: String) throws {
         let record = Record(
-            step: step, rate: rate.state, losses: losses, bestValidationLoss: bestValidationLoss,
-            discriminatorSteps: discriminator?.optimizer.steps, configuration: configuration, dataChecksum: dataChecksum)
+            step: step, discriminatorSteps: discriminator?.optimizer.steps, rate: rate.state, losses: losses,
+            bestValidationLoss: bestValidationLoss,
+            configuration: configuration, dataChecksum: dataChecksum)
         let json = String(decoding: try record.sortedJSON(), as: UTF8.self)
         var tensors: [String: Tensor] = [:]
         var sets = [
@@ -214,19 +215,22 @@ extension TrainingState {
                     return tensors.shape(of: stored) == nil ? nil : try tensors.tensor(stored)
                 }
             }
-            func restore(_ optimizer: inout AdamOptimizer, _ prefix: String, _ parameters: [Parameter]) throws {
+            func restore(
+                _ optimizer: inout AdamOptimizer, _ prefix: String, _ parameters: [Parameter], steps: Int
+            ) throws {
                 optimizer.firstMoment = try set("\(prefix)optimizer.first", parameters)
                 optimizer.secondMoment = try set("\(prefix)optimizer.second", parameters)
+                optimizer.steps = steps
             }
             let discriminator = try layout.discriminator.map { try set("discriminator.model", $0) }
             self.init(
                 try set("model", layout.parameters), discriminator: discriminator, settings: layout.settings)
             if average != nil { average?.values = try set("ema", layout.parameters) }
-            try restore(&optimizer, "", layout.parameters)
-            optimizer.steps = record.step
+            try restore(&optimizer, "", layout.parameters, steps: record.step)
             if let parameters = layout.discriminator {
-                try restore(&self.discriminator!.optimizer, "discriminator.", parameters)
-                self.discriminator!.optimizer.steps = record.discriminatorSteps ?? record.step
+                try restore(
+                    &self.discriminator!.optimizer, "discriminator.", parameters,
+                    steps: record.discriminatorSteps ?? 0)
             }
             step = record.step
             rate.state = record.rate

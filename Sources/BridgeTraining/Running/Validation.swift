@@ -2,7 +2,7 @@ import BridgeDiffusion
 import SliceSampling
 import StyleKeys
 import TensorFiles
-internal import VolumeFigures
+import VolumeFigures
 
 /// The evaluation of a network on the validation data.
 struct Validation: Sendable {
