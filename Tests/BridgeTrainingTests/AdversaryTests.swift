@@ -92,10 +92,13 @@ struct AdversaryTests {
                 try adversary.judge(output, target: target, of: inputs, parameters: parameters)
             }
             let judged = try judge(output)
+            // One of three steps: a long one may cross a corner of a leaky ReLU, a short one drowns in rounding.
             func checkSlope(_ gradient: Float, _ value: (Float) throws -> Double) throws {
-                let step: Float = 4e-3
-                let slope = (try value(step) - value(-step)) / Double(2 * step)
-                try #require(abs(slope - Double(gradient)) < 3e-2 * abs(slope) + 1e-3, "\(slope) \(gradient)")
+                let slopes = try [Float(8e-3), 2e-3, 5e-4].map { step in
+                    (try value(step) - value(-step)) / Double(2 * step)
+                }
+                let isClose = slopes.contains { abs($0 - Double(gradient)) < 2e-2 * abs($0) + 3e-4 }
+                try #require(isClose, "\(gradient), expected one of \(slopes)")
             }
             for _ in 0..<4 {
                 let index = Int.random(in: 0..<output.count, using: &generator)
