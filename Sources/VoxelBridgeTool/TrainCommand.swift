@@ -188,7 +188,7 @@ struct TrainCommand: AsyncParsableCommand {
         var run = try TrainingRun(
             TrainableUNet(configuration.network, options: computeOptions, recomputesActivations: saveMemory),
             configuration: configuration, training: training, validation: prepared.validation, folder: folder,
-            resumes: resume, options: options)
+            resumes: resume, options: computeOptions)
         try manifest.write(to: folder.appending(path: "manifest.csv"))
         if configuration.network.contextWidth != nil {
             try training.averageStyle.write(to: folder.appending(path: "style.json"))
