@@ -31,7 +31,7 @@ let package = Package(
     targets: [
         // The core: Swift alone, nothing to install.
         .target(name: "VoxelSupport"),
-        .target(name: "Volumes"),
+        .target(name: "Volumes", dependencies: ["VoxelSupport"]),
         .target(name: "Preprocessing", dependencies: ["VoxelSupport", "Volumes"]),
         .target(
             name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes", "Preprocessing", "CVoxelKernels"]),
@@ -61,7 +61,8 @@ let package = Package(
             ],
             resources: [.embedInCode("Report/report.css"), .embedInCode("Report/report.js")]),
         .target(
-            name: "NetworkEngine", dependencies: ["TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"]),
+            name: "NetworkEngine",
+            dependencies: ["VoxelSupport", "TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"]),
         .target(
             name: "ReferenceUNet",
             dependencies: [
@@ -132,7 +133,7 @@ let package = Package(
 
         // Tests: one folder a module.
         .target(
-            name: "TestSupport", dependencies: ["Volumes", "BridgeDiffusion", "TensorFiles"],
+            name: "TestSupport", dependencies: ["Volumes", "BridgeDiffusion", "TensorFiles", "VoxelSupport"],
             path: "Tests/TestSupport"),
         .target(
             name: "TensorTestSupport", dependencies: ["NetworkEngine", "TestSupport"],
@@ -171,7 +172,9 @@ let package = Package(
             dependencies: ["LatentTranslation", "TestSupport"]),
         .testTarget(
             name: "BridgeTrainingTests",
-            dependencies: ["BridgeTraining", "VolumeIO", "VolumeRegistration", "TestSupport"]),
+            dependencies: [
+                "BridgeTraining", "Networks", "VolumeIO", "VolumeRegistration", "VoxelSupport", "TestSupport",
+            ]),
         .testTarget(
             name: "LatentTrainingTests",
             dependencies: ["LatentTraining", "VolumeIO", "TestSupport"]),

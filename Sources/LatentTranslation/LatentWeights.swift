@@ -66,7 +66,7 @@ public struct LatentWeights: TensorSource {
     public init(
         contentsOf url: URL, firstStage: URL? = nil, configurations: [URL] = [], selection: Selection? = nil
     ) throws {
-        let stated = try configurations.map { try StatedLatentConfiguration(contentsOf: $0) }
+        let stated = try configurations.map { try PartialLatentConfiguration(contentsOf: $0) }
         let file = try LatentFile(url)
         let other = try firstStage.map { try LatentFile($0) }
         try self.init(file, firstStage: other, stated: stated, selection: selection)
@@ -89,7 +89,7 @@ public struct LatentWeights: TensorSource {
     /// - Throws: as `init(contentsOf:firstStage:configurations:selection:)` does.
     public init(parameters: [String: Tensor], configuration: LatentModelConfiguration) throws {
         try self.init(
-            LatentFile(parameters), firstStage: nil, stated: [StatedLatentConfiguration(configuration)],
+            LatentFile(parameters), firstStage: nil, stated: [PartialLatentConfiguration(configuration)],
             selection: nil)
     }
 
@@ -97,7 +97,7 @@ public struct LatentWeights: TensorSource {
     public static func isLatentModel(_ url: URL) -> Bool { (try? LatentFile(url))?.isLatentModel ?? false }
 
     private init(
-        _ file: LatentFile, firstStage other: LatentFile?, stated: [StatedLatentConfiguration],
+        _ file: LatentFile, firstStage other: LatentFile?, stated: [PartialLatentConfiguration],
         selection wanted: Selection?
     ) throws {
         let denoisers = file.denoisers
@@ -117,13 +117,13 @@ public struct LatentWeights: TensorSource {
         selection = denoisers.isEmpty ? nil : wanted ?? (denoisers[.ema] == nil ? .model : .ema)
         denoiser = selection.flatMap { denoisers[$0] }
         if let selection, denoiser == nil {
-            throw LatentTranslationError.noSelection(
+            throw ParameterError.noSelection(
                 file: file.path, wanted: selection.rawValue, found: available.map(\.rawValue))
         }
         let carried = [other, file].compactMap { source in
-            source?.carried.map { StatedLatentConfiguration($0, file: source?.path) }
+            source?.carried.map { PartialLatentConfiguration($0, file: source?.path) }
         }
-        let all = try (carried + stated).reduce(StatedLatentConfiguration()) { try $0.adding($1) }
+        let all = try (carried + stated).reduce(PartialLatentConfiguration()) { try $0.adding($1) }
         (configuration, assumptions) = try all.complete(
             firstStage: firstStage, denoiser: denoiser, process: file.process(), scale: file.scale())
         let networks = LatentNetworks(configuration)
@@ -148,15 +148,11 @@ public struct LatentWeights: TensorSource {
         var needed: [String: Int] = [:]
         for place in expected.values {
             let name = place.part.storedName(place.parameter.name)
-            guard let type = place.part.source.type(of: name), type.isFloatingPoint else {
-                throw LatentTranslationError.parameterType(
-                    file: place.part.file, parameter: name,
-                    found: place.part.source.type(of: name)?.rawValue ?? "none")
-            }
-            needed[place.part.file, default: 0] += place.parameter.shape.reduce(type.size, *)
+            needed[place.part.file, default: 0] += try place.part.source.storedBytes(
+                of: name, file: place.part.file)
         }
         for (file, size) in sizes where needed[file, default: 0] > size {
-            throw LatentTranslationError.sharedNumbers(
+            throw ParameterError.sharedNumbers(
                 file: file, size: needed[file, default: 0], fileSize: size)
         }
     }
@@ -198,26 +194,22 @@ extension LatentWeights {
     /// The names of the parameters, sorted.
     public var names: [String] { expected.keys.sorted() }
 
-    /// The shape of a parameter, or nil if there is none of that name.
+    /// The shape of a parameter, or nil if it does not exist.
     public func shape(of name: String) -> [Int]? { expected[name].map { StoredLayout.shape(of: $0.parameter) } }
 
-    /// The type as which a parameter is stored, or nil if there is none of that name.
+    /// The type as which a parameter is stored, or nil if it does not exist.
     public func type(of name: String) -> TensorType? {
         expected[name].flatMap { $0.part.source.type(of: $0.part.storedName($0.parameter.name)) }
     }
 
     /// Reads a parameter.
     ///
-    /// - Throws: `LatentTranslationError.notFinite` where it holds NaN or an infinity; `MissingTensor` if there is none of
+    /// - Throws: `ParameterError.notFinite` where it holds NaN or an infinity; `MissingTensor` if there is none of
     ///   that name.
     public func tensor(_ name: String) throws -> Tensor {
         guard let place = expected[name] else { throw MissingTensor(name: name) }
-        let stored = place.part.storedName(place.parameter.name)
-        let tensor = try place.part.source.tensor(stored)
-        guard tensor.values.allSatisfy(\.isFinite) else {
-            throw LatentTranslationError.notFinite(file: place.part.file, parameter: stored)
-        }
-        return tensor
+        return try place.part.source.parameter(
+            place.part.storedName(place.parameter.name), file: place.part.file)
     }
 }
 
@@ -226,16 +218,9 @@ extension LatentFile.Part {
     fileprivate func check(_ parameters: [Parameter], name: String) throws {
         let expected = Dictionary(
             parameters.map { (storedName($0.name), StoredLayout.shape(of: $0)) }, uniquingKeysWith: { $1 })
-        let missing = expected.keys.filter { source.shape(of: $0) == nil }
-        let extra = names.filter { expected[$0] == nil }
-        let misshapen = expected.compactMap { stored, shape -> LatentTranslationError.Misshapen? in
-            guard let found = source.shape(of: stored), found != shape else { return nil }
-            return .init(name: stored, found: found, expected: shape)
+        if let error = ParameterError(expected: expected, found: names, in: source, file: file, part: name) {
+            throw error
         }
-        guard !missing.isEmpty || !extra.isEmpty || !misshapen.isEmpty else { return }
-        throw LatentTranslationError.parameters(
-            file: file, part: name, missing: missing.sorted(), extra: extra,
-            misshapen: misshapen.sorted { $0.name < $1.name })
     }
 }
 

@@ -22,13 +22,13 @@ extension PreprocessingPipeline {
     ///
     /// - Parameters:
     ///   - file: the file.
-    ///   - steps: types of steps of the caller's own that the description may have.
+    ///   - steps: types of your own steps that the description may have.
     /// - Throws: ``PipelineFileError`` naming the file and the field.
     public init(contentsOf file: URL, steps: [any StorableTransform.Type] = []) throws {
         do {
             self = try JSONValue(contentsOf: file).decode(
                 PreprocessingPipeline.self, userInfo: [.preprocessingSteps: steps])
-        } catch { throw PipelineFileError(file: file.path, reason: "\(error)") }
+        } catch { throw PipelineFileError(file: file.path, reason: error.explanation) }
     }
 
     /// Writes the description, which ``init(contentsOf:steps:)-(URL,_)`` reads.

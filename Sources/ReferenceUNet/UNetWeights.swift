@@ -55,14 +55,14 @@ public struct UNetWeights: TensorSource {
     ///   - url: a safetensors file or a PyTorch checkpoint.
     ///   - configuration: nil for the one that the file carries, or that the parameters show.
     ///   - selection: nil for `ema` where the file has it, else `model`.
-    /// - Throws: `SafetensorsError` or `PyTorchError` where the file is not whole; `UNetError` where it holds
+    /// - Throws: `SafetensorsError` or `PyTorchError` where the file is not whole; `ParameterError` or `UNetError` where it holds
     ///   no such weights, or not those of one network; `NetworkConfigurationError` naming the field, where a
     ///   configuration is not valid or is not that of the weights.
     public init(
         contentsOf url: URL, configuration: UNetConfiguration? = nil, selection: Selection? = nil
     ) throws {
         try self.init(
-            file: WeightsFile(url), given: configuration.map { try StatedConfiguration($0) },
+            file: WeightsFile(url), given: configuration.map { try PartialConfiguration($0) },
             selection: selection)
     }
 
@@ -72,7 +72,7 @@ public struct UNetWeights: TensorSource {
     /// - Throws: as `init(contentsOf:configuration:selection:)` does.
     public init(contentsOf url: URL, configuration: URL, selection: Selection? = nil) throws {
         // The shorter file first, so that its errors are reported sooner.
-        let given = try StatedConfiguration(contentsOf: configuration)
+        let given = try PartialConfiguration(contentsOf: configuration)
         try self.init(file: WeightsFile(url), given: given, selection: selection)
     }
 
@@ -106,11 +106,11 @@ public struct UNetWeights: TensorSource {
     /// Checks weights in memory.
     init(parameters: [String: Tensor], configuration: UNetConfiguration) throws {
         try self.init(
-            file: WeightsFile(parameters), given: StatedConfiguration(configuration), selection: nil)
+            file: WeightsFile(parameters), given: PartialConfiguration(configuration), selection: nil)
     }
 
     private init(
-        file: WeightsFile, given: StatedConfiguration?, selection: Selection?, unknownHeadChannels: Int? = nil
+        file: WeightsFile, given: PartialConfiguration?, selection: Selection?, unknownHeadChannels: Int? = nil
     ) throws {
         (available, self.file, translation) = (file.available, file.path, file.translation)
         (self.selection, source) = try file.tensors(selection)
@@ -131,15 +131,10 @@ public struct UNetWeights: TensorSource {
     private func checkStorage(fileSize: Int?) throws {
         var size = 0
         for parameter in expected.values {
-            let name = parameters.storedName(parameter.name)
-            guard let type = source.type(of: name), type.isFloatingPoint else {
-                throw UNetError.parameterType(
-                    file: file, parameter: name, found: source.type(of: name)?.rawValue ?? "none")
-            }
-            size += parameter.shape.reduce(type.size, *)
+            size += try source.storedBytes(of: parameters.storedName(parameter.name), file: file)
         }
         if let fileSize, size > fileSize {
-            throw UNetError.sharedNumbers(file: file, size: size, fileSize: fileSize)
+            throw ParameterError.sharedNumbers(file: file, size: size, fileSize: fileSize)
         }
     }
 
@@ -170,35 +165,30 @@ extension UNetWeights {
     /// The names of the parameters, sorted.
     public var names: [String] { expected.keys.sorted() }
 
-    /// The shape of a parameter, or nil if there is none of that name.
+    /// The shape of a parameter, or nil if it does not exist.
     public func shape(of name: String) -> [Int]? { expected[name]?.shape }
 
-    /// The type as which a parameter is stored, or nil if there is none of that name.
+    /// The type as which a parameter is stored, or nil if it does not exist.
     public func type(of name: String) -> TensorType? {
         expected[name].flatMap { source.type(of: parameters.storedName($0.name)) }
     }
 
     /// Reads a parameter.
     ///
-    /// - Throws: `UNetError.notFinite` where it holds NaN or an infinity; `MissingTensor` if there is none of
+    /// - Throws: `ParameterError.notFinite` where it holds NaN or an infinity; `MissingTensor` if there is none of
     ///   that name.
     public func tensor(_ name: String) throws -> Tensor {
         guard expected[name] != nil else { throw MissingTensor(name: name) }
-        let stored = parameters.storedName(name)
-        let tensor = try source.tensor(stored)
-        guard tensor.values.allSatisfy(\.isFinite) else {
-            throw UNetError.notFinite(file: file, parameter: stored)
-        }
-        return tensor
+        return try source.parameter(parameters.storedName(name), file: file)
     }
 }
 
 extension UNetParameters {
     /// The configuration of which these are the parameters.
     fileprivate func configuration(
-        given: StatedConfiguration?, carried: StatedConfiguration?, unknownHeadChannels: Int?, file: String
+        given: PartialConfiguration?, carried: PartialConfiguration?, unknownHeadChannels: Int?, file: String
     ) throws -> UNetConfiguration {
-        var mismatch: UNetError?
+        var mismatch: ParameterError?
         if let stated = given ?? carried, let whole = stated.whole {
             try stated.validate(whole)
             mismatch = difference(from: UNetArchitecture(whole), file: file)
@@ -209,15 +199,17 @@ extension UNetParameters {
         }
         let heads = try given?.headChannels ?? carried?.headChannels
         var shown: UNetConfiguration
-        do throws(UnshownSize) {
-            shown = try UNetConfiguration(shownBy: shape(of:), headChannels: heads ?? 1)
+        do throws(UninferableSize) {
+            shown = try UNetConfiguration(inferredFrom: shape(of:), headChannels: heads ?? 1)
         } catch {
-            throw mismatch ?? .unknownNetwork(file: file, missing: storedName(error.parameter))
+            throw mismatch
+                ?? .unknownSizes(file: file, missing: storedName(error.parameter), network: "a U-Net")
         }
         // Heads that do not divide the channels are reported below; they change no shape.
         shown.headChannels = 1
         do { try shown.validate() } catch {
-            throw mismatch ?? UNetError.noNetwork(file: file, reason: "\(error)")
+            if let mismatch { throw mismatch }
+            throw UNetError.noNetwork(file: file, reason: error.explanation)
         }
         if let difference = difference(from: UNetArchitecture(shown), file: file) {
             throw mismatch ?? difference

@@ -41,7 +41,7 @@ public struct RigidRegistration: Sendable {
 
     /// The motion that aligns `moving` with `fixed`.
     ///
-    /// It runs on threads of its own, and checks between evaluations whether the task is cancelled.
+    /// It runs on its own threads, and checks between evaluations whether the task is cancelled.
     ///
     /// - Parameters:
     ///   - moving: the volume to move. Voxels that are not finite count as the lowest intensity, as in `fixed`.
@@ -102,7 +102,7 @@ public struct RigidRegistration: Sendable {
         let finest = max(cbrt(region.volume / Double(samples)), voxel)
         var levels: [Similarity] = []
         for (index, width) in [4 * finest, 2 * finest, finest].enumerated() {
-            try Task.checkCancellation()
+            try TimeLimit.check()
             // A coarse resolution with too few points for a histogram is left out.
             guard width == finest || region.volume / (width * width * width) >= 1000 else { continue }
             let points = SamplePoints(

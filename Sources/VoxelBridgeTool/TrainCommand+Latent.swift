@@ -3,6 +3,7 @@ import Foundation
 import LatentTraining
 import Logging
 import NetworkEngine
+import VoxelSupport
 
 /// The training of a 3-D latent translator.
 extension TrainCommand {
@@ -25,9 +26,18 @@ extension TrainCommand {
             try given ?? LatentTrainingRun.configuration(ofRunIn: folder)
             ?? LatentTrainingConfiguration(modalities: modalities)
         warn(of: manifest.warnings, in: data, logger: logger)
-        let prepared = try ModalityDataset.prepare(
-            manifest, cache: cacheFolder(of: folder), configuration: configuration,
-            progress: preparationProgress)
+        let end = deadline(from: start)
+        let prepared: (training: ModalityDataset, validation: ModalityDataset?)
+        do {
+            prepared = try TimeLimit.$end.withValue(end) {
+                try ModalityDataset.prepare(
+                    manifest, cache: cacheFolder(of: folder), configuration: configuration,
+                    progress: preparationProgress)
+            }
+        } catch is TimeIsUp {
+            logger.info("Stopped while volumes were prepared; continue with --resume")
+            return
+        }
         let training = prepared.training
         logger.info(
             """
@@ -45,7 +55,7 @@ extension TrainCommand {
         let line = logging.quiet ? nil : TrainingLine()
         var current: LatentStage?
         let isComplete = try await run.train(
-            stages, from: from.map { URL(filePath: $0) }, resumes: resume, until: deadline(from: start)
+            stages, from: from.map { URL(filePath: $0) }, resumes: resume, until: end
         ) { stage, event in
             if stage != current {
                 line?.clear()

@@ -5,6 +5,7 @@ import LatentTraining
 import Logging
 import NetworkEngine
 import VoxelBridge
+import VoxelSupport
 
 struct TrainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -165,14 +166,26 @@ struct TrainCommand: AsyncParsableCommand {
         var configuration = given ?? known ?? .published
         if align { configuration.data.align = true }
         try configuration.validate()
+        let multiple = configuration.network.sizeMultiple
+        try checkMemory(for: configuration, rows: multiple, columns: multiple)
 
         let cache = cacheFolder(of: folder)
         let manifest = try Manifest(
             contentsOf: URL(filePath: data), requiresOneGrid: !configuration.data.align)
         warn(of: manifest.warnings, in: data, logger: logger)
-        let prepared = try ManifestDataset.prepare(
-            manifest, cache: cache, configuration: configuration, progress: preparationProgress)
+        let end = deadline(from: start)
+        let prepared: (training: ManifestDataset, validation: ManifestDataset?)
+        do {
+            prepared = try TimeLimit.$end.withValue(end) {
+                try ManifestDataset.prepare(
+                    manifest, cache: cache, configuration: configuration, progress: preparationProgress)
+            }
+        } catch is TimeIsUp {
+            logger.info("Stopped while volumes were prepared; continue with --resume")
+            return
+        }
         let training = prepared.training
+        try checkMemory(for: configuration, rows: training.rows, columns: training.columns)
         logger.info(
             """
             \(training.names.count) training subjects, \(training.count) slices of \(training.columns) x \
@@ -197,7 +210,7 @@ struct TrainCommand: AsyncParsableCommand {
             "\(inMillions(run.trainer.state.parameters.count)) parameters, starting at step \(run.trainer.state.step)"
         )
         let line = logging.quiet ? nil : TrainingLine()
-        let isComplete = try await run.run(until: deadline(from: start)) {
+        let isComplete = try await run.run(until: end) {
             show($0, line: line, logger: logger)
         }
         line?.clear()
@@ -209,6 +222,22 @@ struct TrainCommand: AsyncParsableCommand {
                 ? "Trained \(configuration.steps) steps: \(output)/model.safetensors"
                 : "Stopped after step \(run.trainer.state.step) of \(configuration.steps); continue with --resume"
         )
+    }
+
+    /// Checks that the machine can hold what a step needs, before anything is made.
+    private func checkMemory(for configuration: TrainingConfiguration, rows: Int, columns: Int) throws {
+        let needed = TrainableUNet.memory(
+            toTrain: configuration, rows: rows, columns: columns, recomputesActivations: saveMemory)
+        let available = AvailableMemory.bytes
+        guard needed > available else { return }
+        throw TrainingConfigurationError(
+            field: "batch",
+            found:
+                "\(configuration.batch), which needs at least \(AvailableMemory.text(needed)) of memory for slices of "
+                + "\(columns) x \(rows)",
+            expected:
+                "a batch, and a network, that fit into \(AvailableMemory.text(available)); use a smaller batch with more "
+                + "accumulation" + (saveMemory ? "" : ", or --save-memory"))
     }
 
     /// A count, in millions if it is large.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import LatentTranslation
 import VoxelBridge
+import VoxelSupport
 
 /// 'translate' with a 3-D latent model.
 extension TranslateCommand {
@@ -35,7 +36,7 @@ extension TranslateCommand {
             let remedy = raw ? "; leave out --raw, or pad the volume first" : ""
             throw FileFailure(path: source, reason: "\(error)\(remedy)")
         } catch let error as PreprocessingError {
-            throw FileFailure(path: source, reason: "\(error)")
+            throw FileFailure(path: source, reason: error.explanation)
         }
         if let tiling = translator.tiling, (0..<3).contains(where: { encoded.prepared.shape[$0] > tiling.size })
         {
@@ -49,6 +50,10 @@ extension TranslateCommand {
         }
         let shape = encoded.latent.shape
         translator.givenNoise = try latent.givenNoise(latent: shape[..<2] + shape[2...].reversed())
+        if isOutputFolder {
+            try FileManager.default.createDirectory(
+                at: URL(filePath: output), withIntermediateDirectories: true)
+        }
         for (target, path) in outputs {
             let translated = try await translateLatent(
                 encoded, to: target, by: translator, state: statePath(for: target, among: targets))
@@ -103,7 +108,7 @@ extension TranslateCommand {
                 try step.sampling.write(to: state)
             }
         } catch let error as SamplingStateError {
-            throw FileFailure(path: state, reason: "\(error)")
+            throw FileFailure(path: state, reason: error.explanation)
         }
         throw CancellationError()
     }
@@ -133,26 +138,34 @@ extension TranslateCommand {
         for targets: [String], inputs: [String]
     ) throws -> [(target: String, path: String)] {
         let isNamed = output.contains("{target}")
-        let isInFolder = !isNamed && (isFolder(URL(filePath: output)) || output.hasSuffix("/"))
-        if !isNamed && !isInFolder {
+        if !isNamed && !isOutputFolder {
             try require(
                 targets.count == 1,
                 "with several targets the output must be a folder, or a name with {target}, such as "
                     + "'out/{target}.nii.gz', and is \(output)")
         }
-        if isInFolder, !isFolder(URL(filePath: output)) {
-            try checkParent(ofOutput: URL(filePath: output))
-            try FileManager.default.createDirectory(
-                at: URL(filePath: output), withIntermediateDirectories: false)
+        let folder = URL(filePath: output)
+        // A folder that does not exist is made once the source is known to be right.
+        let isNew = isOutputFolder && !isFolder(folder)
+        if isNew {
+            try checkParent(ofOutput: folder)
+            try require(
+                !FileManager.default.fileExists(atPath: folder.standardizedFileURL.path),
+                "the output, \(output), exists and is not a folder; choose another name")
         }
         return try targets.map { target in
             let path =
                 isNamed
                 ? output.replacing("{target}", with: target)
-                : isInFolder ? URL(filePath: output).appending(path: "\(target).nii.gz").path : output
-            try checkOutput(path, extensions: volumeExtensions, inputs: inputs)
+                : isOutputFolder ? folder.appending(path: "\(target).nii.gz").path : output
+            if !isNew { try checkOutput(path, extensions: volumeExtensions, inputs: inputs) }
             return (target, path)
         }
+    }
+
+    /// Whether the output is a folder, in which each target has a file.
+    private var isOutputFolder: Bool {
+        !output.contains("{target}") && (isFolder(URL(filePath: output)) || output.hasSuffix("/"))
     }
 
     /// The file of the state of a target's translation.
@@ -201,7 +214,7 @@ extension TranslateCommand {
         do { volume = try await latents.decoded(by: translator, raw: raw) } catch let error
             as LatentTranslationError
         {
-            throw FileFailure(path: source, reason: "\(error)")
+            throw FileFailure(path: source, reason: error.explanation)
         }
         try volume.write(to: URL(filePath: output), space: .aligned, text: "voxelbridge translate")
         logger.info("Wrote \(output)")

@@ -154,8 +154,8 @@ struct TranslateCommand: AsyncParsableCommand {
         with denoiser: some StyledDenoiser, settings: TranslationSettings, styleBins: Int?
     ) async throws {
         let pages = try report.map { try ReportFolder($0) }
-        let file = try readVolume(source, logger: logger, keepsNaN: !raw)
-        let style = try readStyle(bins: styleBins, rule: settings.target)
+        let file = try readVolume(source, logger: logger)
+        let style = try readStyle(bins: styleBins, settings: settings)
         let translator = VolumeTranslator(
             preprocessing: .brain(
                 spacing: settings.spacing, intensities: intensities.step(settings.source),
@@ -277,6 +277,15 @@ struct TranslateCommand: AsyncParsableCommand {
                     multiples of \(multiple); leave out --raw, or pad the volume first
                     """)
         }
+        let notFinite = volume.voxels.count { !$0.isFinite }
+        guard notFinite == 0 else {
+            throw FileFailure(
+                path: source,
+                reason: """
+                    \(notFinite) voxels are NaN or infinite, and --raw takes intensities as they are; leave out --raw, or \
+                    replace them first
+                    """)
+        }
         let range = volume.intensityRange
         if range.lowerBound < -1 || range.upperBound > 1 {
             logger.warning(
@@ -284,13 +293,16 @@ struct TranslateCommand: AsyncParsableCommand {
         }
     }
 
-    private func readStyle(bins: Int?, rule: IntensityRule) throws -> StyleKey {
+    private func readStyle(bins: Int?, settings: TranslationSettings) throws -> StyleKey {
         guard let style, let bins else {
             // Ignored by a denoiser that takes no style.
             return try StyleKey(histogram: [0, 0], cumulative: [0, 0], difference: [0, 0])
         }
         let url = URL(filePath: style)
         if url.pathExtension.lowercased() == "json" { return try StyleKey(contentsOf: url) }
-        return try readKey(ofVolume: style, bins: bins, intensities: RescaleIntensity(rule), logger: logger)
+        return try readKey(
+            ofVolume: style, bins: bins, intensities: RescaleIntensity(settings.target),
+            resampling: Resample(spacing: settings.spacing, antialiasing: settings.antialiasing), logger: logger
+        )
     }
 }

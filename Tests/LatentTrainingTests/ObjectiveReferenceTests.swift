@@ -198,12 +198,13 @@ struct ObjectiveReferenceTests {
 extension ReferenceNumbers {
     static func denoiserExamples() throws -> [DenoiserObjective.Example] {
         let numbers = try ReferenceNumbers("stage2")
-        let (latents, beside) = (try numbers.items("z_target"), try numbers.items("conditioning"))
+        let (latents, conditioningLatents) = (try numbers.items("z_target"), try numbers.items("conditioning"))
         let (noises, times) = (try numbers.items("eps"), try numbers.integers("t"))
         let targets = try numbers.integers("target")
         return latents.indices.map {
             DenoiserObjective.Example(
-                target: latents[$0], beside: beside[$0], noise: noises[$0], timestep: times[$0],
+                target: latents[$0], conditioningLatents: conditioningLatents[$0], noise: noises[$0],
+                timestep: times[$0],
                 targetClass: targets[$0])
         }
     }

@@ -83,5 +83,4 @@ func checkGradients(
     }
 }
 
-
 private func norm(_ values: [Double]) -> Double { values.reduce(0) { $0 + $1 * $1 }.squareRoot() }

@@ -66,7 +66,8 @@ struct LatentGradientTests {
                 loss == "cycle_volume" || $0.hasPrefix("spade.")
             }
             func encode(_ x: GradientTape.Value) throws -> GradientTape.Value {
-                tape.quantised(try tape.evaluate(networks.encoder, images: [x]), by: networks.codebook).quantised
+                tape.quantised(try tape.evaluate(networks.encoder, images: [x]), by: networks.codebook)
+                    .quantised
             }
             let z = try encode(tape.input(x))
             let there = try tape.evaluate(target, images: [z])

@@ -108,7 +108,9 @@ private struct RandomBatch {
     ) {
         let gradients = NetworkGradients(
             options: ComputeOptions(threads: threads), recomputesActivations: recomputes)
-        return try gradients(architecture, parameters: parameters, images: [inputs.x, inputs.y], shared: shared) {
+        return try gradients(
+            architecture, parameters: parameters, images: [inputs.x, inputs.y], shared: shared
+        ) {
             (loss($0), weights)
         }
     }

@@ -180,9 +180,34 @@ struct VolumeTranslatorTests {
         for try await state in states where state.isComplete { #expect(try state.volume() == masked) }
     }
 
-    /// A model states how its targets were scaled.
-    @Test func aStyleIsScaledAsTheModelsTargets() throws {
+    /// Interpolated slices have intensities that thick ones have not: a key must be made of what is translated.
+    @Test func thickSlicesTranslatedToTheirOwnStyleAreThemselves() async {
+        await checkLaw(cases: 8) { generator in
+            let thickness = Double.random(in: 6...12, using: &generator)
+            let grid = VoxelGrid(shape: [24, 28, Int(60 / thickness)], spacing: [3, 3, thickness])
+            let source = Volume.brainPhantom(on: grid)
+            let translator = translator()
+            let scaled = try RescaleIntensity().apply(to: source).volume
+            func gap(_ style: StyleKey) async throws -> Float {
+                let result = try await translator.translate(source, style: style)
+                let gaps = zip(result.voxels, scaled.voxels).map { abs($0 - $1) }
+                return gaps.reduce(0, +) / Float(gaps.count)
+            }
+            let (resampled, own) = (
+                try await gap(translator.style(of: source)), try await gap(StyleKey(of: source))
+            )
+            try #require(resampled < 0.02 && resampled < own, "\(resampled), \(own)")
+        }
+    }
+
+    /// A model states how its targets were scaled, and their spacing.
+    @Test func aStyleIsScaledAndResampledAsTheModelsTargets() throws {
         let reference = Volume.brainPhantom(on: VoxelGrid(shape: [20, 24, 18], spacing: [3.5, 3, 4]))
-        #expect(try translator().style(of: reference) == StyleKey(of: reference))
+        let key = try translator().style(of: reference)
+        #expect(key == (try StyleKey(of: reference, resampling: Resample(spacing: 3))))
+        #expect(key != (try StyleKey(of: reference)))
+        // A volume with that spacing keeps its own voxels.
+        let fine = Volume.brainPhantom(on: VoxelGrid(shape: [20, 24, 18], spacing: [3, 3, 3]))
+        #expect(try translator().style(of: fine) == StyleKey(of: fine))
     }
 }

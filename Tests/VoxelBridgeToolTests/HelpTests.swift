@@ -20,7 +20,7 @@ struct HelpTests {
             ["evaluate"],
             "--mask --data-range --match --window --plane --voxelwise --json --csv --pairs --output --report --source --seed --threads --verbose --quiet"
         ),
-        (["key"], "--bins --output --window --intensities --background --mask --verbose --quiet"),
+        (["key"], "--bins --spacing --output --window --intensities --background --mask --verbose --quiet"),
         (["mask"], "--method --largest-component --fill-holes --output --verbose --quiet"),
         (
             ["preprocess"],

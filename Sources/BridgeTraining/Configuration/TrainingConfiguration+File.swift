@@ -9,7 +9,7 @@ extension TrainingConfiguration {
     ///
     /// - Parameters:
     ///   - url: the file.
-    ///   - paths: types of a caller's own paths, which the field `process` may name.
+    ///   - paths: types of your own paths, which the field `process` may name.
     /// - Throws: `TrainingConfigurationError`, naming the file, the field, what was found and what was expected.
     public init(
         contentsOf url: URL, paths: [any StorablePath.Type] = []
@@ -37,7 +37,7 @@ extension TrainingConfiguration {
             throw error
         } catch {
             throw TrainingConfigurationError(
-                file: url.path, field: "", found: "\(error)", expected: "a training configuration")
+                file: url.path, field: "", found: error.explanation, expected: "a training configuration")
         }
     }
 
@@ -76,9 +76,10 @@ extension TrainingConfiguration {
         try rateSchedule.validate(under: "learning_rate_schedule", rate: optimizer.learningRate)
         try movingAverage.validate(under: "moving_average")
         try adversarial?.validate(under: "adversarial")
-        try positive("batch", batch)
-        try positive("accumulation", accumulation)
-        try positive("steps", steps)
+        // Far beyond any training, and such that windows can be counted.
+        try require("batch", batch, (1...1 << 16).contains(batch), "1 to \(1 << 16)")
+        try require("accumulation", accumulation, (1...1 << 16).contains(accumulation), "1 to \(1 << 16)")
+        try require("steps", steps, (1...1 << 30).contains(steps), "1 to \(1 << 30)")
         try require(
             "data.minimum_foreground", data.minimumForeground, data.minimumForeground >= 0, "0 or more")
         try intervals.validate(under: "intervals")
@@ -132,7 +133,7 @@ public struct TrainingConfigurationError: Error, Equatable, CustomStringConverti
 }
 
 extension TrainingConfigurationError {
-    init(field: String, found: String, expected: String) {
+    package init(field: String, found: String, expected: String) {
         self.init(file: nil, field: field, found: found, expected: expected)
     }
 

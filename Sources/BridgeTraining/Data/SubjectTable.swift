@@ -58,7 +58,7 @@ package struct SubjectTable {
         let read: (text: String, note: String?)
         do { read = try CommaSeparatedTable.text(contentsOf: file) } catch {
             throw ManifestError(
-                file: file.path, problems: [.init(0, "cannot be read: \(error.localizedDescription)")])
+                file: file.path, problems: [.init(0, "cannot be read: \(error.explanation)")])
         }
         let table = CommaSeparatedTable(
             read.text, columns: Header.leading + (columns.volumes ?? []) + [Self.mask])
@@ -192,7 +192,7 @@ package struct SubjectTable {
                 let header = try NIfTIHeader(contentsOf: file)
                 headers.append((column, header))
                 for warning in header.warnings { warn(line, "\(column) \(file.path): \(warning)") }
-            } catch { problem(line, "\(column) \(error)") }
+            } catch { problem(line, "\(column) \(error.explanation)") }
         }
         // The first of the columns; a source that cannot be read is a problem already.
         guard let (first, reference) = headers.first, columns.volumes == nil || first == volumes[0] else {

@@ -1,5 +1,6 @@
 import Foundation
 public import NetworkEngine
+import VoxelSupport
 
 /// Trains a network in memory, one step at a time.
 ///
@@ -98,6 +99,7 @@ public struct Trainer<Network: TrainableNetwork>: Sendable {
         gradients.clear()
         var losses = Losses(opponent: opponent.map { (0, ParameterSet($0.parameters.parameters)) })
         for part in 0..<accumulation {
+            try TimeLimit.check()
             let first = (state.step * accumulation + part) * batch
             let (inputs, target) = try batches.batch(first..<first + batch)
             var judgement: Result<Adversary.Judgement, any Error>?

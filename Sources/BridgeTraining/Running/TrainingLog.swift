@@ -65,21 +65,27 @@ package struct TrainingLog {
         try handle.synchronize()
     }
 
-    /// The curves of both losses, and of the parts of the training loss.
-    package var plot: LinePlot { plot(title: "loss") }
+    /// The curves of both losses.
+    var plot: LinePlot { plot(title: "loss") }
 
-    /// The curves under a title of their own.
+    /// The curves of both losses under a title.
     package func plot(title: String) -> LinePlot {
-        func curve(_ label: String, _ loss: (Entry) -> Double?) -> LinePlot.Curve {
-            LinePlot.Curve(
-                label: label,
-                points: entries.compactMap { entry in loss(entry).map { SIMD2(Double(entry.step), $0) } })
-        }
-        let parts = Set(entries.flatMap { $0.losses.map { Array($0.keys) } ?? [] }).sorted()
-        let curves =
-            [curve("training", \.loss), curve("validation", \.validationLoss)]
-            + parts.map { name in curve(name) { $0.losses?[name] } }
+        let curves = [curve("training") { $0.loss }, curve("validation") { $0.validationLoss }]
         return LinePlot(title: title, horizontal: "step", curves: curves.filter { !$0.points.isEmpty })
+    }
+
+    /// The curves of the parts of the training loss under a title; nil if there are fewer than two.
+    package func plotOfParts(title: String) -> LinePlot? {
+        let parts = Set(entries.flatMap { $0.losses.map { Array($0.keys) } ?? [] }).sorted()
+        guard parts.count > 1 else { return nil }
+        return LinePlot(
+            title: title, horizontal: "step", curves: parts.map { name in curve(name) { $0.losses?[name] } })
+    }
+
+    private func curve(_ label: String, _ loss: (Entry) -> Double?) -> LinePlot.Curve {
+        LinePlot.Curve(
+            label: label,
+            points: entries.compactMap { entry in loss(entry).map { SIMD2(Double(entry.step), $0) } })
     }
 
     private static func line(_ entry: Entry) throws -> Data {

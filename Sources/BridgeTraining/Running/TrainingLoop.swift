@@ -129,7 +129,8 @@ package struct TrainingLoop<Task: TrainingTask> {
         log = try TrainingLog(files.log, upTo: task.state.step)
     }
 
-    /// Trains until the last step, or the first one after a deadline.
+    /// Trains until the last step or until a deadline. A step that is not done by then is not taken, and a validation that
+    /// is not done is made when the run is resumed.
     ///
     /// - Parameters:
     ///   - deadline: when to write a checkpoint and stop; nil for no deadline.
@@ -140,11 +141,25 @@ package struct TrainingLoop<Task: TrainingTask> {
     package mutating func run(
         until deadline: ContinuousClock.Instant?, report: (TrainingEvent) throws -> Void
     ) async throws -> Bool {
+        try await TimeLimit.$end.withValue(deadline) { try await train(report) }
+    }
+
+    private mutating func train(_ report: (TrainingEvent) throws -> Void) async throws -> Bool {
         let schedule = task.schedule
         let clock = ContinuousClock()
+        if task.state.owesValidation {
+            try await validate(report)
+            if !task.state.owesValidation { try save(report) }
+            try _Concurrency.Task.checkCancellation()
+        }
         var pace = Pace(clock.now)
-        while task.state.step < schedule.steps {
-            let made = try task.step()
+        while task.state.step < schedule.steps, !task.state.owesValidation {
+            let made: TrainingStepReport
+            do { made = try task.step() } catch  where error is TimeIsUp || error is CancellationError {
+                try save(report)
+                try _Concurrency.Task.checkCancellation()
+                return false
+            }
             let step = task.state.step
             pace.examples += schedule.examplesPerStep
             pace.steps += 1
@@ -157,16 +172,17 @@ package struct TrainingLoop<Task: TrainingTask> {
                         remaining: pace.perStep * Double(schedule.steps - step))))
             let isLast = step == schedule.steps
             if isLast || step % schedule.intervals.log == 0 { try write(made, pace.examplesPerSecond) }
-            try await validate(isLast: isLast, report)
-            let isOver = deadline.map { clock.now >= $0 } ?? false || _Concurrency.Task.isCancelled
-            if isLast || isOver || step % schedule.intervals.checkpoint == 0 { try save(report) }
+            try await validate(report)
+            if isLast || task.state.owesValidation || step % schedule.intervals.checkpoint == 0 {
+                try save(report)
+            }
             try _Concurrency.Task.checkCancellation()
-            if isOver { break }
             pace.mark = clock.now
         }
         // A run that was killed after its last checkpoint may lack the model.
-        if task.state.step == schedule.steps { try task.writeModel(to: files.model) }
-        return task.state.step == schedule.steps
+        let isComplete = task.state.step == schedule.steps && !task.state.owesValidation
+        if isComplete { try task.writeModel(to: files.model) }
+        return isComplete
     }
 
     private mutating func write(_ made: TrainingStepReport, _ examplesPerSecond: Double) throws {
@@ -178,13 +194,25 @@ package struct TrainingLoop<Task: TrainingTask> {
                 losses: losses.parts.isEmpty ? nil : losses.parts))
     }
 
+    /// Validates, unless the time is over first.
+    private mutating func validate(_ report: (TrainingEvent) throws -> Void) async throws {
+        task.state.owesValidation = true
+        do {
+            try await validateIfDue(report)
+            task.state.owesValidation = false
+        } catch  where error is TimeIsUp || error is CancellationError {}
+    }
+
     /// Validates and writes pictures at the configured intervals.
-    private mutating func validate(isLast: Bool, _ report: (TrainingEvent) throws -> Void) async throws {
+    private mutating func validateIfDue(_ report: (TrainingEvent) throws -> Void) async throws {
         let (step, intervals) = (task.state.step, task.schedule.intervals)
+        let isLast = step == task.schedule.steps
         let isDue = isLast || step % intervals.validation == 0
         let isPictureDue = isLast || step % intervals.samples == 0
         if isDue || isPictureDue, let evaluation = try task.evaluation() {
-            if isDue, let loss = try evaluation.loss() {
+            // A validation that was broken off may have got as far as this.
+            let isKnown = log.entries.contains { $0.step == step && $0.validationLoss != nil }
+            if isDue, !isKnown, let loss = try evaluation.loss() {
                 let isBest = task.state.bestValidationLoss.map { loss < $0 } ?? true
                 if isBest {
                     task.state.bestValidationLoss = loss

@@ -105,7 +105,8 @@ public struct TrainingRun<Network: TrainableNetwork> {
     /// An event of a run.
     public typealias Event = TrainingEvent
 
-    /// Trains until the last step, or the first one after a deadline, on its own threads.
+    /// Trains until the last step or until a deadline, on its own threads. A step that is not done by then is not taken, and
+    /// a validation that is not done is made when the run is resumed.
     ///
     /// - Parameters:
     ///   - deadline: when to write a checkpoint and stop; nil for no deadline.

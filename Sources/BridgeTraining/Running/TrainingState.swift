@@ -84,6 +84,9 @@ public struct TrainingState: Equatable, Sendable {
         var parts: [String: Double] = [:]
     }
 
+    /// Whether the validation that follows the last step was broken off, and is still to be made.
+    package internal(set) var owesValidation = false
+
     /// The state before the first step.
     package init(_ parameters: ParameterSet, discriminator: ParameterSet? = nil, settings: Settings) {
         self.parameters = parameters
@@ -164,6 +167,8 @@ extension TrainingState {
         let rate: LearningRate.State
         let losses: Losses
         let bestValidationLoss: Double?
+        /// Left out if it is not.
+        var owesValidation: Bool?
         let configuration: Configuration
         let dataChecksum: String
     }
@@ -172,7 +177,7 @@ extension TrainingState {
     func write(to file: URL, configuration: some Codable, dataChecksum: String) throws {
         let record = Record(
             step: step, discriminatorSteps: discriminator?.optimizer.steps, rate: rate.state, losses: losses,
-            bestValidationLoss: bestValidationLoss,
+            bestValidationLoss: bestValidationLoss, owesValidation: owesValidation ? true : nil,
             configuration: configuration, dataChecksum: dataChecksum)
         let json = String(decoding: try record.sortedJSON(), as: UTF8.self)
         var tensors: [String: Tensor] = [:]
@@ -236,8 +241,9 @@ extension TrainingState {
             rate.state = record.rate
             losses = record.losses
             bestValidationLoss = record.bestValidationLoss
+            owesValidation = record.owesValidation ?? false
         } catch let error as TrainingError { throw error } catch {
-            throw TrainingError.badCheckpoint(file: file.path, reason: "\(error)")
+            throw TrainingError.badCheckpoint(file: file.path, reason: error.explanation)
         }
     }
 }

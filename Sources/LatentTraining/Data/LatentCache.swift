@@ -25,6 +25,7 @@ struct LatentCache: Sendable {
         encoder = fingerprint(["encoder.", "quant_conv.", "quantize."])
         translator = fingerprint(["encoder.", "quant_conv.", "quantize.", "spade."])
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        AtomicFile.removeLeftovers(in: folder.path)
     }
 
     /// A fingerprint of parameters.

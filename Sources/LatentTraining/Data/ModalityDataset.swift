@@ -13,7 +13,7 @@ import VoxelSupport
 /// let data = try ModalityDataset.prepare(manifest, cache: folder, configuration: configuration)
 /// ```
 ///
-/// Volumes are prepared once, stored in a folder and memory-mapped.
+/// Volumes are prepared once and stored in a folder, from which they are read as they are needed.
 public struct ModalityDataset: Sendable {
     /// The targets of the model, which are the modalities that are used.
     public let targets: [String]
@@ -46,13 +46,14 @@ public struct ModalityDataset: Sendable {
     ///   - configuration: the settings of the run.
     ///   - progress: called with the number of subjects prepared and the number of all subjects.
     /// - Returns: the training data, and the validation data, if any.
-    /// - Throws: `ManifestError` with all problems of the manifest and of its volumes.
+    /// - Throws: `ManifestError` with all problems of the manifest and of its volumes; `CancellationError`.
     public static func prepare(
         _ manifest: ModalityManifest, cache: URL, configuration: LatentTrainingConfiguration,
         progress: (@Sendable (_ ready: Int, _ all: Int) -> Void)? = nil
     ) throws -> (training: ModalityDataset, validation: ModalityDataset?) {
         let folder = cache.appending(path: "volumes")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        AtomicFile.removeLeftovers(in: folder.path)
         let targets = configuration.model.targets
         var problems = manifest.problems
         for target in targets where !manifest.modalities.contains(target) {
@@ -70,11 +71,15 @@ public struct ModalityDataset: Sendable {
         wanted.removeAll { subject in !targets.contains { subject.volumes[$0] != nil } }
         let ready = Mutex(0)
         let subjects = wanted
+        let end = TimeLimit.end
         let results = concurrentMap(subjects.count) { index in
             let result = Result {
-                try PreparedModalities(
-                    subjects[index], in: folder, model: configuration.model,
-                    reference: configuration.data.reference ?? targets[0])
+                try TimeLimit.$end.withValue(end) {
+                    try TimeLimit.check()
+                    return try PreparedModalities(
+                        subjects[index], in: folder, model: configuration.model,
+                        reference: configuration.data.reference ?? targets[0])
+                }
             }
             progress?(
                 ready.withLock {
@@ -83,11 +88,13 @@ public struct ModalityDataset: Sendable {
                 }, subjects.count)
             return result
         }
+        for case .failure(let error as TimeIsUp) in results { throw error }
+        try Task.checkCancellation()
         var prepared: [(split: Manifest.Split, subject: PreparedModalities)] = []
         for (subject, result) in zip(wanted, results) {
             switch result {
             case .success(let known): prepared.append((subject.split, known))
-            case .failure(let error): problems.append(.init(subject.line, "\(error)"))
+            case .failure(let error): problems.append(.init(subject.line, error.explanation))
             }
         }
         if !wanted.contains(where: { $0.split == .train }), manifest.problems.isEmpty {

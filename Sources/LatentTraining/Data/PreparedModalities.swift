@@ -6,13 +6,15 @@ import VolumeIO
 import Volumes
 import VoxelSupport
 
-/// A subject whose prepared volumes are stored on disk and memory-mapped.
+/// A subject whose prepared volumes are stored on disk.
 ///
 /// The file is a safetensors file with a tensor for each modality, `[z, y, x]`, and a record of its origin in the metadata.
 struct PreparedModalities: Sendable {
     let name: String
     private let record: Record
-    private let file: Safetensors
+    private let url: URL
+    /// The record as it is stored, which changes whenever the file is prepared again.
+    private let stored: String?
 
     /// The origin and the contents of a prepared file.
     private struct Record: Codable, Equatable, Sendable {
@@ -78,9 +80,9 @@ struct PreparedModalities: Sendable {
 
     private init(name: String, contentsOf url: URL) throws {
         self.name = name
-        file = try Safetensors(contentsOf: url)
-        record = try JSONDecoder().decode(
-            Record.self, from: Data((file.metadata[Self.recordField] ?? "").utf8))
+        self.url = url
+        stored = try Safetensors(contentsOf: url).metadata[Self.recordField]
+        record = try JSONDecoder().decode(Record.self, from: Data((stored ?? "").utf8))
     }
 
     private static func prepare(
@@ -113,7 +115,7 @@ struct PreparedModalities: Sendable {
                         to: Volume(grid: box.grid, voxels: volume.voxels), reference: box,
                         multiple: model.sizeMultiple)
                     return (modality, prepared.volume)
-                } catch { throw FileProblem(file: volumes[modality]!.path, reason: "\(error)") }
+                } catch { throw FileProblem(file: volumes[modality]!.path, reason: error.explanation) }
             })
     }
 
@@ -140,7 +142,13 @@ struct PreparedModalities: Sendable {
 
     /// A prepared volume, `[1, 1, z, y, x]`.
     func volume(_ modality: String) throws -> Tensor {
-        Tensor(shape: [1, 1] + shape, values: try file.tensor(modality).values)
+        // Opened each time: there may be more subjects than files that a process can have open.
+        let file = try Safetensors(contentsOf: url)
+        guard file.metadata[Self.recordField] == stored else {
+            throw FileProblem(
+                file: url.path, reason: "it was prepared with other settings meanwhile; use another cache")
+        }
+        return Tensor(shape: [1, 1] + shape, values: try file.tensor(modality).values)
     }
 }
 

@@ -12,7 +12,7 @@ struct DenoiserObjective: Sendable {
         /// z_0 of the target.
         let target: Tensor
         /// The source's latent and its translation along channels, or the latter alone.
-        let beside: Tensor
+        let conditioningLatents: Tensor
         let noise: Tensor
         let timestep: Int
         let targetClass: Int
@@ -38,7 +38,7 @@ struct DenoiserObjective: Sendable {
         for example in examples {
             let tape = engine.tape(parameters)
             let output = try tape.evaluate(
-                network, images: [tape.input(noisy(example)), tape.input(example.beside)],
+                network, images: [tape.input(noisy(example)), tape.input(example.conditioningLatents)],
                 shared: network.sharedInputs(
                     timesteps: [Float(example.timestep)], targets: [example.targetClass]))
             let (value, gradient) = losses.noise(tape.tensor(output), target: example.noise)

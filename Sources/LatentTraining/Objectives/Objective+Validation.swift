@@ -35,7 +35,8 @@ extension DenoiserObjective: LatentObjective {
     /// The distance between noise and its prediction.
     func loss(of example: Example, by model: LatentModel) throws -> Double {
         let output = try model.predictNoise(
-            in: noisy(example), beside: example.beside, timesteps: [Float(example.timestep)],
+            in: noisy(example), conditioningLatents: example.conditioningLatents,
+            timesteps: [Float(example.timestep)],
             targets: [example.targetClass])
         return losses.noise(output, target: example.noise).value
     }

@@ -4,6 +4,7 @@ import LatentTranslation
 import TensorFiles
 import VolumeFigures
 import Volumes
+import VoxelSupport
 
 /// A model on the validation data: its loss, and volumes translated to every target.
 struct LatentEvaluation: TrainingEvaluation {
@@ -31,6 +32,7 @@ struct LatentEvaluation: TrainingEvaluation {
             }
             if plan.stage == .autoencoder {
                 for modality in classes {
+                    try TimeLimit.check()
                     let volume = try prepared(modality)
                     let decoded = try model.decode(model.encode(volume.tensor))
                     let result = Volume(grid: subject.grid, voxels: decoded.values)
@@ -45,7 +47,13 @@ struct LatentEvaluation: TrainingEvaluation {
             let source = try prepared(classes[0])
             let encoded = try await translator.encode(source)
             for target in data.targets.indices where target != classes[0] {
-                let result = try await translator.translate(encoded, to: data.targets[target])
+                try TimeLimit.check()
+                let result: Volume
+                do { result = try await translator.translate(encoded, to: data.targets[target]) } catch {
+                    // Sampling wraps the cancellation of its denoiser.
+                    try Task.checkCancellation()
+                    throw error
+                }
                 let truth =
                     try classes.contains(target)
                     ? prepared(target).middleSlice

@@ -89,9 +89,21 @@ struct LatentStageTask<Objective: LatentObjective>: TrainingTask {
         let first = state.step * schedule.examplesPerStep
         var examples: [Objective.Example] = []
         for number in first..<first + schedule.examplesPerStep {
+            try TimeLimit.check()
             examples.append(try load(drawer.example(number), training))
         }
         let isAdversarial = state.step >= plan.adversarialStart && objective.discriminator != nil
+        // A step is taken whole or not at all.
+        let before = isAdversarial ? state : nil
+        do { return try step(examples, isAdversarial: isAdversarial) } catch {
+            if let before { state = before }
+            throw error
+        }
+    }
+
+    private mutating func step(_ examples: [Objective.Example], isAdversarial: Bool) throws
+        -> TrainingStepReport
+    {
         var result = try objective(parameters, examples, isAdversarial: isAdversarial, engine: engine)
         let report = try state.step(against: &result.gradients, loss: result.loss)
         // After the generator's step, on a new forward pass.
@@ -123,7 +135,10 @@ struct LatentStageTask<Objective: LatentObjective>: TrainingTask {
             losses: {
                 let examples = validationDrawer.validationExamples(plan.validation.examples)
                 guard !examples.isEmpty else { return nil }
-                let losses = try examples.map { try objective.loss(of: load($0, validation), by: model) }
+                let losses = try examples.map { example in
+                    try TimeLimit.check()
+                    return try objective.loss(of: load(example, validation), by: model)
+                }
                 return losses.reduce(0, +) / Double(losses.count)
             })
     }

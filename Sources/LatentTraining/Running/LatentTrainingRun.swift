@@ -136,7 +136,12 @@ public struct LatentTrainingRun: Sendable {
         for stage in LatentStage.allCases where holds(stage) {
             let files = files(of: stage)
             let log = try TrainingLog(reading: files.log)
-            if !log.entries.isEmpty { page.charts.append(log.plot(title: "\(stage.rawValue): loss")) }
+            if !log.entries.isEmpty {
+                page.charts.append(log.plot(title: "\(stage.rawValue): loss"))
+            }
+            if let parts = log.plotOfParts(title: "\(stage.rawValue): parts of the loss") {
+                page.charts.append(parts)
+            }
             if let picture = files.newestSamples, let png = try? Data(contentsOf: picture) {
                 page.pictures.append(("\(stage.rawValue): sampled validation volumes", png))
             }
@@ -219,14 +224,14 @@ extension LatentTrainingRun {
                 }
                 let like = try latents.translated(
                     data, example.subject, example.source, to: example.target, flips: example.flips)
-                let beside =
+                let conditioningLatents =
                     sizes.takesSource
                     ? Tensor.concatenated([try latent(example.source), like], axis: 1) : like
                 let target = try latent(example.target).scaled(by: scale)
                 var noise = Tensor(shape: target.shape)
                 noise.addNoise(example.noise, timestep: 0, weight: 1)
                 return DenoiserObjective.Example(
-                    target: target, beside: beside.scaled(by: scale), noise: noise,
+                    target: target, conditioningLatents: conditioningLatents.scaled(by: scale), noise: noise,
                     timestep: Int(example.place * Double(path.trainingTimesteps)), targetClass: example.target)
             }, merge: { $0.with(denoiser: $1, of: model) })
     }

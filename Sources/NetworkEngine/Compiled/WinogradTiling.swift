@@ -54,7 +54,7 @@ struct WinogradTiling {
     var stride: Int { stride(blocks: blocks, planes: planes) }
     var inputSize: Int { 36 * stride }
     /// Pixels in a row of a strip: all tiles' and one on either side.
-    private var stripColumns: Int { columns * 4 + 2 }
+    var stripColumns: Int { columns * 4 + 2 }
     var stripSize: Int { (chunkRows * 4 + 2) * stripColumns * Block.lanes }
 
     /// Transforms some rows of tiles of a plane to the Winograd domain: 36 frequencies of
@@ -91,13 +91,6 @@ struct WinogradTiling {
     func clear(slots: Range<Int>, of tiles: UnsafeMutablePointer<Float>, tileRows: Range<Int>) {
         forEachRun(tileRows) { run, size in
             (tiles + run + slots.lowerBound * size).update(repeating: 0, count: slots.count * size)
-        }
-    }
-
-    /// Copies slots to the first ones, which must lie before them.
-    func moveToFront(slots: Range<Int>, of tiles: UnsafeMutablePointer<Float>, tileRows: Range<Int>) {
-        forEachRun(tileRows) { run, size in
-            (tiles + run).update(from: tiles + run + slots.lowerBound * size, count: slots.count * size)
         }
     }
 
@@ -147,7 +140,7 @@ struct WinogradTiling {
     }
 
     /// Reads the rows under some rows of tiles, with zeros where they lie outside the image.
-    private func fill(
+    func fill(
         _ strip: UnsafeMutablePointer<Float>, tileRows: Range<Int>,
         reading read: (_ row: Int, _ target: UnsafeMutablePointer<Float>) -> Void
     ) {

@@ -57,14 +57,15 @@ struct GradientSlabs: Sendable {
     /// Transforms a slab: 36 frequencies of `[blocks][planes][tiles][16]` of the image, and of `[blocks][tiles][16]` of the
     /// gradient, padded with zeros.
     func transform(
-        _ x: BlockedTensor, _ gradient: BlockedTensor, _ item: Int, _ planes: Range<Int>,
+        _ x: GradientTape.Numbers, _ gradient: BlockedTensor, _ item: Int, _ planes: Range<Int>,
         _ tileRows: Range<Int>, into input: FloatBuffer, _ output: FloatBuffer, strips: FloatBuffer,
         _ workers: WorkerPool
     ) {
         // Products read up to fifteen tiles beyond the last, which they multiply by zeros, so those must be finite: zeros or
         // the next frequency's tiles. Every slot is written.
         for frequency in 0..<36 {
-            (input.start + frequency * tiling.stride + tiling.blocks * inputTiles(planes, tileRows) * Block.lanes)
+            (input.start + frequency * tiling.stride + tiling.blocks * inputTiles(planes, tileRows)
+                * Block.lanes)
                 .update(repeating: 0, count: Block.lanes * Block.lanes)
         }
         for slot in 0..<tiling.planes {

@@ -10,7 +10,9 @@ extension GradientTape {
             return pointwise(x, weight: layer.weight, bias: layer.bias, shape: shape, isTokens: false)
         }
         let size = Extents(x.shape[2...])
-        if geometry.isWinograd { return convolved(x, layer, geometry, size, shape: shape) }
+        if geometry.isWinograd && geometry.gainsFromWinograd(size) {
+            return convolved(x, layer, geometry, size, shape: shape)
+        }
         if geometry == .halvingSquare3 {
             let full = Array(shape[..<2]) + x.shape[2...]
             return everySecond(convolved(x, layer, .square3, size, shape: full))
@@ -22,24 +24,29 @@ extension GradientTape {
     private func convolved(
         _ x: Value, _ layer: Convolution, _ geometry: KernelGeometry, _ size: Extents, shape: [Int]
     ) -> Value {
-        let weight = parameter(layer.weight)
-        let result = convolved(x.data, weight, bias: layer.bias.map(parameter), geometry, size)
+        let (weight, numbers) = (parameter(layer.weight), x.numbers)
+        let result = convolved(numbers, weight, bias: layer.bias.map(parameter), geometry, size)
         return record(result, shape: shape, isTokens: false, from: [x], parameters: layer.parameters) {
             [unowned self] gradient in
             // The gradient is convolved with the kernel rotated by half a turn.
-            add(convolved(gradient, weight.rotatedKernels(), bias: nil, geometry, size), to: x)
-            add(weightGradient(gradient, x.data, taps: geometry.kernel.planes, size), to: layer.weight)
+            add(convolved(.known(gradient), weight, bias: nil, isAdjoint: true, geometry, size), to: x)
+            add(to: layer.weight) {
+                weightGradient(gradient, numbers, taps: geometry.kernel.planes, size, into: $0)
+            }
             if let bias = layer.bias { add(channelSums(gradient), to: bias) }
         }
     }
 
     private func convolved(
-        _ x: BlockedTensor, _ weight: Tensor, bias: Tensor?, _ geometry: KernelGeometry, _ size: Extents
+        _ x: Numbers, _ weight: Tensor, bias: Tensor?, isAdjoint: Bool = false,
+        _ geometry: KernelGeometry, _ size: Extents
     ) -> BlockedTensor {
-        let packed = PackedConvolution(weight, bias: bias, geometry: geometry, form: .winograd, from: memory)
+        let packed = PackedConvolution(
+            weight, bias: bias, geometry: geometry, form: .winograd, isAdjoint: isAdjoint, from: memory,
+            workers: workers)
         let convolution = WinogradConvolution(weights: packed, size: size)
-        let result = empty(channels: packed.outputs, like: x)
-        forEachItem(of: x, scratchSize: convolution.scratchSize) { item, scratch, pool in
+        let result = empty(channels: packed.outputs, like: x.like)
+        forEachItem(of: x.like, scratchSize: convolution.scratchSize) { item, scratch, pool in
             convolution.run(
                 scratch: scratch, pool: pool, into: result.places(of: item),
                 moments: (0..<result.blockCount).map { _ in nil },
@@ -80,21 +87,12 @@ extension KernelGeometry {
     /// 3 x 3 pixels of a plane, halving its size.
     fileprivate static let halvingSquare3 = KernelGeometry(
         kernel: square3.kernel, stride: 2, before: square3.before, after: square3.after)
-}
 
-extension Tensor {
-    /// `[outputs, inputs, places...]` to `[inputs, outputs, places...]`, each kernel rotated by half a turn.
-    func rotatedKernels() -> Tensor {
-        let (outputs, inputs, places) = (shape[0], shape[1], shape[2...].reduce(1, *))
-        return Tensor(shape: [inputs, outputs] + shape[2...]) { result in
-            values.withUnsafeBufferPointer { values in
-                for output in 0..<outputs {
-                    for input in 0..<inputs {
-                        let (from, to) = ((output * inputs + input) * places, (input * outputs + output) * places)
-                        for place in 0..<places { result[to + places - 1 - place] = values[from + place] }
-                    }
-                }
-            }
-        }
+    /// Whether Winograd's form takes less time in training, where weights are transformed in every step: always for slices,
+    /// and for volumes where the products that it saves outnumber the transforms of the weights.
+    fileprivate func gainsFromWinograd(_ size: Extents) -> Bool {
+        guard kernel.planes > 1 else { return true }
+        let tiles = size.planes * ((size.rows + 3) / 4) * ((size.columns + 3) / 4)
+        return 36 * (tiles + 8) < 9 * size.pixels
     }
 }

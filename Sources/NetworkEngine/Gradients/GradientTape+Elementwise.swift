@@ -2,7 +2,10 @@ import CVoxelKernels
 
 extension GradientTape {
     func silu(_ x: Value) -> Value {
-        curve(x, { Block.kernels.silu_gradient($0, $1, $2, $3) }) { source, pixels, result in
+        if let (normalization, source) = x.deferred, !normalization.isCurved {
+            return curved(normalization, of: source)
+        }
+        return curve(x, { Block.kernels.silu_gradient($0, $1, $2, $3) }) { source, pixels, result in
             Block.kernels.activate(source, nil, pixels, nil, nil, true, VOXEL_SAME_SIZE, result)
         }
     }
@@ -21,11 +24,11 @@ extension GradientTape {
         }
     }
 
-    private typealias Numbers = UnsafePointer<Float>?
+    private typealias Pixels = UnsafePointer<Float>?
     private typealias Result = UnsafeMutablePointer<Float>
 
     private func curve(
-        _ x: Value, _ derivative: @escaping @Sendable (Numbers, Numbers, Int, Result?) -> Void,
+        _ x: Value, _ derivative: @escaping @Sendable (Pixels, Pixels, Int, Result?) -> Void,
         _ function: @Sendable (Result, Int, Result) -> Void
     ) -> Value {
         let data = x.data
@@ -45,14 +48,16 @@ extension GradientTape {
     }
 
     func sum(_ a: Value, _ b: Value) -> Value {
-        record(sum(a.data, b.data), shape: a.shape, isTokens: a.isTokens, from: [a, b]) { [unowned self] gradient in
+        record(sum(a.data, b.data), shape: a.shape, isTokens: a.isTokens, from: [a, b]) {
+            [unowned self] gradient in
             add(gradient, to: a)
             add(gradient, to: b)
         }
     }
 
     func product(_ a: Value, _ b: Value) -> Value {
-        record(product(a.data, b.data), shape: a.shape, isTokens: a.isTokens, from: [a, b]) { [unowned self] gradient in
+        record(product(a.data, b.data), shape: a.shape, isTokens: a.isTokens, from: [a, b]) {
+            [unowned self] gradient in
             add(product(gradient, b.data), to: a)
             add(product(gradient, a.data), to: b)
         }
@@ -69,7 +74,8 @@ extension GradientTape {
 
     func shifted(_ x: Value, by shift: Value) -> Value {
         let result = affine(x.data, scale: nil, shift: shift.data)
-        return record(result, shape: x.shape, isTokens: x.isTokens, from: [x, shift]) { [unowned self] gradient in
+        return record(result, shape: x.shape, isTokens: x.isTokens, from: [x, shift]) {
+            [unowned self] gradient in
             add(gradient, to: x)
             add(sums(gradient).sums, to: shift)
         }

@@ -68,8 +68,9 @@ extension GradientTape {
         return result
     }
 
-    private func copyItems(_ range: Range<Int>, of source: BlockedTensor, to target: BlockedTensor, from first: Int)
-    {
+    private func copyItems(
+        _ range: Range<Int>, of source: BlockedTensor, to target: BlockedTensor, from first: Int
+    ) {
         for block in 0..<source.blockCount {
             target.block(block, of: first).update(
                 from: source.block(block, of: range.lowerBound),
@@ -132,7 +133,8 @@ extension GradientTape {
         return resampled(x, to: half) { source, _, row, target in
             let first = source + 2 * row * size.columns * Block.lanes
             Block.kernels.activate(
-                first, first + size.columns * Block.lanes, half.columns, nil, nil, false, VOXEL_HALF_SIZE, target)
+                first, first + size.columns * Block.lanes, half.columns, nil, nil, false, VOXEL_HALF_SIZE,
+                target)
         } back: { gradient, _, row, target in
             Block.kernels.activate(
                 gradient + row / 2 * half.columns * Block.lanes, nil, size.columns, quarter.start,

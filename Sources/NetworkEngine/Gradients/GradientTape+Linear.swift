@@ -8,19 +8,25 @@ extension GradientTape {
         _ x: Value, weight: Parameter, bias: Parameter?, shape: [Int], isTokens: Bool
     ) -> Value {
         let matrix = parameter(weight).reshaped([weight.shape[0], weight.shape[1]])
-        let result = mapped(x.data, by: matrix, bias: bias.map(parameter))
+        let data = x.data
+        let result = mapped(data, by: matrix, bias: bias.map(parameter))
         return record(
-            result, shape: shape, isTokens: isTokens, from: [x], parameters: [weight] + (bias.map { [$0] } ?? [])
+            result, shape: shape, isTokens: isTokens, from: [x],
+            parameters: [weight] + (bias.map { [$0] } ?? [])
         ) { [unowned self] gradient in
-            add(mapped(gradient, by: matrix.transposed(), bias: nil), to: x)
-            add(weightGradient(gradient, x.data), to: weight)
+            add(mapped(gradient, by: matrix, bias: nil, isAdjoint: true), to: x)
+            add(to: weight) { weightGradient(gradient, data, into: $0) }
             if let bias { add(channelSums(gradient), to: bias) }
         }
     }
 
-    /// `X W^T + b`, with W `[outputs, inputs]`.
-    private func mapped(_ x: BlockedTensor, by matrix: Tensor, bias: Tensor?) -> BlockedTensor {
-        let packed = PackedConvolution(matrix, bias: bias, geometry: .point, form: .direct, from: memory)
+    /// `X W^T + b`, with W `[outputs, inputs]`; or X W.
+    private func mapped(
+        _ x: BlockedTensor, by matrix: Tensor, bias: Tensor?, isAdjoint: Bool = false
+    ) -> BlockedTensor {
+        let packed = PackedConvolution(
+            matrix, bias: bias, geometry: .point, form: .direct, isAdjoint: isAdjoint, from: memory,
+            workers: workers)
         let result = empty(channels: packed.outputs, like: x)
         workers.split(x.batchPixels, by: Block.lanes) { pixels, _ in
             for first in stride(from: pixels.lowerBound, to: pixels.upperBound, by: 112) {
@@ -42,7 +48,9 @@ extension GradientTape {
     }
 
     /// The sum over all pixels of `gradient x^T`, `[outputs, inputs]`.
-    private func weightGradient(_ gradient: BlockedTensor, _ x: BlockedTensor) -> [Float] {
+    private func weightGradient(
+        _ gradient: BlockedTensor, _ x: BlockedTensor, into result: UnsafeMutablePointer<Float>
+    ) {
         let (outputs, inputs) = (gradient.channels, x.channels)
         let rows = gradient.blockCount * Block.lanes
         let sums = FloatBuffer(uninitialized: x.blockCount * rows * Block.lanes, from: memory)
@@ -69,14 +77,13 @@ extension GradientTape {
                     sums.start + range.lowerBound * Block.lanes, rows * Block.lanes, first > 0)
             }
         }
-        return [Float](unsafeUninitializedCapacity: outputs * inputs) { values, count in
-            for output in 0..<outputs {
-                for input in 0..<inputs {
-                    values[output * inputs + input] =
-                        sums.start[(input / Block.lanes * rows + output) * Block.lanes + input % Block.lanes]
-                }
+        for output in 0..<outputs {
+            for block in 0..<x.blockCount {
+                let first = block * Block.lanes
+                (result + output * inputs + first).update(
+                    from: sums.start + (block * rows + output) * Block.lanes,
+                    count: min(Block.lanes, inputs - first))
             }
-            count = outputs * inputs
         }
     }
 

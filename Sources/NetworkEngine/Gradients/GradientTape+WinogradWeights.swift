@@ -9,8 +9,10 @@ extension GradientTape {
     /// An image goes through in slabs of planes and rows of tiles. All tiles of a slab lie in a row, so that a kernel's
     /// planes are the same tiles of the image seen from other planes.
     func weightGradient(
-        _ gradient: BlockedTensor, _ x: BlockedTensor, taps: Int, _ size: Extents
-    ) -> [Float] {
+        _ gradient: BlockedTensor, _ numbers: Numbers, taps: Int, _ size: Extents,
+        into result: UnsafeMutablePointer<Float>
+    ) {
+        let x = numbers.like
         let slabs = GradientSlabs(x, gradient, taps: taps, size)
         let outputRows = gradient.blockCount * Block.lanes
         let tapStride = x.blockCount * outputRows * Block.lanes
@@ -23,7 +25,7 @@ extension GradientTape {
         for item in 0..<x.batch {
             for (planes, tileRows) in slabs.all {
                 slabs.transform(
-                    x, gradient, item, planes, tileRows, into: input, output, strips: strips, workers)
+                    numbers, gradient, item, planes, tileRows, into: input, output, strips: strips, workers)
                 let (planeTiles, tiles) = (slabs.tiling.tiles(tileRows), slabs.tiles(planes, tileRows))
                 let adding = !isFirst
                 workers.split(36) { frequencies, _ in
@@ -53,36 +55,33 @@ extension GradientTape {
                 isFirst = false
             }
         }
-        return untransformed(
-            sums, taps: taps, stride: tapStride, outputs: gradient.channels, inputs: x.channels, outputRows)
+        untransform(
+            sums, taps: taps, stride: tapStride, outputs: gradient.channels, inputs: x.channels, outputRows,
+            into: result)
     }
 
     /// The gradient of the kernels from that of their Winograd form, `[36][taps][input blocks][outputs][16 inputs]`.
-    private func untransformed(
-        _ sums: FloatBuffer, taps: Int, stride: Int, outputs: Int, inputs: Int, _ outputRows: Int
-    ) -> [Float] {
-        [Float](unsafeUninitializedCapacity: outputs * inputs * taps * 9) { values, count in
-            // Each worker writes the kernels of its own outputs.
-            nonisolated(unsafe) let values = values
-            workers.split(outputs) { range, _ in
-                withUnsafeTemporaryAllocation(byteCount: 9 * Block.lanes * 4, alignment: 64) { bytes in
-                    let tile = bytes.bindMemory(to: Float.self)
-                    for output in range {
-                        for (block, tap) in (0..<Block.count(inputs)).flatMap({ b in (0..<taps).map { (b, $0) } })
-                        {
-                            Block.kernels.winograd_weights_adjoint(
-                                sums.start + tap * stride + (block * outputRows + output) * Block.lanes,
-                                taps * stride, tile.baseAddress)
-                            for lane in 0..<min(Block.lanes, inputs - block * Block.lanes) {
-                                let kernel = output * inputs + block * Block.lanes + lane
-                                let first = (kernel * taps + tap) * 9
-                                for place in 0..<9 { values[first + place] = tile[place * Block.lanes + lane] }
-                            }
-                        }
+    private func untransform(
+        _ sums: FloatBuffer, taps: Int, stride: Int, outputs: Int, inputs: Int, _ outputRows: Int,
+        into result: UnsafeMutablePointer<Float>
+    ) {
+        // Each worker writes the kernels of its own outputs.
+        nonisolated(unsafe) let result = result
+        workers.split(outputs) { range, _ in
+            withUnsafeTemporaryAllocation(byteCount: 27 * Block.lanes * 4, alignment: 64) { bytes in
+                guard let kernel = bytes.bindMemory(to: Float.self).baseAddress else { return }
+                for (output, block) in range.flatMap({ o in (0..<Block.count(inputs)).map { (o, $0) } }) {
+                    for tap in 0..<taps {
+                        Block.kernels.winograd_weights_adjoint(
+                            sums.start + tap * stride + (block * outputRows + output) * Block.lanes,
+                            taps * stride, kernel + tap * 9 * Block.lanes)
                     }
+                    let first = block * Block.lanes
+                    Block.kernels.unpack(
+                        kernel, Block.lanes, taps * 9, min(Block.lanes, inputs - first),
+                        result + (output * inputs + first) * taps * 9, taps * 9)
                 }
             }
-            count = outputs * inputs * taps * 9
         }
     }
 }

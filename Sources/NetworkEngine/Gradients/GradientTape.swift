@@ -1,5 +1,6 @@
 import Networks
 import TensorFiles
+import VoxelSupport
 
 /// Evaluates networks on a batch and records how to differentiate them: reverse-mode differentiation.
 ///
@@ -26,7 +27,9 @@ package final class GradientTape {
         package let shape: [Int]
         /// `[batch, tokens, channels...]` rather than `[batch, channels, spatial...]`.
         let isTokens: Bool
-        let data: BlockedTensor
+        private var known: BlockedTensor?
+        /// How the numbers are computed, where they are not known yet, and of which.
+        private(set) var deferred: (normalization: Normalization, source: Value)?
         /// Whether it depends on a trained parameter or on an input whose gradient is wanted.
         let wantsGradient: Bool
         /// The number of its step on the tape; -1 for inputs.
@@ -34,10 +37,48 @@ package final class GradientTape {
         fileprivate(set) var gradient: BlockedTensor?
 
         fileprivate init(
-            _ data: BlockedTensor, shape: [Int], isTokens: Bool, wantsGradient: Bool, step: Int = -1
+            _ data: BlockedTensor?, shape: [Int], isTokens: Bool, wantsGradient: Bool,
+            deferred: (Normalization, Value)? = nil, step: Int = -1
         ) {
-            (self.data, self.shape, self.isTokens) = (data, shape, isTokens)
+            (known, self.deferred) = (data, deferred)
+            (self.shape, self.isTokens) = (shape, isTokens)
             (self.wantsGradient, self.step) = (wantsGradient, step)
+        }
+
+        /// The numbers, computed now where they are not known yet.
+        var data: BlockedTensor {
+            if let known { return known }
+            guard let data = deferred?.normalization.numbers else { preconditionFailure("a value has numbers") }
+            (known, deferred) = (data, nil)
+            return data
+        }
+
+        /// The numbers, row by row.
+        var numbers: Numbers { deferred.map { .deferred($0.normalization) } ?? .known(data) }
+    }
+
+    /// Numbers that are known, or computed where they are read.
+    enum Numbers: Sendable {
+        case known(BlockedTensor)
+        case deferred(Normalization)
+
+        /// Numbers of the same shape.
+        var like: BlockedTensor {
+            switch self {
+            case .known(let data): data
+            case .deferred(let normalization): normalization.x
+            }
+        }
+
+        /// Writes one row of a block of one image, `[columns][16]`.
+        func copyRow(
+            _ row: Int, columns: Int, of block: Int, _ item: Int, to target: UnsafeMutablePointer<Float>
+        ) {
+            switch self {
+            case .known(let data): data.copyRow(row, columns: columns, of: block, item, to: target)
+            case .deferred(let normalization):
+                normalization.copyRow(row, columns: columns, of: block, item, to: target)
+            }
         }
     }
 
@@ -53,6 +94,7 @@ package final class GradientTape {
     private let parameters: [String: Tensor]
     private let trains: (String) -> Bool
     private let recomputes: Bool
+    private let spares: SpareGradients
     private var sums: [String: [Float]] = [:]
     private var steps: [Step] = []
     private var isRecording = true
@@ -62,14 +104,20 @@ package final class GradientTape {
     /// - Parameters:
     ///   - parameters: every parameter of the networks, by name.
     ///   - trains: whether a parameter's gradient is wanted, by its name.
+    ///   - memory: memory of values.
+    ///   - spares: memory of gradients of parameters.
+    ///   - workers: the threads to split the work over.
     ///   - recomputes: whether segments are evaluated again in the backward pass, rather than recorded.
     init(
         parameters: [String: Tensor], trains: @escaping (String) -> Bool, memory: BufferPool,
-        workers: WorkerPool, recomputes: Bool
+        spares: SpareGradients, workers: WorkerPool, recomputes: Bool
     ) {
+        self.spares = spares
         (self.parameters, self.trains, self.recomputes) = (parameters, trains, recomputes)
         (self.memory, self.workers) = (memory, workers)
     }
+
+    deinit { spares.give(sums) }
 
     // MARK: Forwards
 
@@ -94,9 +142,7 @@ package final class GradientTape {
     }
 
     /// Evaluates a graph.
-    private func evaluate(
-        _ graph: Graph, images: [Value], shared: [Tensor]
-    ) throws(UnsupportedOperation) -> Value {
+    private func evaluate(_ graph: Graph, images: [Value], shared: [Tensor]) throws -> Value {
         precondition(
             graph.imageShapes == images.map(\.shape) && graph.sharedShapes == shared.map(\.shape),
             "inputs of \(images.map(\.shape)) and \(shared.map(\.shape)) are not those of the network")
@@ -171,7 +217,9 @@ package final class GradientTape {
     package func gradients(
         of names: Set<String>, from slopes: [(value: Value, gradient: Tensor)]
     ) throws -> [String: Tensor] {
-        guard let first = steps.firstIndex(where: { !names.isDisjoint(with: $0.parameters) }) else { return [:] }
+        guard let first = steps.firstIndex(where: { !names.isDisjoint(with: $0.parameters) }) else {
+            return [:]
+        }
         let others = sums
         defer { (sums, wanted) = (others, nil) }
         (sums, wanted) = ([:], (names, first))
@@ -215,7 +263,10 @@ package final class GradientTape {
     }
 
     private func runStepsBackwards() throws {
-        while let step = steps.popLast() { try step.run() }
+        while let step = steps.popLast() {
+            try TimeLimit.check()
+            try step.run()
+        }
     }
 
     // MARK: Segments
@@ -223,7 +274,7 @@ package final class GradientTape {
     /// The result of a segment. If segments are recomputed, only their inputs and results are kept.
     private func evaluate(
         _ segment: Graph.Segment, of graph: Graph, _ lastUses: [Int], _ inputs: [Value]
-    ) throws(UnsupportedOperation) -> Value {
+    ) throws -> Value {
         // In both cases the gradients of an input inside the segment are summed first: the bits are the same.
         guard recomputes else {
             return try run(
@@ -252,7 +303,7 @@ package final class GradientTape {
 
     private func run(
         _ segment: Graph.Segment, of graph: Graph, _ lastUses: [Int], _ inputs: [Value]
-    ) throws(UnsupportedOperation) -> Value {
+    ) throws -> Value {
         var values = Dictionary(uniqueKeysWithValues: zip(segment.inputs, inputs))
         for index in segment.nodes {
             let node = graph.nodes[index]
@@ -267,7 +318,8 @@ package final class GradientTape {
 
     // MARK: Operations
 
-    private func apply(_ node: Graph.Node, to operands: [Value]) throws(UnsupportedOperation) -> Value {
+    private func apply(_ node: Graph.Node, to operands: [Value]) throws -> Value {
+        try TimeLimit.check()
         let x = operands[0]
         var result: Value?
         switch node.operation {
@@ -311,17 +363,23 @@ package final class GradientTape {
     /// The numbers of a parameter.
     func parameter(_ parameter: Parameter) -> Tensor { parameters[parameter] }
 
-    /// Adds to a parameter's gradient, which is computed only where it is wanted.
-    func add(_ values: @autoclosure () -> [Float], to parameter: Parameter) {
-        let name = parameter.name
+    /// Adds to a parameter's gradient, all of whose numbers `write` writes, and only where they are wanted.
+    func add(to parameter: Parameter, _ write: (UnsafeMutablePointer<Float>) -> Void) {
+        let (name, count) = (parameter.name, parameter.shape.reduce(1, *))
         guard trains(name), wanted?.names.contains(name) ?? true else { return }
-        let values = values()
+        var values = spares.take(name, count: count)
+        values.withUnsafeMutableBufferPointer { if let start = $0.baseAddress { write(start) } }
         guard var sums = sums.removeValue(forKey: name) else {
             self.sums[name] = values
             return
         }
         for index in sums.indices { sums[index] += values[index] }
         self.sums[name] = sums
+    }
+
+    /// Adds numbers to a parameter's gradient.
+    func add(_ values: @autoclosure () -> [Float], to parameter: Parameter) {
+        add(to: parameter) { $0.update(from: values(), count: parameter.shape.reduce(1, *)) }
     }
 
     /// Memory for a result.
@@ -334,11 +392,28 @@ package final class GradientTape {
         _ data: BlockedTensor, shape: [Int], isTokens: Bool, from operands: [Value],
         parameters: [Parameter] = [], back: @escaping (BlockedTensor) throws -> Void
     ) -> Value {
+        record(data, nil, shape: shape, isTokens: isTokens, from: operands, parameters: parameters, back: back)
+    }
+
+    /// Records a normalisation whose numbers are computed where they are read.
+    func record(
+        _ normalization: Normalization, of x: Value, parameters: [Parameter],
+        back: @escaping (BlockedTensor) throws -> Void
+    ) -> Value {
+        record(
+            nil, (normalization, x), shape: x.shape, isTokens: false, from: [x], parameters: parameters,
+            back: back)
+    }
+
+    private func record(
+        _ data: BlockedTensor?, _ deferred: (Normalization, Value)?, shape: [Int], isTokens: Bool,
+        from operands: [Value], parameters: [Parameter], back: @escaping (BlockedTensor) throws -> Void
+    ) -> Value {
         let trained = isRecording ? parameters.map(\.name).filter(trains) : []
         let value = Value(
             data, shape: shape, isTokens: isTokens,
             wantsGradient: isRecording && (!trained.isEmpty || operands.contains(where: \.wantsGradient)),
-            step: steps.count)
+            deferred: deferred, step: steps.count)
         guard value.wantsGradient else { return value }
         steps.append(
             Step(parameters: trained) {

@@ -1,4 +1,5 @@
 import Networks
+import Synchronization
 import TensorFiles
 
 /// Gradients of losses of networks with respect to parameters and inputs.
@@ -22,6 +23,7 @@ package final class NetworkGradients: Sendable {
     private let workers: WorkerPool
     private let recomputes: Bool
     private let memory = BufferPool()
+    private let spares = SpareGradients()
 
     /// - Parameters:
     ///   - options: the threads to keep busy.
@@ -44,7 +46,8 @@ package final class NetworkGradients: Sendable {
     ) -> GradientTape {
         memory.releaseUnused()
         return GradientTape(
-            parameters: parameters, trains: trains, memory: memory, workers: workers, recomputes: recomputes)
+            parameters: parameters, trains: trains, memory: memory, spares: spares, workers: workers,
+            recomputes: recomputes)
     }
 
     /// Evaluates a network on a batch, forwards and backwards.
@@ -68,5 +71,21 @@ package final class NetworkGradients: Sendable {
         try tape.differentiate([(output, slope)])
         let gradients = parameters.map { ($0, tape.gradient(of: Parameter($0, $1.shape))) }
         return (value, Dictionary(uniqueKeysWithValues: gradients))
+    }
+}
+
+/// Arrays of gradients that are no longer used, by the name of their parameter, for the next tape: fresh memory for all of
+/// them in every step would cost more than writing them.
+final class SpareGradients: Sendable {
+    private let arrays = Mutex<[String: [Float]]>([:])
+
+    /// An array for a parameter, whose numbers are to be written.
+    func take(_ name: String, count: Int) -> [Float] {
+        if let known = arrays.withLock({ $0.removeValue(forKey: name) }), known.count == count { return known }
+        return [Float](unsafeUninitializedCapacity: count) { $1 = count }
+    }
+
+    func give(_ gradients: [String: [Float]]) {
+        arrays.withLock { $0.merge(gradients) { known, _ in known } }
     }
 }
