@@ -225,6 +225,7 @@ package struct TrainingLoop<Task: TrainingTask> {
                 if !samples.volumes.isEmpty {
                     let folder = files.sampledVolumes(step)
                     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+                    AtomicFile.removeLeftovers(in: folder.path)
                     for (name, volume) in samples.volumes { try volume.write(to: folder.appending(path: name)) }
                 }
                 try samples.picture.write(to: files.samples(step))

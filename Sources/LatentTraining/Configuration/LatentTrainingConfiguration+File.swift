@@ -125,7 +125,7 @@ extension LatentTrainingConfiguration {
     private func validate<Losses>(
         _ stage: LatentStageSettings<Losses>, _ name: String
     ) throws(TrainingConfigurationError) {
-        try require("\(name).steps", stage.steps, stage.steps > 0, "1 or more")
+        try require("\(name).steps", stage.steps, (1...1 << 30).contains(stage.steps), "1 to \(1 << 30)")
         try require("\(name).batch", stage.batch, (1...4096).contains(stage.batch), "1 to 4096")
         try stage.optimizer.validate(under: "\(name).optimizer")
         try stage.rateSchedule.validate(

@@ -57,6 +57,7 @@ public struct LatentTrainingRun: Sendable {
         engine = NetworkGradients(options: options, recomputesActivations: recomputesActivations)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         lock = try FolderLock(folder)
+        AtomicFile.removeLeftovers(in: folder.path)
         try AtomicFile.write(configuration.json, to: Self.configurationFile(in: folder))
     }
 
