@@ -18,6 +18,7 @@ let package = Package(
         .library(name: "TensorFiles", targets: ["TensorFiles"]),
         .library(name: "ReferenceUNet", targets: ["ReferenceUNet"]),
         .library(name: "BridgeTraining", targets: ["BridgeTraining"]),
+        .library(name: "LatentTraining", targets: ["LatentTraining"]),
         .library(name: "VolumeTranslation", targets: ["VolumeTranslation"]),
         .library(name: "LatentTranslation", targets: ["LatentTranslation"]),
         .library(name: "VoxelBridge", targets: ["VoxelBridge"]),
@@ -87,6 +88,13 @@ let package = Package(
                 "VolumeTranslation",
             ]),
 
+        .target(
+            name: "LatentTraining",
+            dependencies: [
+                "VoxelSupport", "Volumes", "VolumeIO", "BridgeDiffusion", "DiffusionSampling", "VolumeFigures",
+                "TensorFiles", "Networks", "NetworkEngine", "LatentTranslation", "BridgeTraining",
+            ]),
+
         // Everything for translation, and its command.
         .target(
             name: "VoxelBridge",
@@ -95,7 +103,7 @@ let package = Package(
             name: "VoxelBridgeTool",
             dependencies: [
                 "VoxelSupport", "VoxelBridge", "LatentTranslation", "VolumeRegistration", "BridgeTraining",
-                "VolumeFigures",
+                "LatentTraining", "VolumeFigures",
                 "VolumePhantoms", "TensorFiles", "Networks", "NetworkEngine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -149,7 +157,9 @@ let package = Package(
             dependencies: ["VolumeFigures", "VolumeMetrics", "StyleKeys", "CPNG", "CZlib", "TestSupport"]),
         .testTarget(
             name: "VolumePhantomsTests",
-            dependencies: ["VolumePhantoms", "VolumeIO", "StyleKeys", "VolumeMetrics", "TestSupport"]),
+            dependencies: [
+                "VolumePhantoms", "VolumeIO", "StyleKeys", "VolumeMetrics", "VoxelSupport", "TestSupport",
+            ]),
         .testTarget(name: "TensorFilesTests", dependencies: ["TensorFiles", "TestSupport"]),
         .testTarget(name: "NetworksTests", dependencies: ["Networks", "TestSupport"]),
         .testTarget(
@@ -165,6 +175,9 @@ let package = Package(
             dependencies: [
                 "BridgeTraining", "Networks", "VolumeIO", "VolumeRegistration", "VoxelSupport", "TestSupport",
             ]),
+        .testTarget(
+            name: "LatentTrainingTests",
+            dependencies: ["LatentTraining", "VolumeIO", "TestSupport"]),
         .testTarget(
             name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "VoxelBridge", "TestSupport"]),
         .testTarget(name: "VoxelBridgeTests", dependencies: ["VoxelBridge", "TestSupport"]),

@@ -9,6 +9,8 @@
 
 #if LatentTranslation
     @_exported import LatentTranslation
+#elseif LatentTraining
+    @_exported import LatentTraining
 #elseif VolumeRegistration
     @_exported import VolumeRegistration
 #endif
@@ -96,6 +98,14 @@ package let points: [SIMD2<Double>] = example()
     package let network: TrainableUNet = example()
     package let data: (training: ManifestDataset, validation: ManifestDataset?) = example()
     package func step(at rate: Double) -> Double { example() }
+#endif
+
+#if LatentTraining
+    package let data: (training: ModalityDataset, validation: ModalityDataset?) = example()
+    package var configuration: LatentTrainingConfiguration {
+        get { example() }
+        set {}
+    }
 #endif
 
 package struct MyDenoiser: SliceDenoiser {

@@ -139,8 +139,8 @@ public struct LatentWeights: TensorSource {
         try checkStorage(sizes: [file, other].compactMap { file in file?.size.map { (file!.path, $0) } })
     }
 
-    static let firstStagePrefix = "first_stage_model."
-    static let denoiserPrefix = "model.diffusion_model."
+    package static let firstStagePrefix = "first_stage_model."
+    package static let denoiserPrefix = "model.diffusion_model."
 
     /// Checks that parameters are stored as floating-point numbers, each as its own: parameters that share theirs could
     /// together be of any size.
@@ -159,15 +159,20 @@ public struct LatentWeights: TensorSource {
 
     /// What a safetensors file says of itself to be a whole model.
     public var metadata: [String: String] {
-        get throws {
-            var stated = configuration
-            stated.process = configuration.process.explicit
-            var metadata = [
-                LatentFile.configurationField: String(decoding: try stated.sortedJSON(), as: UTF8.self)
-            ]
-            metadata[LatentFile.selectionField] = selection?.rawValue
-            return metadata
-        }
+        get throws { try Self.metadata(of: configuration, selection: selection) }
+    }
+
+    /// What the file of a model with a configuration says of itself.
+    package static func metadata(
+        of configuration: LatentModelConfiguration, selection: Selection?
+    ) throws -> [String: String] {
+        var stated = configuration
+        stated.process = configuration.process.explicit
+        var metadata = [
+            LatentFile.configurationField: String(decoding: try stated.sortedJSON(), as: UTF8.self)
+        ]
+        metadata[LatentFile.selectionField] = selection?.rawValue
+        return metadata
     }
 
     /// A parameter of the first stage, in the layout of networks here.

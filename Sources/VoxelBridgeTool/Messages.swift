@@ -123,8 +123,8 @@ final class TrainingLine {
         if let lastShown, now - lastShown < interval { return }
         lastShown = now
         let text = String(
-            format: "Step %d of %d, loss %.4f, rate %.2g, %.2f windows/s, %@ remaining", progress.step,
-            progress.steps, progress.loss, progress.learningRate, progress.windowsPerSecond,
+            format: "Step %d of %d, loss %.4f, rate %.2g, %.2f examples/s, %@ remaining", progress.step,
+            progress.steps, progress.loss, progress.learningRate, progress.examplesPerSecond,
             ProgressLine.text(of: progress.remaining))
         writeMessage(isTerminal ? "\r\(text)\u{1B}[K" : "\(text)\n")
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BridgeTraining
 import Foundation
+import LatentTraining
 import Logging
 import NetworkEngine
 import VoxelBridge
@@ -9,8 +10,9 @@ import VoxelSupport
 struct TrainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train",
-        abstract: "Train a network for translation on pairs of volumes.",
+        abstract: "Train a network for translation, on pairs of volumes or on subjects in several modalities.",
         discussion: """
+            With --model slices, the default, a 2-D network learns to translate one modality to another. \
             The pairs are listed in a table, one subject per line, with paths relative to it:
 
               subject,split,source,target
@@ -41,8 +43,58 @@ struct TrainCommand: AsyncParsableCommand {
             states: percentiles:0.1,99.9 (default), window:LOW,HIGH (for CT), min-max, z-score:3, unit. They are \
             measured inside the mask or, without one, in all that is not background.
 
+            With --model latent, a 3-D latent translator learns to translate any modality to any other. Its table \
+            has a column for each modality, with empty fields where a subject has no such volume:
+
+              subject,split,t1,t2,flair
+              anna,train,anna/t1.nii.gz,anna/t2.nii.gz,anna/flair.nii.gz
+              ben,train,ben/t1.nii.gz,,ben/flair.nii.gz
+              carl,validation,carl/t1.nii.gz,carl/t2.nii.gz,carl/flair.nii.gz
+
+              voxelbridge train --model latent --data subjects.csv --output run
+              voxelbridge train --model latent --data subjects.csv --output run --stage denoiser --resume
+
+            The volumes of a subject are on one grid, with a background of 0. Three stages train one after another, \
+            each from what the one before it has learned: autoencoder, translator, denoiser. --stage names one of \
+            them. Each has a folder in the run's with its checkpoints, its log and its samples, among them volumes \
+            translated to every target. The run's model.safetensors is the model of the stage trained last. A small \
+            configuration for volumes of 3 mm:
+
+              { "model": { "first_stage": { "ch": 16, "num_groups": 8, "n_embed": 512, "translator_width": 32,
+                                            "translator_hidden": 16 },
+                           "denoiser": { "model_channels": 32, "num_head_channels": 16, "num_groups": 8 },
+                           "preparation": { "shape": [64, 80, 64], "spacing": 3 } },
+                "autoencoder": { "steps": 4000, "batch": 1 }, "translator": { "steps": 4000, "batch": 2 },
+                "denoiser": { "steps": 8000, "batch": 4 } }
+
             --print-config prints every setting.
             """)
+
+    /// The kinds of models.
+    enum Model: String, CaseIterable, ExpressibleByArgument {
+        case slices, latent
+    }
+
+    /// Stages of a latent translator.
+    enum Stages: String, CaseIterable, ExpressibleByArgument {
+        case autoencoder, translator, denoiser, all
+
+        var stages: [LatentStage] { LatentStage(rawValue: rawValue).map { [$0] } ?? LatentStage.allCases }
+    }
+
+    @Option(help: "What to train: a 2-D network of slices, or a 3-D latent translator.")
+    var model = Model.slices
+
+    @Option(help: "The stage of a latent translator to train. (default: all)")
+    var stage: Stages?
+
+    @Option(
+        help:
+            "A run's folder, or a model, that the stage starts from. (default: the stage before it in the run)")
+    var from: String?
+
+    @Option(help: "The feature network of the autoencoder's perceptual loss (.safetensors).")
+    var features: String?
 
     @Option(help: "The table of subjects (.csv).")
     var data: String?
@@ -84,9 +136,23 @@ struct TrainCommand: AsyncParsableCommand {
         if let maxMinutes, !(maxMinutes > 0 && maxMinutes <= 1e6) {
             throw ValidationError("--max-minutes must be above 0, and is \(maxMinutes)")
         }
+        if model == .slices {
+            for (option, isGiven) in [
+                ("--stage", stage != nil), ("--from", from != nil), ("--features", features != nil),
+            ] { try require(!isGiven, "\(option) is of --model latent") }
+        } else {
+            try require(!align, "--align is of --model slices; align volumes with 'voxelbridge register'")
+        }
     }
 
     func run() async throws {
+        switch model {
+        case .slices: try await trainSlices()
+        case .latent: try await trainLatent()
+        }
+    }
+
+    private func trainSlices() async throws {
         let given = try config.map { try TrainingConfiguration(contentsOf: URL(filePath: $0)) }
         guard !printConfig, let data, let output else {
             print(String(decoding: try (given ?? .published).json, as: UTF8.self))
@@ -103,21 +169,16 @@ struct TrainCommand: AsyncParsableCommand {
         let multiple = configuration.network.sizeMultiple
         try checkMemory(for: configuration, rows: multiple, columns: multiple)
 
-        let cache =
-            cache.map { URL(filePath: $0, directoryHint: .isDirectory) } ?? folder.appending(path: "cache")
+        let cache = cacheFolder(of: folder)
         let manifest = try Manifest(
             contentsOf: URL(filePath: data), requiresOneGrid: !configuration.data.align)
-        for warning in manifest.warnings {
-            logger.warning("\(data):\(warning.line > 0 ? "\(warning.line):" : "") \(warning.text)")
-        }
-        let preparing = logging.quiet ? nil : ProgressLine(label: "Preparing")
-        let end = maxMinutes.map { start + .seconds(60 * $0) }
+        warn(of: manifest.warnings, in: data, logger: logger)
+        let end = deadline(from: start)
         let prepared: (training: ManifestDataset, validation: ManifestDataset?)
         do {
             prepared = try TimeLimit.$end.withValue(end) {
-                try ManifestDataset.prepare(manifest, cache: cache, configuration: configuration) {
-                    preparing?.show($0, of: $1, detail: "subject \($0) of \($1)")
-                }
+                try ManifestDataset.prepare(
+                    manifest, cache: cache, configuration: configuration, progress: preparationProgress)
             }
         } catch is TimeIsUp {
             logger.info("Stopped while volumes were prepared; continue with --resume")
@@ -137,12 +198,10 @@ struct TrainCommand: AsyncParsableCommand {
         if prepared.validation == nil {
             logger.warning("\(data): no validation subjects; the run has no validation and no samples")
         }
-        var options = ComputeOptions()
-        if let threads = threads.threads { options.threads = threads }
         var run = try TrainingRun(
-            TrainableUNet(configuration.network, options: options, recomputesActivations: saveMemory),
+            TrainableUNet(configuration.network, options: computeOptions, recomputesActivations: saveMemory),
             configuration: configuration, training: training, validation: prepared.validation, folder: folder,
-            resumes: resume)
+            resumes: resume, options: computeOptions)
         try manifest.write(to: folder.appending(path: "manifest.csv"))
         if configuration.network.contextWidth != nil {
             try training.averageStyle.write(to: folder.appending(path: "style.json"))
@@ -151,21 +210,8 @@ struct TrainCommand: AsyncParsableCommand {
             "\(inMillions(run.trainer.state.parameters.count)) parameters, starting at step \(run.trainer.state.step)"
         )
         let line = logging.quiet ? nil : TrainingLine()
-        let isComplete = try await run.run(until: end) { event in
-            switch event {
-            case .step(let progress): line?.show(progress)
-            case .validated(let step, let loss, let isBest):
-                line?.clear()
-                logger.info(
-                    "Step \(step): validation loss \(String(format: "%.4f", loss))\(isBest ? ", the best" : "")"
-                )
-            case .sampled(let file):
-                line?.clear()
-                logger.info("Drew \(file.path)")
-            case .saved(let file):
-                line?.clear()
-                logger.debug("Wrote \(file.path)")
-            }
+        let isComplete = try await run.run(until: end) {
+            show($0, line: line, logger: logger)
         }
         line?.clear()
         var report = run.report(title: "Training run \(folder.lastPathComponent)")
@@ -197,5 +243,52 @@ struct TrainCommand: AsyncParsableCommand {
     /// A count, in millions if it is large.
     private func inMillions(_ count: Int) -> String {
         count >= 1_000_000 ? String(format: "%.1f M", Double(count) / 1e6) : "\(count)"
+    }
+}
+
+/// What both kinds of training do.
+extension TrainCommand {
+    var computeOptions: ComputeOptions {
+        var options = ComputeOptions()
+        if let threads = threads.threads { options.threads = threads }
+        return options
+    }
+
+    func cacheFolder(of folder: URL) -> URL {
+        cache.map { URL(filePath: $0, directoryHint: .isDirectory) } ?? folder.appending(path: "cache")
+    }
+
+    func deadline(from start: ContinuousClock.Instant) -> ContinuousClock.Instant? {
+        maxMinutes.map { start + .seconds(60 * $0) }
+    }
+
+    func warn(of warnings: [ManifestError.Problem], in data: String, logger: Logger) {
+        for warning in warnings {
+            logger.warning("\(data):\(warning.line > 0 ? "\(warning.line):" : "") \(warning.text)")
+        }
+    }
+
+    /// Shows how many subjects have been prepared; nil if it is not to be shown.
+    var preparationProgress: (@Sendable (Int, Int) -> Void)? {
+        guard !logging.quiet else { return nil }
+        let line = ProgressLine(label: "Preparing")
+        return { line.show($0, of: $1, detail: "subject \($0) of \($1)") }
+    }
+
+    /// Shows an event of a run.
+    func show(_ event: TrainingEvent, line: TrainingLine?, logger: Logger) {
+        switch event {
+        case .step(let progress): line?.show(progress)
+        case .validated(let step, let loss, let isBest):
+            line?.clear()
+            logger.info(
+                "Step \(step): validation loss \(String(format: "%.4f", loss))\(isBest ? ", the best" : "")")
+        case .sampled(let file):
+            line?.clear()
+            logger.info("Drew \(file.path)")
+        case .saved(let file):
+            line?.clear()
+            logger.debug("Wrote \(file.path)")
+        }
     }
 }

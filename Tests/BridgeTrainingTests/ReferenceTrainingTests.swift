@@ -24,7 +24,7 @@ struct ReferenceTrainingTests {
         configuration.optimizer.learningRate = 1e-3
         configuration.rateSchedule.kind = .constant
         (configuration.movingAverage.interval, configuration.movingAverage.start) = (1, 0)
-        var state = TrainingState(try set("param"), configuration: configuration)
+        var state = TrainingState(try set("param"), settings: .init(configuration))
         for step in 1...5 {
             let (loss, gradients) = try network.gradients(of: state.parameters.tensors, on: batch) {
                 configuration.loss($0, target: target)
@@ -33,7 +33,7 @@ struct ReferenceTrainingTests {
             state.optimizer.step(
                 &state.parameters, against: try ParameterSet(network.parameters) { gradients[$0] },
                 rate: state.learningRate)
-            state.average.update(with: state.parameters, step: step)
+            state.average?.update(with: state.parameters, step: step)
             state.step = step
         }
         try check(state.parameters, against: set("adam5"), slopes: set("grad.l1"), tolerance: 1e-5)

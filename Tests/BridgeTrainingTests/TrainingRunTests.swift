@@ -24,7 +24,7 @@ struct TrainingRunTests {
             guard !name.hasSuffix(".png"), var data = try? Data(contentsOf: file) else { continue }
             if name.hasSuffix(".jsonl") {
                 let text = String(decoding: data, as: UTF8.self)
-                data = Data(text.replacing(/,"windows_per_second":[^,}]*/, with: "").utf8)
+                data = Data(text.replacing(/"examples_per_second":[^,}]*,?/, with: "").utf8)
             }
             results[name] = data
         }

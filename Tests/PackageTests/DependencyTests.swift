@@ -45,10 +45,14 @@ struct DependencyTests {
             "TensorFiles", "Networks",
             "NetworkEngine", "ReferenceUNet",
         ],
+        "LatentTraining": [
+            "VoxelSupport", "Volumes", "VolumeIO", "BridgeDiffusion", "DiffusionSampling", "VolumeFigures",
+            "TensorFiles", "Networks", "NetworkEngine", "LatentTranslation", "BridgeTraining",
+        ],
         "VoxelBridge": ["VolumeIO", "VolumeMetrics", "ReferenceUNet", "VolumeTranslation"],
         "VoxelBridgeTool": [
             "VoxelSupport", "VoxelBridge", "LatentTranslation", "VolumeRegistration", "BridgeTraining",
-            "VolumeFigures",
+            "LatentTraining", "VolumeFigures",
             "VolumePhantoms", "TensorFiles", "Networks", "NetworkEngine", "ArgumentParser", "Logging",
         ],
     ]
@@ -105,6 +109,7 @@ struct DependencyTests {
                 "ReferenceUNet": ["ReferenceUNet"],
                 "LatentTranslation": ["LatentTranslation"],
                 "BridgeTraining": ["BridgeTraining"],
+                "LatentTraining": ["LatentTraining"],
                 "VolumeTranslation": ["VolumeTranslation"],
                 "VoxelBridge": ["VoxelBridge"],
                 "voxelbridge": ["VoxelBridgeTool"],

@@ -72,58 +72,25 @@ extension TrainingConfiguration {
             let field = error.field == "spacing" ? "data.spacing" : error.field ?? ""
             throw TrainingConfigurationError(field: field, found: error.found, expected: error.expected)
         }
-        try validateOptimizer()
+        try optimizer.validate(under: "optimizer")
+        try rateSchedule.validate(under: "learning_rate_schedule", rate: optimizer.learningRate)
+        try movingAverage.validate(under: "moving_average")
+        try adversarial?.validate(under: "adversarial")
         // Far beyond any training, and such that windows can be counted.
         try require("batch", batch, (1...1 << 16).contains(batch), "1 to \(1 << 16)")
         try require("accumulation", accumulation, (1...1 << 16).contains(accumulation), "1 to \(1 << 16)")
         try require("steps", steps, (1...1 << 30).contains(steps), "1 to \(1 << 30)")
         try require(
             "data.minimum_foreground", data.minimumForeground, data.minimumForeground >= 0, "0 or more")
-        try positive("intervals.log", intervals.log)
-        try positive("intervals.validation", intervals.validation)
-        try positive("intervals.samples", intervals.samples)
-        try positive("intervals.checkpoint", intervals.checkpoint)
+        try intervals.validate(under: "intervals")
         try require("validation.windows", validation.windows, validation.windows >= 0, "0 or more")
         try require("validation.samples", validation.samples, (0...64).contains(validation.samples), "0 to 64")
         let timesteps = (try? process.path().trainingTimesteps) ?? 3
         try require(
             "validation.sampling_steps", validation.samplingSteps,
-            (3...timesteps).contains(validation.samplingSteps),
-            "3 to \(timesteps), the timesteps of the process")
-    }
-
-    private func validateOptimizer() throws(TrainingConfigurationError) {
-        func fraction(_ field: String, _ value: Double) throws(TrainingConfigurationError) {
-            try require(field, value, (0..<1).contains(value), "from 0 to below 1")
-        }
-        func finite(_ field: String, _ value: Double) throws(TrainingConfigurationError) {
-            try require(field, value, value >= 0 && value.isFinite, "0 or more")
-        }
-        let rate = optimizer.learningRate
-        try require("optimizer.learning_rate", rate, rate > 0 && rate.isFinite, "above 0")
-        try fraction("optimizer.beta1", optimizer.beta1)
-        try fraction("optimizer.beta2", optimizer.beta2)
-        try require("optimizer.epsilon", optimizer.epsilon, optimizer.epsilon > 0, "above 0")
-        try finite("optimizer.weight_decay", optimizer.weightDecay)
-        if let clip = optimizer.gradientClip {
-            try require("optimizer.gradient_clip", clip, clip > 0, "above 0, or null for no limit")
-        }
-        try fraction("learning_rate_schedule.factor", rateSchedule.factor)
-        try require(
-            "learning_rate_schedule.patience", rateSchedule.patience, rateSchedule.patience >= 0, "0 or more")
-        try require(
-            "learning_rate_schedule.cooldown", rateSchedule.cooldown, rateSchedule.cooldown >= 0, "0 or more")
-        try fraction("learning_rate_schedule.threshold", rateSchedule.threshold)
-        try require(
-            "learning_rate_schedule.minimum", rateSchedule.minimum, (0...rate).contains(rateSchedule.minimum),
-            "0 to \(rate), the learning rate")
-        try positive("learning_rate_schedule.period", rateSchedule.period)
-        try require(
-            "learning_rate_schedule.warmup", rateSchedule.warmup,
-            (0...rateSchedule.period).contains(rateSchedule.warmup), "0 to \(rateSchedule.period), the period")
-        try fraction("moving_average.decay", movingAverage.decay)
-        try positive("moving_average.interval", movingAverage.interval)
-        try require("moving_average.start", movingAverage.start, movingAverage.start >= 0, "0 or more")
+            // A path of one timestep is visited once.
+            timesteps == 1 || (3...timesteps).contains(validation.samplingSteps),
+            "3 to \(max(3, timesteps)), the timesteps of the process")
     }
 
     private func positive(_ field: String, _ value: Int) throws(TrainingConfigurationError) {
@@ -133,9 +100,7 @@ extension TrainingConfiguration {
     private func require(
         _ field: String, _ found: Any, _ condition: Bool, _ expected: String
     ) throws(TrainingConfigurationError) {
-        guard condition else {
-            throw TrainingConfigurationError(field: field, found: "\(found)", expected: expected)
-        }
+        try TrainingConfigurationError.require(field, found, condition, expected)
     }
 }
 
@@ -153,6 +118,10 @@ public struct TrainingConfigurationError: Error, Equatable, CustomStringConverti
     /// What was expected.
     public let expected: String
 
+    package init(file: String?, field: String, found: String, expected: String) {
+        (self.file, self.field, self.found, self.expected) = (file, field, found, expected)
+    }
+
     /// The file, the field, what was found and what was expected.
     public var description: String {
         let place = [file, field.isEmpty ? nil : field].compactMap { $0 }.map { "\($0): " }.joined()
@@ -165,6 +134,15 @@ public struct TrainingConfigurationError: Error, Equatable, CustomStringConverti
 
 extension TrainingConfigurationError {
     package init(field: String, found: String, expected: String) {
-        (file, self.field, self.found, self.expected) = (nil, field, found, expected)
+        self.init(file: nil, field: field, found: found, expected: expected)
+    }
+
+    /// - Throws: the error of a field unless a condition holds.
+    package static func require(
+        _ field: String, _ found: Any, _ condition: Bool, _ expected: String
+    ) throws(TrainingConfigurationError) {
+        guard condition else {
+            throw TrainingConfigurationError(field: field, found: "\(found)", expected: expected)
+        }
     }
 }

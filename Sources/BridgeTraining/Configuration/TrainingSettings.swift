@@ -79,6 +79,8 @@ public struct MovingAverageSettings: Equatable, Sendable, Codable {
     public var interval = 8
     /// The step up to which the average equals the weights.
     public var start = 30_000
+    /// Whether the decay of the n-th update is at most (1 + n) / (10 + n).
+    public var warmup = false
 
     /// The published average.
     public init() {}

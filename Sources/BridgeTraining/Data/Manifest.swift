@@ -1,7 +1,4 @@
 public import Foundation
-import VolumeIO
-import Volumes
-import VoxelSupport
 
 /// A table of subjects: pairs of volumes, and their splits.
 ///
@@ -68,25 +65,9 @@ public struct Manifest: Sendable {
     /// - Throws: `ManifestError` if the file cannot be read as a table.
     public init(contentsOf file: URL, requiresOneGrid: Bool = true) throws(ManifestError) {
         self.file = file
-        let read: (text: String, note: String?)
-        do { read = try CommaSeparatedTable.text(contentsOf: file) } catch {
-            throw ManifestError(
-                file: file.path, problems: [.init(0, "cannot be read: \(error.explanation)")])
-        }
-        let table = CommaSeparatedTable(read.text, columns: Columns.known)
-        guard let header = table.records.first else {
-            throw ManifestError(
-                file: file.path, problems: [.init(0, "is empty; expected a first line \(Columns.example)")])
-        }
-        let columns = try Columns(header, file: file.path)
-        var check = ManifestCheck(requiresOneGrid: requiresOneGrid)
-        if let note = read.note { check.warn(0, note) }
-        if let ignored = columns.ignored { check.warn(header.line, ignored) }
-        if let comment = table.comments.first { check.warn(comment, "lines that begin with '#' are ignored") }
-        for record in table.records.dropFirst() {
-            check.read(record, columns: columns, folder: file.deletingLastPathComponent())
-        }
-        (subjects, problems, warnings) = check.result
+        let table = try SubjectTable(contentsOf: file, columns: Self.columns(requiresOneGrid: requiresOneGrid))
+        subjects = table.rows.compactMap(Subject.init)
+        (problems, warnings) = (table.problems, table.warnings)
     }
 
     /// Reads and checks the manifest at a path; see ``init(contentsOf:requiresOneGrid:)-(URL,_)``.
@@ -104,13 +85,12 @@ public struct Manifest: Sendable {
     ///   - requiresOneGrid: whether a target must be on its source's grid.
     public init(_ subjects: [Subject], file: URL, requiresOneGrid: Bool = true) {
         self.file = file
-        var check = ManifestCheck(requiresOneGrid: requiresOneGrid)
-        for (index, var subject) in subjects.enumerated() {
-            // The first line is the header.
-            subject.line = index + 2
-            check.read(subject)
-        }
-        (self.subjects, problems, warnings) = check.result
+        // The first line is the header.
+        let table = SubjectTable(
+            subjects.enumerated().map { SubjectTable.Row($1, line: $0 + 2) },
+            columns: Self.columns(requiresOneGrid: requiresOneGrid))
+        self.subjects = table.rows.compactMap(Subject.init)
+        (problems, warnings) = (table.problems, table.warnings)
     }
 
     /// A manifest of subjects, with the file at a path; see ``init(_:file:requiresOneGrid:)-(_,URL,_)``.
@@ -124,25 +104,37 @@ public struct Manifest: Sendable {
     /// - Throws: `ManifestError` if there are problems; the system's error if the file cannot be written.
     public func write(to file: URL) throws {
         guard problems.isEmpty else { throw ManifestError(file: self.file.path, problems: problems) }
-        func components(_ url: URL) -> [String] { url.absoluteURL.standardizedFileURL.pathComponents }
-        let folder = components(file).dropLast()
-        func path(_ url: URL) -> String {
-            let path = components(url)
-            return path.starts(with: folder)
-                ? path.dropFirst(folder.count).joined(separator: "/") : url.absoluteURL.path
-        }
-        let rows = subjects.map { subject in
-            [
-                subject.name, subject.split.rawValue, path(subject.source), path(subject.target),
-                subject.mask.map(path) ?? "",
-            ].map(CommaSeparatedTable.quoted).joined(separator: ",")
-        }
-        let text = ([Columns.example] + rows).map { $0 + "\n" }.joined()
-        try AtomicFile.write(Data(text.utf8), to: file)
+        try SubjectTable.write(
+            subjects.map { SubjectTable.Row($0, line: $0.line) }, volumes: ["source", "target"], to: file)
     }
 
     /// Writes the manifest to the file at a path; see ``write(to:)-(URL)``.
     public func write(to path: String) throws { try write(to: URL(filePath: path)) }
+
+    private static func columns(requiresOneGrid: Bool) -> SubjectTable.Columns {
+        SubjectTable.Columns(
+            volumes: ["source", "target"],
+            gridAdvice: requiresOneGrid ? "or align the pairs (--align)" : nil, requiresOneGrid: requiresOneGrid
+        )
+    }
+}
+
+extension Manifest.Subject {
+    fileprivate init?(_ row: SubjectTable.Row) {
+        guard let source = row.files["source"], let target = row.files["target"] else { return nil }
+        self.init(
+            name: row.name, split: row.split, source: source, target: target,
+            mask: row.files[SubjectTable.mask])
+        line = row.line
+    }
+}
+
+extension SubjectTable.Row {
+    fileprivate init(_ subject: Manifest.Subject, line: Int) {
+        var files = ["source": subject.source, "target": subject.target]
+        files[SubjectTable.mask] = subject.mask
+        self.init(line: line, name: subject.name, split: subject.split, files: files)
+    }
 }
 
 extension Manifest {
@@ -191,7 +183,7 @@ public struct ManifestError: Error, Equatable, CustomStringConvertible, Localize
         /// What was found, and what was expected.
         public let text: String
 
-        init(_ line: Int, _ text: String) { (self.line, self.text) = (line, text) }
+        package init(_ line: Int, _ text: String) { (self.line, self.text) = (line, text) }
     }
 
     /// The file.
@@ -199,6 +191,8 @@ public struct ManifestError: Error, Equatable, CustomStringConvertible, Localize
 
     /// The problems, by line.
     public let problems: [Problem]
+
+    package init(file: String, problems: [Problem]) { (self.file, self.problems) = (file, problems) }
 
     /// The problems, a line each, with the file and the line number.
     public var description: String {
@@ -208,178 +202,4 @@ public struct ManifestError: Error, Equatable, CustomStringConvertible, Localize
 
     /// The same as `description`.
     public var errorDescription: String? { description }
-}
-
-/// The columns of a table.
-private struct Columns {
-    static let needed = ["subject", "split", "source", "target"]
-    static let known = needed + ["mask"]
-    static let example = known.joined(separator: ",")
-
-    let names: [String]
-
-    init(_ header: CommaSeparatedTable.Record, file: String) throws(ManifestError) {
-        names = header.fields.map { $0.trimmed.lowercased() }
-        var problems: [ManifestError.Problem] = []
-        for name in Self.needed where !names.contains(name) {
-            problems.append(
-                .init(header.line, "there is no column '\(name)'; expected a first line \(Self.example)"))
-        }
-        for (index, name) in names.enumerated()
-        where Self.known.contains(name) && names[..<index].contains(name) {
-            problems.append(.init(header.line, "duplicate column '\(name)'"))
-        }
-        guard problems.isEmpty else { throw ManifestError(file: file, problems: problems) }
-    }
-
-    /// The names of the columns that are not read, as a warning.
-    var ignored: String? {
-        let others = names.filter { !Self.known.contains($0) }
-        guard !others.isEmpty else { return nil }
-        let texts = others.filter { !$0.isEmpty }.map { "'\($0)'" }
-        let nameless = others.count - texts.count
-        let all = texts + (nameless > 0 ? ["\(nameless) without a name"] : [])
-        return "ignored columns: \(all.joined(separator: ", ")); read are \(Self.example)"
-    }
-
-    func field(_ name: String, of record: CommaSeparatedTable.Record) -> String? {
-        guard let index = names.firstIndex(of: name), index < record.fields.count else { return nil }
-        let text = record.fields[index].trimmed
-        return text.isEmpty ? nil : text
-    }
-}
-
-/// Checks subjects one after another.
-private struct ManifestCheck {
-    private let requiresOneGrid: Bool
-    private var subjects: [Manifest.Subject] = []
-    private var problems: [ManifestError.Problem] = []
-    private var warnings: [ManifestError.Problem] = []
-    /// The line of each name, in lower case: file systems may ignore case.
-    private var lines: [String: Int] = [:]
-    /// The line and the split in which each file occurs first.
-    private var firstUses: [String: (line: Int, split: Manifest.Split)] = [:]
-
-    init(requiresOneGrid: Bool) { self.requiresOneGrid = requiresOneGrid }
-
-    /// The valid subjects, the problems of the others, and warnings.
-    var result: ([Manifest.Subject], [ManifestError.Problem], [ManifestError.Problem]) {
-        (subjects, subjects.isEmpty && problems.isEmpty ? [.init(0, "has no subjects")] : problems, warnings)
-    }
-
-    mutating func warn(_ line: Int, _ text: String) { warnings.append(.init(line, text)) }
-
-    mutating func read(_ record: CommaSeparatedTable.Record, columns: Columns, folder: URL) {
-        let before = problems.count
-        let fields = (record.fields.lastIndex { !$0.trimmed.isEmpty } ?? -1) + 1
-        if fields > columns.names.count {
-            problem(record.line, "found \(fields) fields; expected \(columns.names.count)")
-        }
-        let name = columns.field("subject", of: record)
-        if let name { check(name, record.line) } else { problem(record.line, "there is no subject") }
-        let split = columns.field("split", of: record).flatMap(Manifest.Split.init(rawValue:))
-        if split == nil {
-            let known = Manifest.Split.allCases.map(\.rawValue).joined(separator: ", ")
-            problem(
-                record.line,
-                "unknown split '\(columns.field("split", of: record) ?? "")'; expected one of \(known)")
-        }
-        var files: [String: URL] = [:]
-        for column in ["source", "target", "mask"] {
-            if let path = columns.field(column, of: record) {
-                files[column] = existingFile(path, in: folder)
-            } else if column != "mask" {
-                problem(record.line, "there is no \(column)")
-            }
-        }
-        check(files, record.line)
-        guard problems.count == before, let name, let split, let source = files["source"],
-            let target = files["target"]
-        else { return }
-        var subject = Manifest.Subject(
-            name: name, split: split, source: source, target: target, mask: files["mask"])
-        subject.line = record.line
-        append(subject)
-    }
-
-    mutating func read(_ subject: Manifest.Subject) {
-        let before = problems.count
-        check(subject.name, subject.line)
-        var files = ["source": subject.source, "target": subject.target]
-        files["mask"] = subject.mask
-        check(files, subject.line)
-        if problems.count == before { append(subject) }
-    }
-
-    /// Takes a valid subject, and warns of files that are used twice in a way that is hardly meant.
-    private mutating func append(_ subject: Manifest.Subject) {
-        let (source, target) = (
-            subject.source.resolvingSymlinksInPath(), subject.target.resolvingSymlinksInPath()
-        )
-        if source == target {
-            warn(subject.line, "source and target are the same file, \(subject.source.path)")
-        }
-        for file in source == target ? [source] : [source, target] {
-            let first = firstUses[file.path] ?? (subject.line, subject.split)
-            firstUses[file.path] = first
-            if first.split != subject.split {
-                warn(
-                    subject.line,
-                    "\(file.path) is in the split \(subject.split.rawValue), and in \(first.split.rawValue) on "
-                        + "line \(first.line): the splits are not independent")
-            }
-        }
-        subjects.append(subject)
-    }
-
-    private mutating func problem(_ line: Int, _ text: String) { problems.append(.init(line, text)) }
-
-    private mutating func check(_ name: String, _ line: Int) {
-        if !Self.canBeFileName(name) {
-            problem(
-                line,
-                "subject '\(name)' is not a file name; expected letters, digits, '.', '_' and '-', no '.' first"
-            )
-        }
-        if let first = lines.updateValue(line, forKey: name.lowercased()) {
-            problem(line, "duplicate subject '\(name)', also on line \(first)")
-        }
-    }
-
-    private mutating func check(_ files: [String: URL], _ line: Int) {
-        var headers: [String: NIfTIHeader] = [:]
-        for column in ["source", "target", "mask"] {
-            guard let file = files[column] else { continue }
-            do {
-                let header = try NIfTIHeader(contentsOf: file)
-                headers[column] = header
-                for warning in header.warnings { warn(line, "\(column) \(file.path): \(warning)") }
-            } catch { problem(line, "\(column) \(error.explanation)") }
-        }
-        guard let source = headers["source"] else { return }
-        for column in ["target", "mask"] {
-            guard column == "mask" || requiresOneGrid, let header = headers[column],
-                !header.grid.matches(source.grid)
-            else { continue }
-            problem(
-                line,
-                "the \(column) is not on the source's grid: \(header.grid.difference(from: source.grid)); resample it "
-                    + "onto the source's grid first"
-                    + (column == "mask" ? "" : ", or align the pairs (--align)"))
-        }
-    }
-
-    /// The file at a path, relative to a folder. If there is none, the one whose name is written with the same
-    /// characters in the other Unicode form: `ü` as one code point or as two.
-    private func existingFile(_ path: String, in folder: URL) -> URL {
-        let forms = [
-            path, path.precomposedStringWithCanonicalMapping, path.decomposedStringWithCanonicalMapping,
-        ].map { URL(filePath: $0, relativeTo: folder).standardizedFileURL.absoluteURL }
-        return forms.first { FileManager.default.fileExists(atPath: $0.path) } ?? forms[0]
-    }
-
-    private static func canBeFileName(_ name: String) -> Bool {
-        name.count <= 200 && name.first != "."
-            && name.allSatisfy { $0.isLetter || $0.isNumber || "._-".contains($0) }
-    }
 }

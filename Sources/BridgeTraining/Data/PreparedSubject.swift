@@ -62,20 +62,6 @@ struct PreparedSubject: Sendable {
         }
     }
 
-    /// The identity of a file, without its contents.
-    struct FileStamp: Codable, Equatable, Sendable {
-        let path: String
-        let size: Int
-        let modified: Double
-
-        init(_ url: URL) throws {
-            let attributes = try FileManager.default.attributesOfItem(atPath: url.path)
-            path = url.path
-            size = (attributes[.size] as? NSNumber)?.intValue ?? 0
-            modified = (attributes[.modificationDate] as? Date)?.timeIntervalSinceReferenceDate ?? 0
-        }
-    }
-
     private static let recordField = "voxelbridge_subject"
 
     /// Opens the file of a subject in a folder, after preparing it if it is missing or has another origin.

@@ -21,7 +21,7 @@ public struct ParameterSet: Equatable, Sendable {
     }
 
     /// A set with one array for each parameter.
-    init(_ parameters: [Parameter], arrays: [[Float]]) {
+    package init(_ parameters: [Parameter], arrays: [[Float]]) {
         precondition(
             parameters.map { $0.shape.reduce(1, *) } == arrays.map(\.count), "arrays do not fit their shapes")
         (self.parameters, self.arrays) = (parameters, arrays)
@@ -55,14 +55,14 @@ public struct ParameterSet: Equatable, Sendable {
     public var count: Int { arrays.reduce(0) { $0 + $1.count } }
 
     /// Sets all values to zero.
-    mutating func clear() {
+    package mutating func clear() {
         for index in arrays.indices {
             arrays[index].withUnsafeMutableBufferPointer { $0.update(repeating: 0) }
         }
     }
 
     /// `self <- a self + b other`.
-    mutating func blend(_ a: Float, _ b: Float, _ other: ParameterSet) {
+    package mutating func blend(_ a: Float, _ b: Float, _ other: ParameterSet) {
         for index in arrays.indices {
             other.arrays[index].withUnsafeBufferPointer { source in
                 arrays[index].withUnsafeMutableBufferPointer { target in
@@ -75,7 +75,7 @@ public struct ParameterSet: Equatable, Sendable {
     }
 
     /// Multiplies all values by a factor.
-    mutating func scale(by factor: Float) {
+    package mutating func scale(by factor: Float) {
         for index in arrays.indices {
             arrays[index].withUnsafeMutableBufferPointer { target in
                 nonisolated(unsafe) let target = target

@@ -15,29 +15,35 @@ import VoxelSupport
 /// | `loss.png` | the loss curves |
 /// | `report.html` | a page with the losses, the last samples and the settings, at the end of `voxelbridge train` |
 /// | `samples/step-<n>.png` | sampled validation slices |
+/// | `samples/step-<n>/` | sampled validation volumes, of networks of volumes |
 /// | `style.json` | the average style of the training subjects, for data from a manifest |
 /// | `lock` | nothing; locked while the run is active |
 /// | `cache` | prepared volumes, unless stored elsewhere |
-struct RunFolder: Sendable {
-    let url: URL
+package struct RunFolder: Sendable {
+    package let url: URL
+
+    package init(url: URL) { self.url = url }
 
     /// Number of checkpoints kept.
     static let checkpointsKept = 3
 
-    var configuration: URL { url.appending(path: "configuration.json") }
+    package var configuration: URL { url.appending(path: "configuration.json") }
     var data: URL { url.appending(path: "data.txt") }
-    var log: URL { url.appending(path: "log.jsonl") }
+    package var log: URL { url.appending(path: "log.jsonl") }
     var losses: URL { url.appending(path: "loss.png") }
-    var model: URL { url.appending(path: "model.safetensors") }
-    var best: URL { url.appending(path: "best.safetensors") }
+    package var model: URL { url.appending(path: "model.safetensors") }
+    package var best: URL { url.appending(path: "best.safetensors") }
     private var checkpointFolder: URL { url.appending(path: "checkpoints") }
     private var sampleFolder: URL { url.appending(path: "samples") }
 
     func checkpoint(_ step: Int) -> URL { checkpointFolder.appending(path: Self.name(step, "safetensors")) }
     func samples(_ step: Int) -> URL { sampleFolder.appending(path: Self.name(step, "png")) }
 
+    /// The folder of sampled volumes.
+    func sampledVolumes(_ step: Int) -> URL { samples(step).deletingPathExtension() }
+
     /// The last picture of sampled slices.
-    var newestSamples: URL? {
+    package var newestSamples: URL? {
         (try? FileManager.default.contentsOfDirectory(atPath: sampleFolder.path))?
             .filter { $0.hasPrefix("step-") && $0.hasSuffix(".png") }.max()
             .map { sampleFolder.appending(path: $0) }
@@ -48,7 +54,7 @@ struct RunFolder: Sendable {
     }
 
     /// Whether the folder contains a run.
-    var holdsRun: Bool { FileManager.default.fileExists(atPath: configuration.path) }
+    package var holdsRun: Bool { FileManager.default.fileExists(atPath: configuration.path) }
 
     /// Creates the folders, and removes what a killed run has left.
     func prepare() throws {
@@ -66,7 +72,7 @@ struct RunFolder: Sendable {
     }
 
     /// The checkpoints, newest first.
-    var checkpoints: [URL] {
+    package var checkpoints: [URL] {
         get throws {
             try FileManager.default.contentsOfDirectory(atPath: checkpointFolder.path)
                 .filter { $0.hasPrefix("step-") && $0.hasSuffix(".safetensors") }
@@ -85,13 +91,13 @@ struct RunFolder: Sendable {
 /// Exclusive use of a run's folder while the instance exists.
 ///
 /// It is a lock on the file `lock` in the folder, which is never removed.
-struct FolderLock: Sendable {
+package struct FolderLock: Sendable {
     private let lock: FileLock
 
     /// Locks an existing folder.
     ///
     /// - Throws: `TrainingError.locked` if it is locked already; the system's error if the file cannot be created.
-    init(_ folder: URL) throws {
+    package init(_ folder: URL) throws {
         do { lock = try FileLock(folder.appending(path: "lock")) } catch {
             throw error.code == EWOULDBLOCK ? TrainingError.locked(folder: folder.path) : error
         }

@@ -155,21 +155,47 @@ extension ParameterSet {
     ///   - parameters: those of the network, with names that end in `weight` and `bias`.
     ///   - seed: the seed of the random numbers.
     public init(initial parameters: [Parameter], seed: UInt64) {
+        self.init(initial: parameters, seed: seed) { path in
+            path == "out.2" || path.hasSuffix(".out_layers.3") || path.hasSuffix(".proj_out") ? .zero : nil
+        }
+    }
+
+    /// The numbers that a layer's parameters start with.
+    package enum InitialValues {
+        case zero
+        /// Uniform on plus or minus the bound; the bias as PyTorch's default.
+        case uniform(bound: Float)
+        /// Normal with this deviation; the bias as PyTorch's default.
+        case normal(deviation: Float)
+    }
+
+    /// The initial parameters of a network, a function of the seed.
+    ///
+    /// - Parameters:
+    ///   - parameters: those of the network, with names that end in `weight` and `bias`.
+    ///   - seed: the seed of the random numbers.
+    ///   - exception: given the name of a layer, how it starts; nil for PyTorch's default.
+    package init(
+        initial parameters: [Parameter], seed: UInt64, exception: (_ path: String) -> InitialValues?
+    ) {
         let shapes = Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0.shape) })
-        var index: UInt32 = 0
         let randomness = Randomness(seed: seed)
-        let arrays = parameters.map { parameter -> [Float] in
-            defer { index += 1 }
+        let arrays = parameters.enumerated().map { index, parameter -> [Float] in
             let count = parameter.shape.reduce(1, *)
             let path = parameter.name.split(separator: ".").dropLast().joined(separator: ".")
             guard let weight = shapes["\(path).weight"], weight.count > 1 else {
                 return [Float](repeating: parameter.name.hasSuffix(".weight") ? 1 : 0, count: count)
             }
-            if path == "out.2" || path.hasSuffix(".out_layers.3") || path.hasSuffix(".proj_out") {
-                return [Float](repeating: 0, count: count)
+            var bound = 1 / Float(weight[1...].reduce(1, *)).squareRoot()
+            let isWeight = parameter.name.hasSuffix(".weight")
+            switch exception(path) {
+            case .zero: return [Float](repeating: 0, count: count)
+            case .uniform(let stated) where isWeight: bound = stated
+            case .normal(let deviation) where isWeight:
+                return randomness.normal(count, of: UInt32(index)).map { deviation * $0 }
+            default: break
             }
-            let bound = 1 / Float(weight[1...].reduce(1, *)).squareRoot()
-            return randomness.uniform(count, of: index).map { bound * $0 }
+            return randomness.uniform(count, of: UInt32(index)).map { bound * $0 }
         }
         self.init(parameters, arrays: arrays)
     }

@@ -1,0 +1,2 @@
+@_exported import BridgeTraining
+@_exported import LatentTranslation

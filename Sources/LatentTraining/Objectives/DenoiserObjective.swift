@@ -1,0 +1,59 @@
+import BridgeDiffusion
+import BridgeTraining
+import DiffusionSampling
+import NetworkEngine
+import Networks
+import TensorFiles
+
+/// The loss of the third stage: the distance between noise and its prediction. All but the denoiser is frozen.
+struct DenoiserObjective: Sendable {
+    /// What the denoiser is trained on, latents times the scale, `[1, z channels, ...]`.
+    struct Example {
+        /// z_0 of the target.
+        let target: Tensor
+        /// The source's latent and its translation along channels, or the latter alone.
+        let conditioningLatents: Tensor
+        let noise: Tensor
+        let timestep: Int
+        let targetClass: Int
+    }
+
+    let path: any GaussianPath
+    let losses: DenoiserLosses
+    let trained: [Parameter]
+
+    private let network: LatentUNet3D
+
+    init(_ sizes: LatentUNetConfiguration, path: any GaussianPath, losses: DenoiserLosses) {
+        (self.path, self.losses, network) = (path, losses, LatentUNet3D(sizes))
+        trained = network.parameters
+    }
+
+    /// The loss of a batch and its gradient.
+    func callAsFunction(
+        _ parameters: [String: Tensor], _ examples: [Example], engine: NetworkGradients
+    ) throws -> ObjectiveResult {
+        var result = ObjectiveResult(trained)
+        let share = 1 / Double(examples.count)
+        for example in examples {
+            let tape = engine.tape(parameters)
+            let output = try tape.evaluate(
+                network, images: [tape.input(noisy(example)), tape.input(example.conditioningLatents)],
+                shared: network.sharedInputs(
+                    timesteps: [Float(example.timestep)], targets: [example.targetClass]))
+            let (value, gradient) = losses.noise(tape.tensor(output), target: example.noise)
+            result.add(share * value, weight: 1, to: "noise")
+            try tape.differentiate([(output, gradient.scaled(by: share))])
+            try result.add(tape.gradients)
+        }
+        return result
+    }
+
+    /// x_t.
+    func noisy(_ example: Example) -> Tensor {
+        Tensor(
+            shape: example.target.shape,
+            values: path.forwardSample(at: example.timestep)(
+                target: example.target.values, source: example.target.values, noise: example.noise.values))
+    }
+}

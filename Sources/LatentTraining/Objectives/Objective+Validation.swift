@@ -1,0 +1,43 @@
+import BridgeTraining
+import LatentTranslation
+import NetworkEngine
+import Networks
+import TensorFiles
+
+extension AutoencoderObjective: LatentObjective {
+    /// The mean absolute difference of a volume and its reconstruction.
+    func loss(of example: Example, by model: LatentModel) throws -> Double {
+        TrainingLoss.l1(try model.decode(model.encode(example.volume)), target: example.volume).value
+    }
+}
+
+extension TranslatorObjective: LatentObjective {
+    /// The mean absolute difference of latents.
+    func loss(of example: Example, by model: LatentModel) throws -> Double {
+        let like = try model.translate(example.latent, to: [example.target])
+        return TrainingLoss.l1(like, target: example.targetLatent).value
+    }
+}
+
+extension DenoiserObjective: LatentObjective {
+    var discriminator: PatchDiscriminator3D? { nil }
+
+    func callAsFunction(
+        _ parameters: [String: Tensor], _ examples: [Example], isAdversarial: Bool, engine: NetworkGradients
+    ) throws -> ObjectiveResult {
+        try self(parameters, examples, engine: engine)
+    }
+
+    func ofDiscriminator(
+        _ parameters: [String: Tensor], _ examples: [Example], engine: NetworkGradients
+    ) throws -> ObjectiveResult? { nil }
+
+    /// The distance between noise and its prediction.
+    func loss(of example: Example, by model: LatentModel) throws -> Double {
+        let output = try model.predictNoise(
+            in: noisy(example), conditioningLatents: example.conditioningLatents,
+            timesteps: [Float(example.timestep)],
+            targets: [example.targetClass])
+        return losses.noise(output, target: example.noise).value
+    }
+}

@@ -1,0 +1,64 @@
+import BridgeTraining
+import NetworkEngine
+import Networks
+import TensorFiles
+
+/// The loss of a step, its parts by name, and its gradient.
+struct ObjectiveResult {
+    var loss = 0.0
+    var parts: [String: Double] = [:]
+    var gradients: ParameterSet
+
+    /// Zero, of some parameters.
+    init(_ parameters: [Parameter]) { gradients = ParameterSet(parameters) }
+
+    /// Adds an example's share of a part of the loss.
+    mutating func add(_ value: Double, weight: Double, to part: String) {
+        parts[part, default: 0] += value
+        loss += weight * value
+    }
+
+    /// Adds the gradients of an example.
+    mutating func add(_ others: [String: Tensor]) throws {
+        gradients.blend(
+            1, 1,
+            try ParameterSet(gradients.parameters) { name in
+                others[name] ?? gradients.parameters.first { $0.name == name }.map { Tensor(shape: $0.shape) }
+            })
+    }
+}
+
+/// A value of a tape, and the gradient of the loss with respect to it.
+typealias Slope = (value: GradientTape.Value, gradient: Tensor)
+
+extension Tensor {
+    /// The tensor with every number times a factor. O(n).
+    func scaled(by factor: Double) -> Tensor {
+        let factor = Float(factor)
+        return Tensor(shape: shape, values: values.map { factor * $0 })
+    }
+
+    /// The Euclidean norm, in double precision. O(n).
+    var norm: Double { values.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot() }
+}
+
+extension PatchDiscriminator3D {
+    /// A discriminator of some settings.
+    init(_ settings: LatentAdversarialSettings, inputs: Int, outputs: Int) {
+        self.init(
+            inputs: inputs, width: settings.width, layers: settings.layers, outputs: outputs,
+            groups: settings.groups)
+    }
+}
+
+extension LatentAdversarialSettings {
+    /// The extents of the logits for an input's; nil where it is too small for a patch.
+    func patches(of extents: [Int]) -> [Int]? {
+        let result = extents.map { extent in
+            // Each layer has a kernel of 4 and one zero on each side.
+            let halved = (0..<layers).reduce(extent) { extent, _ in (extent - 2) / 2 + 1 }
+            return halved - 2
+        }
+        return result.allSatisfy { $0 > 0 } ? result : nil
+    }
+}

@@ -1,0 +1,145 @@
+import BridgeTraining
+import Foundation
+import LatentTranslation
+import NetworkEngine
+import Networks
+import TensorFiles
+import VoxelSupport
+
+/// The loss of a stage: what it trains, and its gradients.
+protocol LatentObjective: Sendable {
+    associatedtype Example
+
+    /// What is trained, without the discriminator.
+    var trained: [Parameter] { get }
+    /// nil without.
+    var discriminator: PatchDiscriminator3D? { get }
+
+    /// The loss of a batch and its gradient.
+    func callAsFunction(
+        _ parameters: [String: Tensor], _ examples: [Example], isAdversarial: Bool, engine: NetworkGradients
+    ) throws -> ObjectiveResult
+
+    /// The discriminator's loss of a batch and its gradient; nil without one.
+    func ofDiscriminator(
+        _ parameters: [String: Tensor], _ examples: [Example], engine: NetworkGradients
+    ) throws -> ObjectiveResult?
+
+    /// The loss of an example by a model, for validation.
+    func loss(of example: Example, by model: LatentModel) throws -> Double
+}
+
+/// What a stage's results depend on beside its objective.
+struct LatentStagePlan: Sendable {
+    let stage: LatentStage
+    let schedule: TrainingSchedule
+    let settings: TrainingState.Settings
+    /// Number of steps before the discriminator takes part.
+    let adversarialStart: Int
+    let validation: LatentValidationSettings
+    /// All settings that results depend on.
+    let record: JSONValue
+
+    init<Losses>(
+        _ stage: LatentStage, _ settings: LatentStageSettings<Losses>, adversarialStart: Int = .max,
+        of configuration: LatentTrainingConfiguration
+    ) throws {
+        self.stage = stage
+        schedule = TrainingSchedule(
+            steps: settings.steps, examplesPerStep: settings.batch, intervals: settings.intervals)
+        self.settings = TrainingState.Settings(
+            optimizer: settings.optimizer, rateSchedule: settings.rateSchedule,
+            movingAverage: settings.movingAverage)
+        (self.adversarialStart, validation) = (adversarialStart, settings.validation)
+        var model = configuration.model
+        model.process = model.process.explicit
+        if stage != .denoiser { model.denoiser = nil }
+        record = .object([
+            "stage": .string(stage.rawValue), "model": try JSONValue(encoding: model),
+            "data": try JSONValue(encoding: configuration.data),
+            stage.rawValue: try JSONValue(encoding: settings),
+            "seed": try JSONValue(encoding: configuration.seed),
+        ])
+    }
+}
+
+/// The training of one stage, as a loop's task.
+struct LatentStageTask<Objective: LatentObjective>: TrainingTask {
+    let plan: LatentStagePlan
+    let objective: Objective
+    /// The networks that the stage started from.
+    let start: LatentParameters
+    let training: ModalityDataset
+    let validation: ModalityDataset?
+    let options: ComputeOptions
+    let engine: NetworkGradients
+    let seed: UInt64
+    /// Reads an example that was drawn.
+    let load: @Sendable (ExampleDrawer.Example, ModalityDataset) throws -> Objective.Example
+    /// The networks with numbers that have been trained.
+    let merge: @Sendable (LatentParameters, [String: Tensor]) -> LatentParameters
+    var state: TrainingState
+    var drawer: ExampleDrawer
+    let validationDrawer: ExampleDrawer?
+
+    var configuration: JSONValue { plan.record }
+    var schedule: TrainingSchedule { plan.schedule }
+
+    mutating func step() throws -> TrainingStepReport {
+        let first = state.step * schedule.examplesPerStep
+        var examples: [Objective.Example] = []
+        for number in first..<first + schedule.examplesPerStep {
+            try TimeLimit.check()
+            examples.append(try load(drawer.example(number), training))
+        }
+        let isAdversarial = state.step >= plan.adversarialStart && objective.discriminator != nil
+        // A step is taken whole or not at all.
+        let before = isAdversarial ? state : nil
+        do { return try step(examples, isAdversarial: isAdversarial) } catch {
+            if let before { state = before }
+            throw error
+        }
+    }
+
+    private mutating func step(_ examples: [Objective.Example], isAdversarial: Bool) throws
+        -> TrainingStepReport
+    {
+        var result = try objective(parameters, examples, isAdversarial: isAdversarial, engine: engine)
+        let report = try state.step(against: &result.gradients, loss: result.loss)
+        // After the generator's step, on a new forward pass.
+        if isAdversarial, var own = try objective.ofDiscriminator(parameters, examples, engine: engine) {
+            try state.stepDiscriminator(against: &own.gradients, loss: own.loss, rate: report.learningRate)
+            result.parts.merge(own.parts) { $1 }
+        }
+        state.note(result.parts)
+        return report
+    }
+
+    /// Every number that the objective may need.
+    private var parameters: [String: Tensor] {
+        start.all.merging(state.parameters.tensors) { $1 }
+            .merging(state.discriminator?.parameters.tensors ?? [:]) { $1 }
+    }
+
+    /// The networks as trained so far.
+    private var trained: LatentParameters { merge(start, state.averagedParameters.tensors) }
+
+    func writeModel(to file: URL) throws { try trained.write(to: file) }
+
+    func evaluation() throws -> (any TrainingEvaluation)? {
+        guard let validation, let validationDrawer, plan.validation.examples > 0 || plan.validation.samples > 0
+        else { return nil }
+        let model = try trained.model(options: options)
+        return LatentEvaluation(
+            plan: plan, model: model, data: validation, seed: seed,
+            losses: {
+                let examples = validationDrawer.validationExamples(plan.validation.examples)
+                guard !examples.isEmpty else { return nil }
+                let losses = try examples.map { example in
+                    try TimeLimit.check()
+                    return try objective.loss(of: load(example, validation), by: model)
+                }
+                return losses.reduce(0, +) / Double(losses.count)
+            })
+    }
+}
