@@ -51,7 +51,9 @@ final class StoredFile: Sendable {
                 var status = stat()
                 fstat(descriptor, &status)
                 throw Failure(
-                    reason: "it was cut to \(status.st_size) bytes while it was read, of \(count); write or copy it again")
+                    reason:
+                        "it was cut to \(status.st_size) bytes while it was read, of \(count); write or copy it again"
+                )
             }
             done += read
         }
