@@ -11,6 +11,10 @@
     @_exported import LatentTranslation
 #elseif VolumeRegistration
     @_exported import VolumeRegistration
+#elseif RemoteDenoising
+    @_exported import RemoteDenoising
+#elseif DenoisingServer
+    @_exported import DenoisingServer
 #endif
 
 func example<Value>() -> Value { fatalError("this is compiled, and not run") }

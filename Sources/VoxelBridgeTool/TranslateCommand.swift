@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import LatentTranslation
 import Logging
+import RemoteDenoising
 import VolumeFigures
 import VoxelBridge
 
@@ -31,6 +32,11 @@ struct TranslateCommand: AsyncParsableCommand {
               voxelbridge translate t1.nii.gz 'out/{target}.nii.gz' --model aldm.safetensors \\
                   --target t2 --target flair
 
+            With networks on servers, this program's own ('voxelbridge serve') or any that speaks the Open Inference \
+            Protocol, such as Triton or MLServer; --model is then the model's name there:
+              voxelbridge translate ct.nii.gz mri.nii.gz --server http://gpu-1:8000 \
+                  --server http://gpu-2:8000 --style run/style.json
+
             Modes: independent (windows do not interact), co-predict (overlapping windows are averaged at each \
             step), ista (co-predict, with corrections by the score after each step), ista-middle (ista, with the \
             score of each window's middle slice).
@@ -44,8 +50,15 @@ struct TranslateCommand: AsyncParsableCommand {
     var output: String
 
     @Option(
-        help: "A network's weights (.safetensors, .pth or .ckpt), or 'histogram' for histogram matching.")
-    var model: String
+        name: .customLong("model"),
+        help: ArgumentHelp(
+            "A network's weights (.safetensors, .pth or .ckpt), or 'histogram' for histogram matching.",
+            discussion: """
+                With --server: the model's name on the servers, or its description (.json). Default there: denoiser.
+                """))
+    var givenModel: String?
+
+    var model: String { givenModel ?? RemoteModel().name }
 
     @OptionGroup
     var options: WeightsOptions
@@ -92,12 +105,21 @@ struct TranslateCommand: AsyncParsableCommand {
     @OptionGroup(title: "3-D latent models")
     var latent: LatentOptions
 
+    @OptionGroup(title: "Servers")
+    var servers: ServerOptions
+
     @OptionGroup(title: "Messages")
     var logging: LoggingOptions
 
     var logger: Logger { logging.logger }
 
+    /// The file of the state: with servers, which may be lost, there always is one.
+    var statePath: String? { state ?? (servers.urls.isEmpty ? nil : "\(output).state") }
+
     func validate() throws {
+        try require(
+            givenModel != nil || !servers.urls.isEmpty,
+            "Missing expected argument '--model <model>', or '--server <server>'")
         try require(
             !raw || !intensities.areGiven,
             "--raw takes intensities as they are; leave out --window, --intensities, --background and --mask")
@@ -113,6 +135,7 @@ struct TranslateCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if !servers.urls.isEmpty { return try await translateRemotely() }
         if model != "histogram", LatentWeights.isLatentModel(URL(filePath: model)) {
             return try await translateLatent()
         }
@@ -149,19 +172,23 @@ struct TranslateCommand: AsyncParsableCommand {
         }
     }
 
-    /// - Parameter styleBins: the number of bins of the denoiser's style key; nil if it takes no style.
-    private func translate(
-        with denoiser: some StyledDenoiser, settings: TranslationSettings, styleBins: Int?
+    /// - Parameters:
+    ///   - styleBins: the number of bins of the denoiser's style key; nil if it takes no style.
+    ///   - batchesInFlight: nil for the number of threads.
+    func translate(
+        with denoiser: some StyledDenoiser, settings: TranslationSettings, styleBins: Int?,
+        batchesInFlight: Int? = nil
     ) async throws {
         let pages = try report.map { try ReportFolder($0) }
         let file = try readVolume(source, logger: logger, keepsNaN: !raw)
         let style = try readStyle(bins: styleBins, rule: settings.target)
+        var sampler = try sampling.sampler(for: denoiser, settings: settings)
+        if let batchesInFlight { sampler.batchesInFlight = batchesInFlight }
         let translator = VolumeTranslator(
             preprocessing: .brain(
                 spacing: settings.spacing, intensities: intensities.step(settings.source),
                 antialiasing: settings.antialiasing),
-            sampler: try sampling.sampler(for: denoiser, settings: settings),
-            clipsEstimates: sampling.clip ?? true)
+            sampler: sampler, clipsEstimates: sampling.clip ?? true)
         for mismatch in translator.mismatches { logger.warning("\(model): \(mismatch)") }
         logger.debug(
             """
@@ -186,11 +213,11 @@ struct TranslateCommand: AsyncParsableCommand {
         } catch let error as PreprocessingError {
             throw FileFailure(path: source, reason: "\(error)")
         } catch let error as SamplingStateError {
-            throw FileFailure(path: state ?? source, reason: "\(error)")
+            throw FileFailure(path: statePath ?? source, reason: "\(error)")
         }
         try translated.write(
             to: URL(filePath: output), like: file.header, text: "voxelbridge translate")
-        if let state { try? FileManager.default.removeItem(atPath: state) }
+        if let statePath { try? FileManager.default.removeItem(atPath: statePath) }
         logger.info("Wrote \(output)")
         if let pages, let report {
             var charts: [LinePlot] = []
@@ -215,7 +242,7 @@ struct TranslateCommand: AsyncParsableCommand {
     ) async throws -> Volume {
         let mask = try intensities.foreground(of: volume, in: source, logger: logger)
         let warn = { (warning: IntensityWarning) in logger.warning("\(source): \(warning)") }
-        guard let state else {
+        guard let state = statePath else {
             return try await translator.translate(
                 volume, style: style, mask: mask, progress: progress, warn: warn)
         }
@@ -238,7 +265,7 @@ struct TranslateCommand: AsyncParsableCommand {
         sampler.clip = sampling.clip ?? false ? -1...1 : nil
         try checkRaw(volume, for: sampler.denoiser, plane: sampler.plane)
         let conditioning = try sampler.denoiser.conditioning(for: volume, style: style)
-        guard let state else {
+        guard let state = statePath else {
             return try await sampler.sample(from: volume, conditioning: conditioning, progress: progress)
         }
         let saved = try savedState(in: state)
@@ -260,7 +287,7 @@ struct TranslateCommand: AsyncParsableCommand {
 
     /// Called once the state has been found to belong to this translation.
     private func logContinuation(from saved: SamplingState<SliceStack>?) {
-        guard let state, let saved else { return }
+        guard let state = statePath, let saved else { return }
         logger.info("Continuing after step \(saved.stepsMade) of \(saved.steps), from \(state)")
     }
 
