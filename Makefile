@@ -25,7 +25,7 @@ ownpath: ## Train on a process of your own, store it in a model file, and transl
 	swift run -c release --package-path Examples/OwnPath OwnPath
 
 .PHONY: latent
-latent: ## Translate one source to three targets with a 3-D latent model of made-up weights
+latent: ## Translate one source to three targets with a 3-D latent model of random weights
 	@.ci/setup
 	swift run -c release --package-path Examples/LatentTranslation LatentTranslationDemo
 

@@ -34,7 +34,7 @@ let package = Package(
     targets: [
         // The core: Swift alone, nothing to install.
         .target(name: "VoxelSupport"),
-        .target(name: "Volumes"),
+        .target(name: "Volumes", dependencies: ["VoxelSupport"]),
         .target(name: "Preprocessing", dependencies: ["VoxelSupport", "Volumes"]),
         .target(
             name: "StyleKeys", dependencies: ["VoxelSupport", "Volumes", "Preprocessing", "CVoxelKernels"]),
@@ -64,7 +64,8 @@ let package = Package(
             ],
             resources: [.embedInCode("Report/report.css"), .embedInCode("Report/report.js")]),
         .target(
-            name: "NetworkEngine", dependencies: ["TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"]),
+            name: "NetworkEngine",
+            dependencies: ["VoxelSupport", "TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"]),
         .target(
             name: "ReferenceUNet",
             dependencies: [

@@ -1,6 +1,6 @@
 public import BridgeDiffusion
 
-/// Moves x_t towards its path's mean after a reverse step. It speaks in scalars alone, so it works on any storage.
+/// Moves x_t towards its path's mean after a reverse step. It only returns gains, so it works on any storage.
 ///
 /// Each correction evaluates the denoiser once more, on the x_t that the step (or the correction before) left, and then
 /// moves each group, a slice for example, against its residual r = x_t - a_t x_0 - b_t y:
@@ -50,7 +50,7 @@ public struct ScoreCorrector: Corrector {
         /// lambda: 0.5 was published for CT to MRI, 0.05 for FLAIR to T1.
         public var stepSize: Double
 
-        /// So many corrections of a size.
+        /// A number of corrections, and their size.
         public init(steps: Int, stepSize: Double) { (self.steps, self.stepSize) = (steps, stepSize) }
     }
 
@@ -76,7 +76,7 @@ public struct ScoreCorrector: Corrector {
         self.init(scaling: scaling, isBounded: isBounded) { _ in Rule(steps: steps, stepSize: stepSize) }
     }
 
-    /// A corrector with a rule of its own.
+    /// A corrector with a rule for each timestep.
     ///
     /// ```swift
     /// let late = ScoreCorrector { timestep in .init(steps: timestep < 500 ? 2 : 0, stepSize: 0.2) }

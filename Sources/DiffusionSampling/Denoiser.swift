@@ -19,7 +19,7 @@ public import BridgeDiffusion
 ///
 /// ## Laws that a conformer keeps
 /// - A prediction depends on the arguments alone, not on calls before: that makes a run repeatable to the bit.
-/// - Long work looks at `Task.isCancelled` now and then, and does not block a thread of Swift's cooperative pool.
+/// - Long work checks `Task.isCancelled` regularly, and does not block a thread of Swift's cooperative pool.
 public protocol Denoiser<Storage, Conditioning>: Sendable {
     /// What holds x_t, the source and the predictions.
     associatedtype Storage: SampleStorage

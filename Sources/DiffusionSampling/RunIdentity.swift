@@ -13,10 +13,10 @@ public struct RunSetting: Codable, Hashable, Sendable {
     public init(_ name: String, _ value: some Any) { (self.name, self.value) = (name, "\(value)") }
 }
 
-/// What tells one run from another: a saved state can be resumed only by the run that produced it.
+/// Identifies a run: a saved state can be resumed only by the run that produced it.
 ///
 /// Behaviour is compared and not names: the weights of each step stand for path and solver, and the gains at some
-/// residuals for the corrector, so that a caller's own are compared too.
+/// residuals for the corrector, so that yours are compared too.
 struct RunIdentity: Codable, Equatable, Sendable {
     let timesteps: [Int]
     let settings: [RunSetting]

@@ -12,10 +12,10 @@
 /// - Equal operations on equal values give equal bits, on any thread and in any run.
 /// - `Self(restoring: storage.values, as: storage.shape)` equals `storage`.
 public protocol SampleStorage: Sendable {
-    /// What tells how values lie, for saved states.
+    /// Describes the layout of the values, for saved states.
     associatedtype Shape: Codable & Equatable & Sendable
 
-    /// How the values lie.
+    /// The layout of the values.
     var shape: Shape { get }
 
     /// All values, for saved states and fingerprints. O(n); a device's storage copies them here.

@@ -1,6 +1,6 @@
 public import BridgeDiffusion
 
-/// Samples x_0 with a denoiser, on anything that adds up: stacks of slices, latents, a device's buffers.
+/// Samples x_0 with a denoiser, on any ``SampleStorage``: stacks of slices, latents, a device's buffers.
 ///
 /// ```swift
 /// let sampler = Sampler(
@@ -51,7 +51,7 @@ public struct Sampler<Model: Denoiser>: Sendable {
     ///   - conditioning: handed to the denoiser with every evaluation.
     ///   - noisy: x_t at the scheduler's first timestep, for a run that begins in the middle of a path (see
     ///     `Scheduler.starting(at:)` and ``forwardSample(of:source:at:)``); `nil` for the path's own start.
-    ///   - progress: called now and then, in order.
+    ///   - progress: called several times per step, in order.
     /// - Returns: the estimate of x_0 at the last timestep, or x_t where the scheduler arrives.
     /// - Throws: what the denoiser throws; ``SamplingError`` where it predicts NaN or infinity;
     ///   `CancellationError`.
@@ -80,7 +80,7 @@ public struct Sampler<Model: Denoiser>: Sendable {
     ///     uninterrupted run, bit for bit.
     ///   - settings: what else decides the result, by name, for example fingerprints of the denoiser's weights and of
     ///     the conditioning: a saved state is resumed only where they are equal.
-    ///   - progress: called now and then, in order.
+    ///   - progress: called several times per step, in order.
     /// - Throws: ``SamplingStateError`` where the saved state belongs to another run.
     public func states(
         from source: Model.Storage, conditioning: Model.Conditioning, startingAt noisy: Model.Storage? = nil,

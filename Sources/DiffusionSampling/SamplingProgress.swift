@@ -1,4 +1,4 @@
-/// How far a run has come.
+/// The progress of a run.
 public struct SamplingProgress: Hashable, Sendable {
     /// The step that is being made, from 1.
     public var step: Int

@@ -1,4 +1,4 @@
-/// Where a run stands after a step: what there is to show of it, and all that is needed to resume it.
+/// The state of a run after a step: the current estimate, and all that is needed to resume.
 ///
 /// ```swift
 /// for try await state in try sampler.states(from: source, conditioning: target) {

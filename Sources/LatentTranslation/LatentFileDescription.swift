@@ -15,7 +15,7 @@ package struct LatentFileDescription {
 
     package let networks: [Network]
     package let targets: [String]
-    /// What the file states beside the networks.
+    /// What the file states apart from the networks.
     package let settings: JSONValue?
 
     /// Describes a file.
@@ -25,17 +25,18 @@ package struct LatentFileDescription {
         let file = try LatentFile(url)
         let firstStage = try file.firstStage()
         var (networks, classes) = ([Network](), 0)
-        do throws(UnshownSize) {
+        do throws(UninferableSize) {
             if let part = firstStage {
                 let resolution = (try? file.carried?["first_stage"]?["resolution"]?.decode(Int.self)) ?? 192
-                let shown = try AutoencoderConfiguration(shownBy: part.shape, resolution: max(1, resolution))
+                let shown = try AutoencoderConfiguration(
+                    inferredFrom: part.shape, resolution: max(1, resolution))
                 var unshown = ["num_groups", "beta", "legacy_beta", "resolution"]
                 if shown.translator == .table { unshown.append("one_plus_gamma") }
                 classes = shown.classes
                 networks.append(Self.network("first_stage", part, shown, unshown, file.carried?["first_stage"]))
             }
             for (selection, part) in file.denoisers.sorted(by: { $0.key.rawValue > $1.key.rawValue }) {
-                let shown = try LatentUNetConfiguration(shownBy: part.shape)
+                let shown = try LatentUNetConfiguration(inferredFrom: part.shape)
                 classes = shown.classes
                 networks.append(
                     Self.network(

@@ -143,14 +143,14 @@ public struct LatentModel: Sendable {
     ///
     /// - Parameters:
     ///   - noisy: z_t, `[batch, z channels, ...]`.
-    ///   - beside: what is beside it, along channels: the source's latent and the translated one, or the latter alone
+    ///   - conditioningLatents: the other input channels: the source's latent and the translated one, or the latter alone
     ///     (`LatentUNetConfiguration.takesSource`), both times the scale.
     ///   - timesteps: t of each item.
     ///   - targets: the class of each item's target.
     /// - Returns: `[batch, z channels, ...]`.
     /// - Throws: `LatentTranslationError` where the model has no denoiser, or an input does not fit; `CancellationError`.
     public func predictNoise(
-        in noisy: Tensor, beside: Tensor, timesteps: [Float], targets: [Int]
+        in noisy: Tensor, conditioningLatents: Tensor, timesteps: [Float], targets: [Int]
     ) throws -> Tensor {
         guard let denoiser, let network = networks.denoiser, let sizes = configuration.denoiser else {
             throw LatentTranslationError.input(
@@ -158,10 +158,13 @@ public struct LatentModel: Sendable {
         }
         try check(noisy, "the noisy latent", channels: sizes.outputChannels, multiple: sizes.sizeMultiple)
         try check(
-            beside, "what is beside the noisy latent", channels: sizes.inputChannels - sizes.outputChannels)
-        guard beside.shape[0] == noisy.shape[0], beside.shape[2...] == noisy.shape[2...] else {
+            conditioningLatents, "the conditioning latents",
+            channels: sizes.inputChannels - sizes.outputChannels)
+        guard conditioningLatents.shape[0] == noisy.shape[0],
+            conditioningLatents.shape[2...] == noisy.shape[2...]
+        else {
             throw LatentTranslationError.input(
-                name: "what is beside the noisy latent", found: "shape \(beside.shape)",
+                name: "the conditioning latents", found: "shape \(conditioningLatents.shape)",
                 expected: "the extents of \(noisy.shape)")
         }
         try check(targets, items: noisy.shape[0])
@@ -171,7 +174,7 @@ public struct LatentModel: Sendable {
             )
         }
         return try denoiser(
-            [noisy, beside], shared: network.sharedInputs(timesteps: timesteps, targets: targets))
+            [noisy, conditioningLatents], shared: network.sharedInputs(timesteps: timesteps, targets: targets))
     }
 
     /// The volumes of latents: `[batch, z channels, z, y, x]` to `[batch, 1, f z, f y, f x]`.

@@ -2,7 +2,7 @@ public import BridgeDiffusion
 public import Networks
 import VoxelSupport
 
-/// All that is stated of a latent translator beside its weights: sizes, targets, process, and how sources are prepared.
+/// Everything a model file states apart from its weights: sizes, targets, process, and how sources are prepared.
 ///
 /// A model file carries it, and a configuration file may give any part of it:
 ///

@@ -1,8 +1,9 @@
 import Networks
 public import Preprocessing
 public import Volumes
+import VoxelSupport
 
-/// How a source is brought to what a first stage was trained on.
+/// Prepares a source as the first stage was trained.
 ///
 /// RAS orientation; a spacing where one is given; the box of a reference's positive voxels; zeros around it up to a shape, or
 /// its centre; intensities scaled linearly so that two percentiles, background included, meet two bounds. Nothing is
@@ -51,8 +52,7 @@ public struct LatentPreparation: Codable, Equatable, Sendable {
         let (box, _) = try boundingBox(of: reference ?? volume)
         let fitted = shape(for: box.shape, multiple: multiple)
         let transforms: [any VolumeTransform] = [
-            CropToBox(origin: box.origin, shape: box.shape),
-            CropToBox(origin: Self.origin(of: fitted, in: box.shape), shape: fitted),
+            CropToBox(from: box.origin, shape: box.shape, fill: 0), CropOrPad(to: fitted, fill: 0),
             RescalePercentiles(percentiles: percentiles, bounds: bounds),
         ]
         return try PreprocessingPipeline(placement.transforms + transforms).apply(to: volume)
@@ -63,9 +63,9 @@ public struct LatentPreparation: Codable, Equatable, Sendable {
     /// - Throws: as ``apply(to:reference:multiple:)`` does.
     public func shareCutOff(of volume: Volume) throws -> Double {
         let (box, placed) = try boundingBox(of: volume)
-        let fitted = shape(for: box.shape, multiple: 1)
-        let origin = box.origin &+ Self.origin(of: fitted, in: box.shape)
-        let kept = placed.box(from: origin, shape: fitted, fill: 0).voxels.count { $0 > 0 }
+        let boxed = CropToBox(from: box.origin, shape: box.shape, fill: 0).apply(to: placed).volume
+        let fitted = CropOrPad(to: shape(for: box.shape, multiple: 1), fill: 0).apply(to: boxed).volume
+        let kept = fitted.voxels.count { $0 > 0 }
         return 1 - Double(kept) / Double(placed.voxels.count { $0 > 0 })
     }
 
@@ -80,23 +80,13 @@ public struct LatentPreparation: Codable, Equatable, Sendable {
         of volume: Volume
     ) throws -> (box: (origin: SIMD3<Int>, shape: SIMD3<Int>), placed: Volume) {
         let placed = try placement.apply(to: volume).volume
-        guard let box = placed.boxOfPositiveVoxels else { throw LatentTranslationError.noForeground }
-        return (box, placed)
+        guard let box = placed.boundingBox(above: 0) else { throw LatentTranslationError.noForeground }
+        return ((box.first, box.last &- box.first &+ 1), placed)
     }
 
     /// The shape that a box is brought to.
     private func shape(for box: SIMD3<Int>, multiple: Int) -> SIMD3<Int> {
         shape.map { SIMD3($0[0], $0[1], $0[2]) } ?? (box &+ (multiple - 1)) / multiple &* multiple
-    }
-
-    /// Where a shape begins in a box: half the zeros before it, rounded down; or its centre.
-    private static func origin(of shape: SIMD3<Int>, in box: SIMD3<Int>) -> SIMD3<Int> {
-        var origin = SIMD3<Int>.zero
-        for axis in 0..<3 {
-            let (want, have) = (shape[axis], box[axis])
-            origin[axis] = want > have ? -((want - have) / 2) : have / 2 - want / 2
-        }
-        return origin
     }
 
     /// - Throws: `NetworkConfigurationError` naming the field that is wrong.
@@ -129,34 +119,15 @@ public struct LatentPreparation: Codable, Equatable, Sendable {
     }
 }
 
-/// Cuts out a box, which may extend beyond the volume: there it is 0, and so is the volume outside the box afterwards.
-private struct CropToBox: VolumeTransform {
-    let origin, shape: SIMD3<Int>
-
-    func apply(to volume: Volume) -> TransformedVolume {
-        let (origin, grid) = (origin, volume.grid)
-        return TransformedVolume(
-            volume: volume.box(from: origin, shape: shape, fill: 0),
-            inverse: .geometry { boxed in
-                let whole = boxed.box(from: .zero &- origin, shape: grid.shape, fill: 0)
-                return Volume(grid: grid, voxels: whole.voxels)
-            })
-    }
-}
-
 /// Scales intensities linearly so that two percentiles of all voxels meet two bounds.
 private struct RescalePercentiles: VolumeTransform {
     let percentiles, bounds: [Double]
 
     func apply(to volume: Volume) throws -> TransformedVolume {
-        let sorted = volume.voxels.sorted()
-        func percentile(_ percent: Double) -> Double {
-            let place = percent / 100 * Double(sorted.count - 1)
-            let below = Int(place)
-            let (low, high) = (Double(sorted[below]), Double(sorted[min(below + 1, sorted.count - 1)]))
-            return low + (high - low) * (place - Double(below))
+        guard let ends = OrderStatistics(volume.voxels).quantiles(percentiles.map { $0 / 100 }) else {
+            throw LatentTranslationError.noForeground
         }
-        let (low, high) = (percentile(percentiles[0]), percentile(percentiles[1]))
+        let (low, high) = (ends[0], ends[1])
         guard high > low else {
             throw LatentTranslationError.noContrast(percentiles: percentiles, intensity: low)
         }
@@ -165,24 +136,5 @@ private struct RescalePercentiles: VolumeTransform {
             volume: volume.map { Float((Double($0) - low) / (high - low) * (last - first) + first) },
             inverse: .intensity { $0.map { Float((Double($0) - first) / (last - first) * (high - low) + low) } }
         )
-    }
-}
-
-extension Volume {
-    /// The box of all positive voxels; nil where there are none. O(n).
-    fileprivate var boxOfPositiveVoxels: (origin: SIMD3<Int>, shape: SIMD3<Int>)? {
-        var (first, end, offset) = (shape, SIMD3<Int>.zero, 0)
-        for z in 0..<shape.z {
-            for y in 0..<shape.y {
-                for x in 0..<shape.x {
-                    if voxels[offset] > 0 {
-                        first = pointwiseMin(first, SIMD3(x, y, z))
-                        end = pointwiseMax(end, SIMD3(x + 1, y + 1, z + 1))
-                    }
-                    offset += 1
-                }
-            }
-        }
-        return all(first .< end) ? (first, end &- first) : nil
     }
 }

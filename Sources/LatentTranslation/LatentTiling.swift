@@ -3,7 +3,7 @@ import TensorFiles
 /// Overlapping tiles of a volume, for volumes whose activations do not fit in memory.
 ///
 /// Each network sees one tile at a time. Where tiles overlap, their results are averaged with weights that fall linearly to
-/// the tiles' borders; where they agree, the mean has their bits. So one tile that covers the volume gives the bits of
+/// the tiles' borders; identical values are kept bit for bit. So one tile that covers the volume gives the bits of
 /// no tiles.
 ///
 /// Tiles are an approximation: a network's normalisations and its attention see their own tile alone. The latent is blended

@@ -5,7 +5,7 @@ import Networks
 public import TensorFiles
 public import Volumes
 
-/// The whole path from a source volume to a target modality on the source's own grid, through a 3-D latent space.
+/// Translates a volume to a target modality through a 3-D latent space, and returns the result on the source's own grid.
 ///
 /// ```swift
 /// let translator = try LatentVolumeTranslator(LatentModel(contentsOf: "aldm.safetensors"))
@@ -132,7 +132,7 @@ public struct LatentVolumeTranslator: Sendable {
             return try await decode(translated(encoded.latent, to: target), of: encoded)
         }
         let latent = try await sampler(for: encoded.latent).sample(
-            from: beside(encoded.latent, target: target), conditioning: [target],
+            from: conditioningLatents(encoded.latent, target: target), conditioning: [target],
             startingAt: givenNoise?.start, progress: progress)
         return try await decode(sampled: latent, of: encoded)
     }
@@ -167,7 +167,7 @@ public struct LatentVolumeTranslator: Sendable {
                 expected: "a denoiser")
         }
         let states = try sampler(for: encoded.latent).states(
-            from: await beside(encoded.latent, target: target), conditioning: [target],
+            from: await conditioningLatents(encoded.latent, target: target), conditioning: [target],
             startingAt: givenNoise?.start, resuming: saved, settings: [RunSetting("target", target)],
             progress: progress)
         return LatentTranslationStates(states: states) { try await decode(sampled: $0, of: encoded) }
@@ -185,13 +185,13 @@ public struct LatentVolumeTranslator: Sendable {
         }
     }
 
-    /// What the denoiser sees beside a noisy latent: the source's latent, where it takes it, and the translated one.
-    private func beside(_ latent: Tensor, target: Int) async throws -> Tensor {
+    /// The denoiser's inputs besides the noisy latent: the source's latent, where it takes it, and the translated one.
+    private func conditioningLatents(_ latent: Tensor, target: Int) async throws -> Tensor {
         let like = try await translated(latent, to: target)
         let takesSource = model.configuration.denoiser?.takesSource ?? true
-        var beside = takesSource ? .concatenated([latent, like], axis: 1) : like
-        beside.combine(model.configuration.scale, adding: [])
-        return beside
+        var latents = takesSource ? .concatenated([latent, like], axis: 1) : like
+        latents.combine(model.configuration.scale, adding: [])
+        return latents
     }
 
     private func sampler(for latent: Tensor) throws -> Sampler<LatentDenoiser> {

@@ -66,7 +66,7 @@ public struct LatentWeights: TensorSource {
     public init(
         contentsOf url: URL, firstStage: URL? = nil, configurations: [URL] = [], selection: Selection? = nil
     ) throws {
-        let stated = try configurations.map { try StatedLatentConfiguration(contentsOf: $0) }
+        let stated = try configurations.map { try PartialLatentConfiguration(contentsOf: $0) }
         let file = try LatentFile(url)
         let other = try firstStage.map { try LatentFile($0) }
         try self.init(file, firstStage: other, stated: stated, selection: selection)
@@ -89,7 +89,7 @@ public struct LatentWeights: TensorSource {
     /// - Throws: as `init(contentsOf:firstStage:configurations:selection:)` does.
     public init(parameters: [String: Tensor], configuration: LatentModelConfiguration) throws {
         try self.init(
-            LatentFile(parameters), firstStage: nil, stated: [StatedLatentConfiguration(configuration)],
+            LatentFile(parameters), firstStage: nil, stated: [PartialLatentConfiguration(configuration)],
             selection: nil)
     }
 
@@ -97,7 +97,7 @@ public struct LatentWeights: TensorSource {
     public static func isLatentModel(_ url: URL) -> Bool { (try? LatentFile(url))?.isLatentModel ?? false }
 
     private init(
-        _ file: LatentFile, firstStage other: LatentFile?, stated: [StatedLatentConfiguration],
+        _ file: LatentFile, firstStage other: LatentFile?, stated: [PartialLatentConfiguration],
         selection wanted: Selection?
     ) throws {
         let denoisers = file.denoisers
@@ -121,9 +121,9 @@ public struct LatentWeights: TensorSource {
                 file: file.path, wanted: selection.rawValue, found: available.map(\.rawValue))
         }
         let carried = [other, file].compactMap { source in
-            source?.carried.map { StatedLatentConfiguration($0, file: source?.path) }
+            source?.carried.map { PartialLatentConfiguration($0, file: source?.path) }
         }
-        let all = try (carried + stated).reduce(StatedLatentConfiguration()) { try $0.adding($1) }
+        let all = try (carried + stated).reduce(PartialLatentConfiguration()) { try $0.adding($1) }
         (configuration, assumptions) = try all.complete(
             firstStage: firstStage, denoiser: denoiser, process: file.process(), scale: file.scale())
         let networks = LatentNetworks(configuration)
@@ -193,10 +193,10 @@ extension LatentWeights {
     /// The names of the parameters, sorted.
     public var names: [String] { expected.keys.sorted() }
 
-    /// The shape of a parameter, or nil if there is none of that name.
+    /// The shape of a parameter, or nil if it does not exist.
     public func shape(of name: String) -> [Int]? { expected[name].map { StoredLayout.shape(of: $0.parameter) } }
 
-    /// The type as which a parameter is stored, or nil if there is none of that name.
+    /// The type as which a parameter is stored, or nil if it does not exist.
     public func type(of name: String) -> TensorType? {
         expected[name].flatMap { $0.part.source.type(of: $0.part.storedName($0.parameter.name)) }
     }

@@ -1,7 +1,8 @@
 import Foundation
 import Volumes
+import VoxelSupport
 
-/// Which intensities are background, where they are connected to a face of the volume through one another.
+/// Which intensities count as background if they are connected to a face of the volume.
 ///
 /// Voxels that are NaN or infinite are background always.
 public enum Background: Hashable, Sendable {

@@ -100,21 +100,24 @@ public struct CropToBox: StorableTransform {
     /// Number of voxels of the box along each axis, at least one.
     public var shape: SIMD3<Int>
 
+    /// The intensity of what has none: where the box extends beyond the volume, and outside the box on the way back.
+    /// `nil` for the lowest intensity of the volume, and of the box.
+    public var fill: Float?
+
     /// A step that keeps the box of `shape` voxels from `origin` on.
-    public init(from origin: SIMD3<Int>, shape: SIMD3<Int>) {
+    public init(from origin: SIMD3<Int>, shape: SIMD3<Int>, fill: Float? = nil) {
         precondition(shape.min() > 0, "a box needs at least one voxel along each axis")
-        (self.origin, self.shape) = (origin, shape)
+        (self.origin, self.shape, self.fill) = (origin, shape, fill)
     }
 
-    /// The box, with the volume's lowest intensity where it extends beyond the volume; the inverse puts it back among its
-    /// own lowest intensity. O(n).
+    /// The box; the inverse puts it back. O(n).
     public func apply(to volume: Volume) -> TransformedVolume {
-        volume.boxed(from: origin, shape: shape, fill: nil)
+        volume.boxed(from: origin, shape: shape, fill: fill)
     }
 
     private enum CodingKeys: String, CodingKey {
         case origin = "from"
-        case shape
+        case shape, fill
     }
 
     /// Decodes a step.
@@ -128,6 +131,7 @@ public struct CropToBox: StorableTransform {
                 at: fields.codingPath + [CodingKeys.origin], found: origin.text, expected: "voxel indices")
         }
         shape = try fields.decodeShape(forKey: .shape)
+        fill = try fields.decodeIfPresent(Float.self, forKey: .fill)
     }
 }
 
@@ -145,7 +149,7 @@ public struct CropOrPad: StorableTransform {
     /// Number of voxels along each axis, at least one.
     public var shape: SIMD3<Int>
 
-    /// The intensity of padding, or `nil` for the volume's lowest.
+    /// The intensity of padding, on the way back too; `nil` for the lowest intensity.
     public var fill: Float?
 
     /// A step to a shape.
@@ -257,7 +261,7 @@ extension KeyedDecodingContainer {
 
 extension Volume {
     /// The first and last voxel of the bounding box of all voxels above an intensity, or `nil` if there are none. O(n).
-    func boundingBox(above limit: Float) -> (first: SIMD3<Int>, last: SIMD3<Int>)? {
+    package func boundingBox(above limit: Float) -> (first: SIMD3<Int>, last: SIMD3<Int>)? {
         var (first, last) = (shape, SIMD3<Int>(repeating: -1))
         voxels.withUnsafeBufferPointer { voxels in
             for z in 0..<shape.z {
@@ -273,14 +277,15 @@ extension Volume {
         return last.x < 0 ? nil : (first, last)
     }
 
-    /// The step that extracts a box, whose inverse puts it back into a volume of the box's lowest intensity.
+    /// The step that extracts a box, whose inverse puts it back.
     fileprivate func boxed(from origin: SIMD3<Int>, shape: SIMD3<Int>, fill: Float?) -> TransformedVolume {
         let sourceGrid = grid
         return TransformedVolume(
             volume: box(from: origin, shape: shape, fill: fill ?? intensityRange.lowerBound),
             inverse: .geometry { boxed in
                 let restored = boxed.box(
-                    from: .zero &- origin, shape: sourceGrid.shape, fill: boxed.intensityRange.lowerBound)
+                    from: .zero &- origin, shape: sourceGrid.shape,
+                    fill: fill ?? boxed.intensityRange.lowerBound)
                 return Volume(grid: sourceGrid, voxels: restored.voxels)
             })
     }

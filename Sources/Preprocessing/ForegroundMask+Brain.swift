@@ -1,5 +1,6 @@
 import Foundation
 import Volumes
+import VoxelSupport
 
 extension ForegroundMask {
     /// The brain in a CT of a head, without a network.

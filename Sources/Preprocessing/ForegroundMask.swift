@@ -1,4 +1,5 @@
 import Volumes
+import VoxelSupport
 
 /// The voxels of a volume that show the subject.
 ///

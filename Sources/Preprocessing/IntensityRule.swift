@@ -18,8 +18,8 @@ public enum IntensityRule: Hashable, Sendable {
     /// From one percentile of the foreground to another, 0 to 100. Clipped: a few very bright voxels do not matter.
     ///
     /// The low end is the background's level where that is less far below the low percentile than the foreground extends:
-    /// then 0 is no signal, as in MRI. If the level is farther, or not known, the number 0 is tried so. From 0.1 % to 99.9 % it is the published preparation (arXiv 2407.05059), FreeSurfer's
-    /// conform.
+    /// then 0 is no signal, as in MRI. If the level is farther, or not known, the number 0 is tried so. From 0.1 % to
+    /// 99.9 % it is the published preparation (arXiv 2407.05059), FreeSurfer's conform.
     case percentiles(low: Double = 0.1, high: Double = 99.9)
 
     /// From the least to the greatest intensity. A single voxel can set either.
@@ -53,7 +53,7 @@ public struct IntensityWindow: Hashable, Sendable {
 
     /// Brain in a CT: 0 to 80 HU.
     public static let brain = IntensityWindow(0, 80)
-    /// Blood beside the skull in a CT: -50 to 150 HU.
+    /// Subdural blood in a CT: -50 to 150 HU.
     public static let subdural = IntensityWindow(-50, 150)
     /// Early signs of a stroke in a CT: 20 to 60 HU.
     public static let stroke = IntensityWindow(20, 60)
@@ -176,7 +176,7 @@ extension IntensityRule: Codable {
     }
 }
 
-/// A text that is no rule.
+/// An invalid rule.
 public struct IntensityRuleError: Error, Hashable, CustomStringConvertible, LocalizedError {
     /// What was found.
     public let found: String

@@ -1,5 +1,6 @@
 import Foundation
 import Volumes
+import VoxelSupport
 
 /// Why a scaling of intensities may not be what was wanted.
 public enum IntensityWarning: Hashable, Sendable, CustomStringConvertible {

@@ -22,7 +22,7 @@ extension PreprocessingPipeline {
     ///
     /// - Parameters:
     ///   - file: the file.
-    ///   - steps: types of steps of the caller's own that the description may have.
+    ///   - steps: types of your own steps that the description may have.
     /// - Throws: ``PipelineFileError`` naming the file and the field.
     public init(contentsOf file: URL, steps: [any StorableTransform.Type] = []) throws {
         do {

@@ -1,4 +1,5 @@
 public import Volumes
+import VoxelSupport
 
 /// Scales intensities to [0, 1] by a rule that is fitted to the volume's foreground. What is outside becomes 0.
 ///

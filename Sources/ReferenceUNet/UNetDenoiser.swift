@@ -19,7 +19,7 @@ import VoxelSupport
 /// ```
 ///
 /// Each window is evaluated on its own, so a window's prediction has the same bits in any batch. Several batches may be
-/// evaluated at once: that is how a sampler uses several cores. Evaluation runs on threads of its own, not on those of
+/// evaluated at once: that is how a sampler uses several cores. Evaluation runs on its own threads, not on those of
 /// Swift's cooperative pool. Between two windows it checks whether the task is cancelled.
 public struct UNetDenoiser: StyledDenoiser {
     /// The network.
@@ -102,7 +102,7 @@ extension VolumeTranslator where Denoiser == UNetDenoiser {
     ///   - network: the network.
     ///   - steps: S, the number of timesteps visited; `nil` for 50.
     ///   - corrector: what is done after each step but the last; `nil` for co-prediction alone.
-    ///   - paths: types of a caller's own paths, which the file may name.
+    ///   - paths: types of your own paths, which the file may name.
     /// - Throws: `StoredPathError` where the file names a path that is not known.
     public init(
         _ network: UNet, steps: Int? = nil, corrector: (any Corrector)? = ScoreCorrector(),

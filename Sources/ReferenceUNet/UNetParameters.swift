@@ -26,7 +26,7 @@ struct UNetParameters {
     /// The name that a parameter has in the source.
     func storedName(_ name: String) -> String { prefix + name }
 
-    /// The shape of a parameter, or nil if there is none of that name.
+    /// The shape of a parameter, or nil if it does not exist.
     func shape(of name: String) -> [Int]? { source.shape(of: storedName(name)) }
 
     /// What differs from the parameters of an architecture, or nil where nothing does.

@@ -62,7 +62,7 @@ public struct UNetWeights: TensorSource {
         contentsOf url: URL, configuration: UNetConfiguration? = nil, selection: Selection? = nil
     ) throws {
         try self.init(
-            file: WeightsFile(url), given: configuration.map { try StatedConfiguration($0) },
+            file: WeightsFile(url), given: configuration.map { try PartialConfiguration($0) },
             selection: selection)
     }
 
@@ -72,7 +72,7 @@ public struct UNetWeights: TensorSource {
     /// - Throws: as `init(contentsOf:configuration:selection:)` does.
     public init(contentsOf url: URL, configuration: URL, selection: Selection? = nil) throws {
         // The shorter file first, so that its errors are reported sooner.
-        let given = try StatedConfiguration(contentsOf: configuration)
+        let given = try PartialConfiguration(contentsOf: configuration)
         try self.init(file: WeightsFile(url), given: given, selection: selection)
     }
 
@@ -106,11 +106,11 @@ public struct UNetWeights: TensorSource {
     /// Checks weights in memory.
     init(parameters: [String: Tensor], configuration: UNetConfiguration) throws {
         try self.init(
-            file: WeightsFile(parameters), given: StatedConfiguration(configuration), selection: nil)
+            file: WeightsFile(parameters), given: PartialConfiguration(configuration), selection: nil)
     }
 
     private init(
-        file: WeightsFile, given: StatedConfiguration?, selection: Selection?, unknownHeadChannels: Int? = nil
+        file: WeightsFile, given: PartialConfiguration?, selection: Selection?, unknownHeadChannels: Int? = nil
     ) throws {
         (available, self.file, translation) = (file.available, file.path, file.translation)
         (self.selection, source) = try file.tensors(selection)
@@ -170,10 +170,10 @@ extension UNetWeights {
     /// The names of the parameters, sorted.
     public var names: [String] { expected.keys.sorted() }
 
-    /// The shape of a parameter, or nil if there is none of that name.
+    /// The shape of a parameter, or nil if it does not exist.
     public func shape(of name: String) -> [Int]? { expected[name]?.shape }
 
-    /// The type as which a parameter is stored, or nil if there is none of that name.
+    /// The type as which a parameter is stored, or nil if it does not exist.
     public func type(of name: String) -> TensorType? {
         expected[name].flatMap { source.type(of: parameters.storedName($0.name)) }
     }
@@ -196,7 +196,7 @@ extension UNetWeights {
 extension UNetParameters {
     /// The configuration of which these are the parameters.
     fileprivate func configuration(
-        given: StatedConfiguration?, carried: StatedConfiguration?, unknownHeadChannels: Int?, file: String
+        given: PartialConfiguration?, carried: PartialConfiguration?, unknownHeadChannels: Int?, file: String
     ) throws -> UNetConfiguration {
         var mismatch: UNetError?
         if let stated = given ?? carried, let whole = stated.whole {
@@ -209,8 +209,8 @@ extension UNetParameters {
         }
         let heads = try given?.headChannels ?? carried?.headChannels
         var shown: UNetConfiguration
-        do throws(UnshownSize) {
-            shown = try UNetConfiguration(shownBy: shape(of:), headChannels: heads ?? 1)
+        do throws(UninferableSize) {
+            shown = try UNetConfiguration(inferredFrom: shape(of:), headChannels: heads ?? 1)
         } catch {
             throw mismatch ?? .unknownNetwork(file: file, missing: storedName(error.parameter))
         }

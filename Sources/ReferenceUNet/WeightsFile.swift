@@ -14,7 +14,7 @@ struct WeightsFile {
     let size: Int?
 
     /// The configuration that the file carries.
-    let carried: StatedConfiguration?
+    let carried: PartialConfiguration?
 
     /// What the file says that the network was trained for.
     let translation: TranslationSettings?
@@ -35,7 +35,7 @@ struct WeightsFile {
             let selection = file.metadata[Self.selectionField].flatMap(UNetWeights.Selection.init(rawValue:))
             sources = [selection ?? .model: file.withoutWrappers]
             carried = try file.metadata[Self.configurationField].map { [path] in
-                try StatedConfiguration(json: Data($0.utf8), file: path)
+                try PartialConfiguration(json: Data($0.utf8), file: path)
             }
             translation = try TranslationSettings(metadata: file.metadata, file: path)
         }

@@ -2,7 +2,7 @@ public import BridgeDiffusion
 public import DiffusionSampling
 import Volumes
 
-/// The denoiser of a whole stack of slices that a denoiser of windows makes: every window is predicted, and the
+/// A denoiser of whole stacks of slices made from a denoiser of windows: every window is predicted, and the
 /// predictions for each slice become one (co-prediction, arXiv 2407.05059, eq. 5).
 ///
 /// Its predictions are estimates of x_0. Each window's is clamped, where that is asked for, before it is averaged.

@@ -20,7 +20,7 @@ public import BridgeDiffusion
 ///   other windows of the batch nor on calls before. That is what makes a sampled volume the same, bit for
 ///   bit, at any batch size and number of batches in flight.
 /// - It may be called by several tasks at once.
-/// - Long work looks at `Task.isCancelled` now and then, and does not block a thread of Swift's cooperative pool.
+/// - Long work checks `Task.isCancelled` regularly, and does not block a thread of Swift's cooperative pool.
 public protocol SliceDenoiser<Conditioning>: Sendable {
     /// What a prediction is conditioned on beside the slices, for example a style key. `Void` for nothing.
     associatedtype Conditioning: Sendable = Void

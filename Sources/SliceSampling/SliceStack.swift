@@ -1,7 +1,7 @@
 public import DiffusionSampling
 public import Volumes
 
-/// A volume's slices in a plane, one after another, with N more before and behind: what slices are sampled on.
+/// A volume's slices in a plane, one after another, with N padding slices at each end.
 ///
 /// Where windows share their slices the state x_t is one stack of P + 2N slices, for P slices of the volume, as the
 /// source is. Where each window follows a trajectory of its own, it has 2N+1 slices for each window.

@@ -17,10 +17,10 @@ public protocol TensorSource: Sendable {
     /// The names of the tensors, sorted.
     var names: [String] { get }
 
-    /// The shape of a tensor, or nil if there is none of that name.
+    /// The shape of a tensor, or nil if it does not exist.
     func shape(of name: String) -> [Int]?
 
-    /// The type as which a tensor's numbers are stored, or nil if there is none of that name.
+    /// The type as which a tensor's numbers are stored, or nil if it does not exist.
     func type(of name: String) -> TensorType?
 
     /// A tensor, converted to `Float` if it is stored as another type.
@@ -34,15 +34,15 @@ extension [String: Tensor]: TensorSource {
     /// The names of the tensors, sorted.
     public var names: [String] { keys.sorted() }
 
-    /// The shape of a tensor, or nil if there is none of that name.
+    /// The shape of a tensor, or nil if it does not exist.
     public func shape(of name: String) -> [Int]? { self[name]?.shape }
 
-    /// F32, or nil if there is none of that name.
+    /// F32, or nil if it does not exist.
     public func type(of name: String) -> TensorType? { self[name].map { _ in .f32 } }
 
     /// A tensor.
     ///
-    /// - Throws: `MissingTensor` if there is none of that name.
+    /// - Throws: `MissingTensor` if it does not exist.
     public func tensor(_ name: String) throws -> Tensor {
         guard let tensor = self[name] else { throw MissingTensor(name: name) }
         return tensor

@@ -1,8 +1,7 @@
 import CNIfTI
-import Dispatch
 import Foundation
-import Synchronization
 import Volumes
+import VoxelSupport
 
 extension OpenVolume {
     /// Number of voxels that are converted at a time: few enough to stay in the cache.
@@ -126,22 +125,16 @@ extension OpenVolume {
             return try readInOrder(type, into: voxels, count: count, replacement: replacement)
         }
         let start = reader.position
-        let results = Mutex<(found: StoredRange, failure: VolumeIOError.Reason?)>((StoredRange(), nil))
         nonisolated(unsafe) let voxels = voxels
         let (header, file) = (header, reader.file)
-        DispatchQueue.concurrentPerform(iterations: parts) { index in
+        let ranges = try concurrentMap(parts) { (index) throws(VolumeIOError.Reason) in
             let first = index * part
             let slice = UnsafeMutableBufferPointer(rebasing: voxels[first..<min(first + part, count)])
-            do throws(VolumeIOError.Reason) {
-                var own = OpenVolume(
-                    header: header, reader: ByteReader(of: file, from: start + first * type.bytes))
-                let found = try own.readInOrder(
-                    type, into: slice, count: slice.count, replacement: replacement)
-                results.withLock { $0.found.formUnion(found) }
-            } catch { results.withLock { [error] in $0.failure = error } }
+            var own = OpenVolume(header: header, reader: ByteReader(of: file, from: start + first * type.bytes))
+            return try own.readInOrder(type, into: slice, count: slice.count, replacement: replacement)
         }
-        let (found, failure) = results.withLock { $0 }
-        if let failure { throw failure }
+        var found = StoredRange()
+        for range in ranges { found.formUnion(range) }
         reader.position = start + count * type.bytes
         return found
     }

@@ -3,7 +3,7 @@ import StyleKeys
 import Volumes
 import VoxelSupport
 
-/// A distance between the distributions of intensities of two volumes, wherever in the volumes these are. 0 is best.
+/// A distance between the distributions of intensities of two volumes, regardless of position. 0 is best.
 ///
 /// ```swift
 /// let shift = try HistogramDistance(.wasserstein)(prediction, against: reference, mask: brain)
@@ -86,8 +86,9 @@ public struct HistogramDistance: PairMetric {
 
     /// The distance between the histograms of two style keys, whose intensities are from 0 to 1.
     ///
-    /// - Throws: `StyleKeyError.binsDiffer`; `StyleKeyError.notFinite` is not thrown: negative values, of keys that were
-    ///   not computed from a volume, count as zero.
+    /// Negative values, of keys that were not computed from a volume, count as zero.
+    ///
+    /// - Throws: `StyleKeyError.binsDiffer`.
     public func between(_ first: StyleKey, _ second: StyleKey) throws(StyleKeyError) -> Double {
         guard first.bins == second.bins else { throw .binsDiffer(first.bins, second.bins) }
         let width = (1 - IntensityConvention.backgroundThreshold) / Double(first.bins)

@@ -1,4 +1,4 @@
-/// The climb from a pose to the nearest maximum of a similarity: BFGS with steps of limited length.
+/// The ascent from a pose to the nearest maximum of a similarity by BFGS with steps of limited length.
 ///
 /// Poses map the fixed volume's world to the moving volume's. A step is a translation in millimetres and a rotation about
 /// the image of the points' centre in radians times their radius: a step's length is about the motion of the points in millimetres. The
@@ -6,7 +6,7 @@
 /// *Numerical Optimization*, 2006, equation 6.19), and B s = g is solved by Cholesky's factors.
 struct Ascent {
     let similarity: Similarity
-    /// The largest step and the step at which the climb ends, in millimetres.
+    /// The largest step and the step at which it ends, in millimetres.
     let (largestStep, tolerance): (Double, Double)
     let threads: Int
 

@@ -41,7 +41,7 @@ public struct RigidRegistration: Sendable {
 
     /// The motion that aligns `moving` with `fixed`.
     ///
-    /// It runs on threads of its own, and checks between evaluations whether the task is cancelled.
+    /// It runs on its own threads, and checks between evaluations whether the task is cancelled.
     ///
     /// - Parameters:
     ///   - moving: the volume to move. Voxels that are not finite count as the lowest intensity, as in `fixed`.

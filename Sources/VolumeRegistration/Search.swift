@@ -1,5 +1,5 @@
-import Synchronization
 import Volumes
+import VoxelSupport
 
 /// The search for the best pose from coarse to fine.
 struct Search {
@@ -87,16 +87,15 @@ struct Search {
         _ poses: [RigidTransform], at level: Similarity,
         _ body: @Sendable (RigidTransform, Similarity.Workspace, _ threads: Int) -> Result
     ) -> [Result] {
-        let results = Mutex<[Int: Result]>([:])
+        // A workspace for each thread.
         let width = min(threads, poses.count)
-        split(width, threads: width) { worker in
+        let results = concurrentMap(width, threads: width) { worker in
             let workspace = Similarity.Workspace(for: level)
-            for index in stride(from: worker, to: poses.count, by: width) {
-                let result = body(poses[index], workspace, poses.count == 1 ? threads : 1)
-                results.withLock { $0[index] = result }
+            return stride(from: worker, to: poses.count, by: width).map { index in
+                body(poses[index], workspace, poses.count == 1 ? threads : 1)
             }
         }
-        return results.withLock { results in poses.indices.map { results[$0]! } }
+        return poses.indices.map { results[$0 % width][$0 / width] }
     }
 
     /// The points without those that are near a better one.

@@ -1,5 +1,6 @@
 import Foundation
 import Volumes
+import VoxelSupport
 
 /// Normalised mutual information of two volumes, as a function of the pose, and its gradient.
 ///
@@ -63,7 +64,7 @@ struct Similarity: Sendable {
                         nonisolated(unsafe) let interpolated = interpolated.baseAddress!
                         nonisolated(unsafe) let histograms = histograms.baseAddress!
                         nonisolated(unsafe) let points = points.baseAddress!
-                        split(chunks, threads: threads) { chunk in
+                        concurrentForEach(chunks, threads: threads) { chunk in
                             let histogram = histograms + chunk * bins * bins
                             histogram.update(repeating: 0, count: bins * bins)
                             for index in chunk * Self.chunk..<min(count, (chunk + 1) * Self.chunk) {
@@ -105,7 +106,7 @@ struct Similarity: Sendable {
                         nonisolated(unsafe) let interpolated = interpolated.baseAddress!
                         nonisolated(unsafe) let points = points.baseAddress!
                         nonisolated(unsafe) let slopes = slopes.baseAddress!
-                        split(chunks, threads: threads) { chunk in
+                        concurrentForEach(chunks, threads: threads) { chunk in
                             let end = min(count, (chunk + 1) * Self.chunk)
                             // Short sums in single precision, long ones in double.
                             for start in stride(from: chunk * Self.chunk, to: end, by: 256) {

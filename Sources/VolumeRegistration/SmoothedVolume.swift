@@ -1,5 +1,6 @@
 import Foundation
 import Volumes
+import VoxelSupport
 
 /// A volume whose intensities are positions in a histogram, 0 to bins - 1, blurred and sampled for one resolution.
 struct SmoothedVolume: Sendable {
@@ -79,7 +80,7 @@ struct SmoothedVolume: Sendable {
             nonisolated(unsafe) let result = buffer.baseAddress!
             voxels.withUnsafeBufferPointer { values in
                 nonisolated(unsafe) let source = values.baseAddress!
-                split(shape.z, threads: threads) { z in
+                concurrentForEach(shape.z, threads: threads) { z in
                     for y in 0..<shape.y {
                         let row = result + (z * shape.y + y) * shape.x
                         if axis == 0 {
@@ -119,14 +120,5 @@ extension SIMD3<Int> {
         var copy = self
         copy[index] = value
         return copy
-    }
-}
-
-/// Runs `body` for each index of `0..<count`, spread over threads.
-func split(_ count: Int, threads: Int, _ body: @Sendable (Int) -> Void) {
-    let width = min(threads, count)
-    guard width > 1 else { return (0..<count).forEach(body) }
-    DispatchQueue.concurrentPerform(iterations: width) { worker in
-        for index in count * worker / width..<count * (worker + 1) / width { body(index) }
     }
 }

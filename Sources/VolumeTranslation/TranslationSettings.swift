@@ -4,7 +4,7 @@ public import Preprocessing
 public import Volumes
 import VoxelSupport
 
-/// What a network was trained for, and must be translated with: model files carry it.
+/// The settings that a network was trained with and is to be used with. Model files store them.
 ///
 /// In a safetensors file it is the field `voxelbridge_translation` of the metadata, as JSON:
 ///
@@ -110,7 +110,7 @@ extension TranslationSettings {
     }
 }
 
-/// Settings that nothing can be translated with, or text that holds none.
+/// Invalid translation settings.
 public struct TranslationSettingsError: LocalizedError, Equatable, CustomStringConvertible {
     /// The file, where the settings came from one.
     public var file: String?

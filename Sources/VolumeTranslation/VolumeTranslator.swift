@@ -6,7 +6,7 @@ public import StyleKeys
 public import Volumes
 import VoxelSupport
 
-/// The whole path from a source volume to the translated volume on the source's own grid.
+/// Translates a volume, and returns the result on the source's own grid.
 ///
 /// A network's own settings are the common case; the module `ReferenceUNet` makes a translator of a network's file:
 ///

@@ -1,3 +1,5 @@
+import VoxelSupport
+
 /// A permutation of a volume's axes, of which any may be reversed.
 ///
 /// It reorders voxels without interpolation: the result has the same intensities at the same world positions.
@@ -122,7 +124,7 @@ private func gather(
     let (strideX, strideInner, strideOuter) = (strides[0], strides[inner], strides[outer])
     let (newInner, newOuter) = (newStrides[inner], newStrides[outer])
     let bands = (shape[inner] + block - 1) / block
-    inRuns(of: shape[outer] * bands, by: 1) { run in
+    concurrentRuns(of: shape[outer] * bands, by: 1) { run in
         let (o, innerStart) = (run.lowerBound / bands, run.lowerBound % bands * block)
         for xStart in stride(from: 0, to: shape.x, by: block) {
             for i in innerStart..<min(innerStart + block, shape[inner]) {

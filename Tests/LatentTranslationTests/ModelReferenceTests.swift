@@ -53,7 +53,7 @@ struct ModelReferenceTests {
     func theDenoiserAgrees(name: String) throws {
         let (model, io) = (try Reference.model(name), try Reference.numbers("unet_\(name)_io"))
         let output = try model.predictNoise(
-            in: io.flipped("x"), beside: io.flipped("cond"), timesteps: io.tensor("t").values,
+            in: io.flipped("x"), conditioningLatents: io.flipped("cond"), timesteps: io.tensor("t").values,
             targets: io.integers("target"))
         expectClose(output, try io.flipped("out"), "\(name) denoiser")
     }

@@ -11,7 +11,7 @@ struct DependencyTests {
     /// What each module may stand on, in the order of the design. A new module goes here first.
     private let design: KeyValuePairs<String, Set<String>> = [
         "VoxelSupport": [],
-        "Volumes": [],
+        "Volumes": ["VoxelSupport"],
         "VolumeIO": ["VoxelSupport", "Volumes", "CNIfTI", "CISAL"],
         "Preprocessing": ["VoxelSupport", "Volumes"],
         "VolumeRegistration": ["VoxelSupport", "Volumes", "Preprocessing", "CLAPACKE"],
@@ -30,7 +30,7 @@ struct DependencyTests {
         ],
         "TensorFiles": ["VoxelSupport", "DiffusionSampling"],
         "Networks": ["VoxelSupport", "TensorFiles"],
-        "NetworkEngine": ["TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"],
+        "NetworkEngine": ["VoxelSupport", "TensorFiles", "Networks", "COpenBLAS", "CVoxelKernels"],
         "ReferenceUNet": [
             "VoxelSupport", "Volumes", "StyleKeys", "DiffusionSampling", "SliceSampling", "VolumeTranslation",
             "TensorFiles", "Networks", "NetworkEngine",

@@ -2,6 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 import Volumes
+import VoxelSupport
 
 @testable import Preprocessing
 

@@ -1,7 +1,7 @@
 import Foundation
 package import VoxelSupport
 
-/// A path that files of models and of training settings can hold.
+/// A path that can be stored in files of models and of training settings.
 ///
 /// ```swift
 /// /// A flow that moves fast at first: u = (t + 1) / T, with u² in place of u.
@@ -40,7 +40,7 @@ public protocol StorablePath: GaussianPath, Codable {
 /// | `diffusion` | ``GaussianDiffusion`` | `timesteps`, `schedule`: linear, scaled_linear or cosine, `beta_start`, `beta_end` |
 /// | `rectified_flow` | ``RectifiedFlow`` | `timesteps` |
 ///
-/// A file may hold a path of another kind: that of a caller's own type, which ``path(among:)`` is then given.
+/// A file may hold a path of another kind: that of your own type, which ``path(among:)`` is then given.
 public struct StoredPath: Codable, Equatable, Sendable {
     /// The name of the type of path.
     public let kind: String
@@ -69,7 +69,7 @@ public struct StoredPath: Codable, Equatable, Sendable {
 
     /// The path.
     ///
-    /// - Parameter types: types of a caller's own, beside those of this package.
+    /// - Parameter types: your own types, in addition to those of this package.
     /// - Throws: ``StoredPathError`` where the kind is none of these, or a field is unknown or wrong.
     public func path(among types: [any StorablePath.Type] = []) throws -> any StorablePath {
         if let known { return known }
@@ -145,7 +145,7 @@ public struct StoredPath: Codable, Equatable, Sendable {
     }
 }
 
-/// A stored path that there cannot be, or that nobody here knows.
+/// An invalid stored path, or one of an unknown kind.
 public struct StoredPathError: LocalizedError, Equatable, CustomStringConvertible {
     /// The field that is wrong, as it is named in the file; `nil` where the path as a whole is.
     public let field: String?

@@ -1,5 +1,5 @@
-/// The reverse step of the public implementation of the Brownian bridge (BBDM, arXiv 2205.07680, eq. 13 to 15), with
-/// which published weights were judged.
+/// The reverse step of the public implementation of the Brownian bridge (BBDM, arXiv 2205.07680, eq. 13 to 15), which
+/// made the published results.
 ///
 /// It takes the whole posterior variance delta~ out of the noise of x_t, whatever eta is, and adds eta² times it as
 /// fresh noise. At eta < 1 the variance of x_s falls short of s_s².

@@ -22,7 +22,8 @@ public protocol Solver: Sendable {
     /// - Parameters:
     ///   - t: the timestep of x_t.
     ///   - s: the timestep to arrive at, below t.
-    ///   - visited: the timesteps whose estimates are at hand beside that at t, the latest first; at most ``history``.
+    ///   - visited: the timesteps whose estimates are available in addition to that at t, the latest first; at most
+    ///     ``history``.
     ///   - path: the process.
     func step(from t: Int, to s: Int, after visited: [Int], on path: any GaussianPath) -> StepWeights
 }

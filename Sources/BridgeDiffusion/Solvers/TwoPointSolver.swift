@@ -3,8 +3,8 @@ import Foundation
 /// A deterministic step of second order: the estimate of x_0 is taken to keep changing as it did since the step before.
 ///
 /// A two-point formula as in DPM-Solver++ (arXiv 2211.01095, algorithm 2), but linear in s_t² / (a_t² + s_t²) where
-/// that is linear in the logarithm of a_t / s_t. This variable stands still at both ends of the path, so that the
-/// long last steps of evenly spaced timesteps, in the logarithm, do not extrapolate too far. It costs no further
+/// that is linear in the logarithm of a_t / s_t. This variable has zero slope at both ends of the path, which
+/// limits extrapolation over the last steps of evenly spaced timesteps, long in the logarithm. It costs no further
 /// evaluation.
 public struct TwoPointSolver: Solver {
     /// The two-point step.

@@ -1,11 +1,11 @@
 import Foundation
 
-/// How the visited timesteps lie between T-1 and 0.
+/// The spacing of the visited timesteps between T-1 and 0.
 ///
 /// Timesteps are whole numbers. Where rounding meets one twice it is visited once, so that for counts near T a
 /// list may be shorter than asked for.
 public enum TimestepSpacing: Hashable, Sendable {
-    /// That of the public implementation of the Brownian bridge: T-1, then every (T-1)/(S-2) while above 1, then
+    /// The spacing of the Brownian bridge's public implementation: T-1, then every (T-1)/(S-2) while above 1, then
     /// 1 and 0. At least 3 steps.
     case linear
 

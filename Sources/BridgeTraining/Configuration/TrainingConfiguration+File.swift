@@ -9,7 +9,7 @@ extension TrainingConfiguration {
     ///
     /// - Parameters:
     ///   - url: the file.
-    ///   - paths: types of a caller's own paths, which the field `process` may name.
+    ///   - paths: types of your own paths, which the field `process` may name.
     /// - Throws: `TrainingConfigurationError`, naming the file, the field, what was found and what was expected.
     public init(
         contentsOf url: URL, paths: [any StorablePath.Type] = []

@@ -34,7 +34,7 @@ public struct TrainingConfiguration: Equatable, Sendable, Codable {
     public var data = DataSettings()
     /// The intervals of logs, validations, samples and checkpoints, in steps.
     public var intervals = IntervalSettings()
-    /// The validation.
+    /// Settings of the validation.
     public var validation = ValidationSettings()
     /// Number of windows in a batch.
     public var batch = 16

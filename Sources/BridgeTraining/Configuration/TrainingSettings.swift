@@ -126,7 +126,7 @@ public struct IntervalSettings: Equatable, Sendable, Codable {
     public init() {}
 }
 
-/// The validation.
+/// Settings of the validation.
 public struct ValidationSettings: Equatable, Sendable, Codable {
     /// The largest number of windows for the loss, evenly spaced over the slices of the validation subjects.
     public var windows = 64

@@ -1,8 +1,7 @@
 import Foundation
 
 /// The records of a comma-separated file (RFC 4180): fields with commas, line breaks or quotation marks are quoted, and
-/// quotation marks in them are doubled. Lines without a field that is not empty are skipped, and lines that begin with
-/// `#`.
+/// quotation marks in them are doubled. Blank lines and lines that begin with `#` are skipped.
 ///
 /// The separator may also be a semicolon or a tab, as spreadsheets write it.
 package struct CommaSeparatedTable {

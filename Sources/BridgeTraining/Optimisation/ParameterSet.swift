@@ -1,5 +1,5 @@
-import Dispatch
 import Foundation
+import VoxelSupport
 public import Networks
 public import TensorFiles
 
@@ -134,11 +134,8 @@ public struct ParameterSet: Equatable, Sendable {
 }
 
 /// Splits `0..<count` into chunks that are processed in parallel.
-private func inChunks(_ count: Int, _ body: @Sendable (Range<Int>) -> Void) {
-    let size = 1 << 16
-    let chunks = (count + size - 1) / size
-    guard chunks > 1 else { return body(0..<count) }
-    DispatchQueue.concurrentPerform(iterations: chunks) { body($0 * size..<min(($0 + 1) * size, count)) }
+private func inChunks(_ count: Int, _ body: (Range<Int>) -> Void) {
+    concurrentRuns(of: count, by: 1 << 16, body)
 }
 
 /// A parameter that is missing or has an unexpected shape.

@@ -2,7 +2,7 @@ import Networks
 import Synchronization
 import TensorFiles
 
-/// A network compiled for the processor at hand: evaluates images one at a time, as fast as it can.
+/// A network compiled for the processor at hand: evaluates images one at a time.
 ///
 /// ```swift
 /// let compiled = try CompiledNetwork(architecture, planned: [160, 160]) { try file.tensor($0.name) }

@@ -1,7 +1,6 @@
-import Dispatch
 import Networks
-import Synchronization
 import TensorFiles
+import VoxelSupport
 
 /// The weights of a network's layers, packed for the kernels.
 struct LayerWeights: Sendable {
@@ -30,8 +29,9 @@ struct LayerWeights: Sendable {
         let forms = Self.forms(of: layers, winogradMemory: options.winogradMemory)
         let jobs = layers.enumerated().map { ($0.element, forms[$0.offset]) }
             .sorted { $0.0.weight.count > $1.0.weight.count }
-        let results = try concurrentMap(jobs, threads: options.threads) { layer, form in
-            PackedConvolution(
+        let results = try concurrentMap(jobs.count, threads: options.threads) { index in
+            let (layer, form) = jobs[index]
+            return PackedConvolution(
                 try tensor(layer.weight), bias: try layer.bias.map(tensor), geometry: layer.geometry, form: form
             )
         }
@@ -103,22 +103,4 @@ private struct PackedLayer {
 
 extension Parameter {
     fileprivate var count: Int { shape.reduce(1, *) }
-}
-
-/// The results of some jobs, done by several threads; the first error in the order of the jobs, if any throws.
-private func concurrentMap<Job: Sendable, Output: Sendable>(
-    _ jobs: [Job], threads: Int, _ work: @Sendable (Job) throws -> Output
-) throws -> [Output] {
-    let results = Mutex<[Int: Result<Output, any Error>]>([:])
-    let next = Atomic<Int>(0)
-    DispatchQueue.concurrentPerform(iterations: max(1, min(threads, jobs.count))) { _ in
-        while true {
-            let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-            guard index < jobs.count else { return }
-            let result = Result { try work(jobs[index]) }
-            results.withLock { $0[index] = result }
-        }
-    }
-    let all = results.withLock { $0 }
-    return try jobs.indices.compactMap { try all[$0]?.get() }
 }

@@ -6,7 +6,7 @@
 ///   "num_groups": 32 }
 /// ```
 ///
-/// A value may hold anything; `validate()` checks that a network can be built from it.
+/// Values are not checked on creation; `validate()` checks that a network can be built from it.
 public struct LatentUNetConfiguration: Codable, Equatable, Sendable {
     /// How the network takes the target modality.
     public enum Conditioning: String, Codable, CaseIterable, Sendable {

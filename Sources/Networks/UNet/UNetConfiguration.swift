@@ -10,7 +10,7 @@ package import VoxelSupport
 ///   "context_dim": 128 }
 /// ```
 ///
-/// A value may hold anything; `validate()` checks that a network can be built from it.
+/// Values are not checked on creation; `validate()` checks that a network can be built from it.
 public struct UNetConfiguration: Codable, Equatable, Sendable {
     /// Noisy and source slices together: twice `outputChannels`.
     public var inputChannels = 6

@@ -10,8 +10,7 @@ public enum Interpolation: String, CaseIterable, Codable, Sendable {
     case cubic
 }
 
-/// What is done before a volume goes onto a coarser grid, so that detail too fine for it does not come back as a false
-/// pattern.
+/// Smoothing before a volume is resampled to a coarser grid, which avoids aliasing.
 public enum Antialiasing: String, CaseIterable, Codable, Sendable {
     /// Nothing: the coarse grid samples the fine one.
     case none

@@ -1,4 +1,5 @@
 import Volumes
+import VoxelSupport
 
 /// The value of a volume at a point between its voxels.
 protocol PointSampler {
@@ -12,7 +13,7 @@ func sampled(_ sampler: some PointSampler, at map: GridMap, outside: Float) -> [
     let size = shape.x * shape.y * shape.z
     return [Float](unsafeUninitializedCapacity: size) { values, initialized in
         let values = values.baseAddress!
-        inRuns(of: shape.y * shape.z, by: 16) { rows in
+        concurrentRuns(of: shape.y * shape.z, by: 16) { rows in
             for row in rows {
                 let (y, z) = (row % shape.y, row / shape.y)
                 let (start, step) = (map.affine([0, Double(y), Double(z)]), map.affine.columns.x)
@@ -120,7 +121,7 @@ extension VoxelBlock {
         let newValues = values.withUnsafeBufferPointer { old in
             [Float](unsafeUninitializedCapacity: size) { new, initialized in
                 let (old, new) = (old.baseAddress!, new.baseAddress!)
-                inRuns(of: padded.y * padded.z, by: 64) { rows in
+                concurrentRuns(of: padded.y * padded.z, by: 64) { rows in
                     for row in rows {
                         let y = CubicSpline.mirrored(row % padded.y - 1, count: shape.y)
                         let z = CubicSpline.mirrored(row / padded.y - 1, count: shape.z)

@@ -1,4 +1,5 @@
 import Volumes
+import VoxelSupport
 
 /// Numbers along three axes, the first fastest, on their way from one grid to another.
 ///
@@ -49,7 +50,7 @@ struct VoxelBlock {
                 let target = new.baseAddress!
                 if axis == 0 {
                     // Rows are laid side by side, so that the same operations serve all of them at once.
-                    inRuns(of: shape.y * shape.z, by: 64) { rows in
+                    concurrentRuns(of: shape.y * shape.z, by: 64) { rows in
                         let width = rows.count
                         withUnsafeTemporaryAllocation(of: Float.self, capacity: (count + results) * width) {
                             scratch in
@@ -66,7 +67,7 @@ struct VoxelBlock {
                     let inner = axis == 1 ? shape.x : shape.x * shape.y
                     let outer = axis == 1 ? shape.z : 1
                     let pieces = (inner + width - 1) / width
-                    inRuns(of: outer * pieces, by: 1) { run in
+                    concurrentRuns(of: outer * pieces, by: 1) { run in
                         let (place, piece) = (run.lowerBound / pieces, run.lowerBound % pieces)
                         let start = piece * width
                         let width = min(width, inner - start)

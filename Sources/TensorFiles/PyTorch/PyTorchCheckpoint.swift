@@ -103,15 +103,15 @@ public struct PyTorchTensors: TensorSource {
     /// The names of the tensors, sorted.
     public var names: [String] { indices.keys.sorted() }
 
-    /// The shape of a tensor, or nil if there is none of that name. O(1).
+    /// The shape of a tensor, or nil if it does not exist. O(1).
     public func shape(of name: String) -> [Int]? { indices[name].map { contents.tensors[$0].shape } }
 
-    /// The type as which a tensor is stored, or nil if there is none of that name. O(1).
+    /// The type as which a tensor is stored, or nil if it does not exist. O(1).
     public func type(of name: String) -> TensorType? { indices[name].map { contents.tensors[$0].type } }
 
     /// A tensor, converted to `Float` if it is stored as another type. O(n).
     ///
-    /// - Throws: `PyTorchError` if there is none of that name.
+    /// - Throws: `PyTorchError` if it does not exist.
     public func tensor(_ name: String) throws -> Tensor {
         guard let index = indices[name] else {
             throw PyTorchError(file: contents.path, problem: .missingTensor(name: name))

@@ -49,10 +49,10 @@ public struct Safetensors: TensorSource {
     /// The names of the tensors, sorted. O(n log n).
     public var names: [String] { header.names }
 
-    /// The shape of a tensor, or nil if there is none of that name. O(log n).
+    /// The shape of a tensor, or nil if it does not exist. O(log n).
     public func shape(of name: String) -> [Int]? { header.tensor(name)?.shape }
 
-    /// The type as which a tensor is stored, or nil if there is none of that name. O(log n).
+    /// The type as which a tensor is stored, or nil if it does not exist. O(log n).
     public func type(of name: String) -> TensorType? { header.tensor(name)?.type }
 
     /// A tensor, converted to `Float` if it is stored as another type. O(n).

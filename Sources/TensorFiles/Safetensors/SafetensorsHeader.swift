@@ -134,7 +134,7 @@ extension SafetensorsHeader {
         withScanner { scanner in entries.map { scanner.string(at: $0.name) }.sorted() }
     }
 
-    /// Where the numbers of a tensor lie, or nil if there is none of that name. O(log n).
+    /// Where the numbers of a tensor lie, or nil if it does not exist. O(log n).
     func tensor(_ name: String) -> StoredTensor? {
         let hash = JSONScanner.hash(name)
         var (low, high) = (0, entries.count)

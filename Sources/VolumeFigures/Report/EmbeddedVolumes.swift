@@ -95,7 +95,7 @@ struct EmbeddedVolumes: Encodable {
         self.streams = streams
         var notes = ["Intensities are rounded to \(levels) levels between the ends of the scale."]
         if factor > 1 { notes.append("Voxels are means of blocks of \(factor) x \(factor) x \(factor).") }
-        if !shown.result.grid.isStraight {
+        if !shown.result.grid.isAxisAligned {
             notes.append("The oblique volumes are resampled along the world's axes.")
         }
         note = notes.joined(separator: " ")

@@ -3,7 +3,7 @@ import Volumes
 
 extension VoxelGrid {
     /// Whether the voxel axes are the world's, to half a degree.
-    var isStraight: Bool {
+    var isAxisAligned: Bool {
         let columns = [affine.columns.x, affine.columns.y, affine.columns.z]
         return zip(columns, orientation.directions).allSatisfy { column, direction in
             abs(column[direction.worldAxis]) >= 0.99996 * (column * column).sum().squareRoot()
@@ -33,7 +33,7 @@ extension Volume {
     /// The volume in RAS order, with its axes along the world's: an oblique volume is resampled, with NaN outside it, and
     /// others keep their voxels.
     var drawnStraight: Volume {
-        grid.isStraight
+        grid.isAxisAligned
             ? permuted(AxisPermutation(from: grid.orientation, to: .ras))
             : resampled(onto: grid.straightened, outside: .nan)
     }

@@ -3,7 +3,7 @@ import Networks
 import VoxelSupport
 
 /// Some fields of a configuration, from a file or a program; the weights show the others.
-struct StatedConfiguration {
+struct PartialConfiguration {
     private typealias Field = UNetConfiguration.CodingKeys
 
     /// The file, for errors.

@@ -5,13 +5,13 @@ extension AutoencoderConfiguration {
     /// of the configuration, all of them and no others, remains to be checked, and so does its validity.
     ///
     /// - Parameters:
-    ///   - shape: the shape of a parameter in the file, or nil where there is none of that name.
+    ///   - shape: the shape of a parameter in the file, or nil if there is none.
     ///   - resolution: by which levels with attention are named.
-    /// - Throws: `UnshownSize` naming a parameter without which the sizes do not show.
-    package init(shownBy shape: (String) -> [Int]?, resolution: Int) throws(UnshownSize) {
-        func extent(_ axis: Int, of name: String) throws(UnshownSize) -> Int {
+    /// - Throws: `UninferableSize` naming a parameter without which the sizes do not show.
+    package init(inferredFrom shape: (String) -> [Int]?, resolution: Int) throws(UninferableSize) {
+        func extent(_ axis: Int, of name: String) throws(UninferableSize) -> Int {
             guard let shape = shape(name), axis < shape.count, shape[axis] > 0 else {
-                throw UnshownSize(parameter: name)
+                throw UninferableSize(parameter: name)
             }
             return shape[axis]
         }
@@ -55,17 +55,17 @@ extension LatentUNetConfiguration {
     /// The configuration that the names and shapes of a denoiser's parameters show: all of it but `headChannels` and
     /// `groups`.
     ///
-    /// - Parameter shape: the shape of a parameter in the file, or nil where there is none of that name.
-    /// - Throws: `UnshownSize` naming a parameter without which the sizes do not show.
-    package init(shownBy shape: (String) -> [Int]?) throws(UnshownSize) {
+    /// - Parameter shape: the shape of a parameter in the file, or nil if there is none.
+    /// - Throws: `UninferableSize` naming a parameter without which the sizes do not show.
+    package init(inferredFrom shape: (String) -> [Int]?) throws(UninferableSize) {
         self.init()
-        let body = try UNetConfiguration(shownBy: shape, headChannels: headChannels)
+        let body = try UNetConfiguration(inferredFrom: shape, headChannels: headChannels)
         (inputChannels, outputChannels) = (body.inputChannels, body.outputChannels)
         (modelChannels, residualBlocks) = (body.modelChannels, body.residualBlocks)
         (channelMultipliers, attentionResolutions) = (body.channelMultipliers, body.attentionResolutions)
         conditioning = body.usesSpatialTransformer ? .crossAttention : .embedding
         guard let classes = body.contextWidth ?? shape("label_emb.weight")?.first else {
-            throw UnshownSize(parameter: "label_emb.weight")
+            throw UninferableSize(parameter: "label_emb.weight")
         }
         self.classes = classes
     }

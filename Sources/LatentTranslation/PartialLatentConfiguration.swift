@@ -4,7 +4,7 @@ import VoxelSupport
 import BridgeDiffusion
 
 /// Some fields of a configuration, from files or a program; the weights show the others.
-struct StatedLatentConfiguration {
+struct PartialLatentConfiguration {
     /// The file that the fields come from, for errors.
     private var file: String?
     /// A JSON object as `LatentModelConfiguration` is encoded.
@@ -57,16 +57,16 @@ struct StatedLatentConfiguration {
     private static let shared: Set = ["num_groups", "num_classes"]
 
     /// These fields, and others in place of those that both state.
-    func adding(_ other: StatedLatentConfiguration) throws -> StatedLatentConfiguration {
+    func adding(_ other: PartialLatentConfiguration) throws -> PartialLatentConfiguration {
         func merged(_ one: JSONValue, _ other: JSONValue) -> JSONValue {
             guard case .object(let fields) = one, case .object(let others) = other else { return other }
             return .object(fields.merging(others) { merged($0, $1) })
         }
-        return StatedLatentConfiguration(merged(fields, other.fields), file: other.file ?? file)
+        return PartialLatentConfiguration(merged(fields, other.fields), file: other.file ?? file)
     }
 }
 
-extension StatedLatentConfiguration {
+extension PartialLatentConfiguration {
     /// The configuration of these fields and of what parameters show, and what neither states, as sentences.
     ///
     /// - Throws: `NetworkConfigurationError` where a field is invalid or not what the parameters show;
@@ -77,18 +77,18 @@ extension StatedLatentConfiguration {
         var shown = LatentModelConfiguration()
         var stated = fields
         if denoiser == nil { stated["denoiser"] = nil }
-        do throws(UnshownSize) {
+        do throws(UninferableSize) {
             let resolution = (try? stated["first_stage"]?["resolution"]?.decode(Int.self)) ?? 192
             shown.firstStage = try AutoencoderConfiguration(
-                shownBy: firstStage.shape, resolution: max(1, resolution))
+                inferredFrom: firstStage.shape, resolution: max(1, resolution))
         } catch {
             throw LatentTranslationError.unknownNetwork(
                 file: firstStage.file, missing: firstStage.storedName(error.parameter))
         }
         shown.denoiser = nil
         if let denoiser {
-            do throws(UnshownSize) {
-                shown.denoiser = try LatentUNetConfiguration(shownBy: denoiser.shape)
+            do throws(UninferableSize) {
+                shown.denoiser = try LatentUNetConfiguration(inferredFrom: denoiser.shape)
             } catch {
                 throw LatentTranslationError.unknownNetwork(
                     file: denoiser.file, missing: denoiser.storedName(error.parameter))

@@ -1,20 +1,18 @@
-import VoxelSupport
-
 /// Exact order statistics of many numbers without sorting them.
 ///
 /// Numbers are counted by the leading 16 bits of their position among all floats; only those in a bucket that is asked for
 /// are sorted.
-struct OrderStatistics {
+package struct OrderStatistics {
     /// The number of finite values.
-    let count: Int
+    package let count: Int
 
     /// The finite values.
-    let finite: [Float]
+    package let finite: [Float]
     /// The number of values in and before each bucket.
     private let cumulative: [Int]
 
     /// The statistics of the finite ones of some values. O(n).
-    init(_ all: some Sequence<Float>) {
+    package init(_ all: some Sequence<Float>) {
         finite = all.filter(\.isFinite)
         count = finite.count
         var counts = [Int](repeating: 0, count: 1 << 16)
@@ -28,7 +26,7 @@ struct OrderStatistics {
 
     /// The quantiles at fractions from 0 to 1, between two values by linear interpolation, as NumPy has them by default;
     /// `nil` if there are no values. O(n).
-    func quantiles(_ fractions: [Double]) -> [Double]? {
+    package func quantiles(_ fractions: [Double]) -> [Double]? {
         guard count > 0 else { return nil }
         let places = fractions.map { $0 * Double(count - 1) }
         let ranks = Set(places.flatMap { [Int($0), min(Int($0) + 1, count - 1)] })
@@ -41,7 +39,7 @@ struct OrderStatistics {
     }
 
     /// The quantile at a fraction.
-    func quantile(_ fraction: Double) -> Double? { quantiles([fraction])?[0] }
+    package func quantile(_ fraction: Double) -> Double? { quantiles([fraction])?[0] }
 
     /// The values at ranks, as sorting would have them.
     private func sorted(at ranks: Set<Int>) -> [Int: Float] {

@@ -8,11 +8,11 @@ extension UNetConfiguration {
     /// - Parameters:
     ///   - shape: the shape of a parameter by its name without prefix, or nil where there is none.
     ///   - headChannels: what the configuration is to have for it.
-    /// - Throws: `UnshownSize` naming a parameter without which the sizes do not show.
-    package init(shownBy shape: (String) -> [Int]?, headChannels: Int) throws(UnshownSize) {
-        func extent(_ axis: Int, of name: String) throws(UnshownSize) -> Int {
+    /// - Throws: `UninferableSize` naming a parameter without which the sizes do not show.
+    package init(inferredFrom shape: (String) -> [Int]?, headChannels: Int) throws(UninferableSize) {
+        func extent(_ axis: Int, of name: String) throws(UninferableSize) -> Int {
             guard let shape = shape(name), axis < shape.count, shape[axis] > 0 else {
-                throw UnshownSize(parameter: name)
+                throw UninferableSize(parameter: name)
             }
             return shape[axis]
         }
@@ -37,7 +37,7 @@ extension UNetConfiguration {
         }
         let levels = residual + convolved + 1
         guard blocks >= 2 * levels, blocks % levels == 0 else {
-            throw UnshownSize(parameter: "output_blocks.\(blocks).0.in_layers.0.weight")
+            throw UninferableSize(parameter: "output_blocks.\(blocks).0.in_layers.0.weight")
         }
         residualBlocks = blocks / levels - 1
         usesResidualResampling = convolved == 0
@@ -62,6 +62,6 @@ extension UNetConfiguration {
 }
 
 /// A size of a network that cannot be determined because a parameter is missing.
-package struct UnshownSize: Error {
+package struct UninferableSize: Error {
     package let parameter: String
 }
