@@ -74,6 +74,12 @@ struct FileFailure: LocalizedError, CustomStringConvertible {
     var errorDescription: String? { description }
 }
 
+/// The message of an error: the package's errors describe themselves; Foundation describes the system's.
+func message(of error: any Error) -> String {
+    if error is CancellationError { return "cancelled" }
+    return type(of: error) is NSError.Type ? error.localizedDescription : String(describing: error)
+}
+
 /// Checks before a long computation that its result can be written.
 func checkOutput(_ path: String, extensions: [String], inputs: [String]) throws {
     let url = URL(filePath: path).standardizedFileURL

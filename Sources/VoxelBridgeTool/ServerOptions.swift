@@ -77,37 +77,47 @@ func readToken(_ path: String) throws -> String {
 /// 'translate' with networks on servers.
 extension TranslateCommand {
     func translateRemotely() async throws {
-        try latent.refuse(for: model)
+        try translation.latent.refuse(for: model)
         try require(
-            options.config.isEmpty && options.weights == nil && network.winogradMemory == nil,
+            translation.options.config.isEmpty && translation.options.weights == nil
+                && translation.network.winogradMemory == nil,
             "--config, --weights and --winograd-memory belong to a network on this machine; give them to "
                 + "'voxelbridge serve'")
-        let state = statePath!
-        try checkOutput(output, extensions: volumeExtensions, inputs: [source] + [style].compactMap(\.self))
-        try checkOutput(state, extensions: [""], inputs: [source, output] + [style].compactMap(\.self))
+        // Servers may be lost: there always is a state to continue from.
+        let state = state ?? "\(output).state"
+        let inputs = [source] + [translation.style].compactMap(\.self)
+        try checkOutput(output, extensions: volumeExtensions, inputs: inputs)
+        try checkOutput(state, extensions: [""], inputs: inputs + [output])
+        let (sampling, logger) = (translation.sampling, logging.logger)
         var remote =
             model.hasSuffix(".json") ? try RemoteModel(contentsOf: URL(filePath: model)) : RemoteModel(model)
         remote.predictionType = sampling.predictionType ?? remote.predictionType
-        let logger = logger
         let denoiser = try await RemoteDenoiser(
             servers.urls, model: remote, options: servers.options()
         ) { event in logger.warning("\(event)") }
-        if denoiser.takesStyle, style == nil {
+        if denoiser.takesStyle, translation.style == nil {
             throw ValidationError(
                 "the network on \(servers.urls[0]) takes a style: give a volume of the target modality or a key "
                     + "with --style")
         }
-        if !denoiser.takesStyle, let style {
+        if !denoiser.takesStyle, let style = translation.style {
             logger.warning("\(servers.urls[0]): the network takes no style; \(style) is ignored")
         }
         var settings = try sampling.settings(ofModel: denoiser.settings)
         settings.predictionType = denoiser.predictionType
-        let inFlight = servers.inFlight ?? denoiser.batchesInFlight(ofSize: sampling.batch)
+        let work = try SliceTranslation(
+            translation, model: model, settings: settings,
+            styleBins: denoiser.takesStyle ? denoiser.styleBins ?? 128 : nil,
+            dependsOnNoisy: denoiser.dependsOnNoisy,
+            batchesInFlight: servers.inFlight ?? denoiser.batchesInFlight(ofSize: sampling.batch),
+            logging: logging
+        ) { denoiser }
         let start = ContinuousClock.now
         do {
-            try await translate(
-                with: denoiser, settings: settings,
-                styleBins: denoiser.takesStyle ? denoiser.styleBins ?? 128 : nil, batchesInFlight: inFlight)
+            try await work.translate(
+                TranslationFiles(
+                    source: source, outputs: [.init(path: output, state: state, report: report)],
+                    label: "Translating"))
         } catch let error as SliceSamplingError {
             guard case .denoiser(let reason as RemoteDenoisingError) = error.reason else { throw error }
             let isSaved = FileManager.default.fileExists(atPath: state)

@@ -26,7 +26,7 @@ struct VoxelBridge: AsyncParsableCommand {
             MaskCommand.self, PreprocessCommand.self, RegisterCommand.self, InfoCommand.self,
             ConvertCommand.self,
             MontageCommand.self, ImportCommand.self, PhantomCommand.self, TrainCommand.self,
-            ServeCommand.self,
+            BidsCommand.self, ServeCommand.self,
         ])
 }
 
@@ -73,11 +73,5 @@ enum Main {
     private static func exit(_ status: Int32, _ message: String) -> Never {
         writeMessage("\(message)\n")
         Foundation.exit(status)
-    }
-
-    /// The package's errors describe themselves; Foundation describes the system's.
-    private static func message(of error: any Error) -> String {
-        if error is CancellationError { return "cancelled" }
-        return type(of: error) is NSError.Type ? error.localizedDescription : String(describing: error)
     }
 }
