@@ -55,7 +55,9 @@ struct InferenceService: Sendable {
         let start = ContinuousClock.now
         defer { metrics.finish(seconds: (ContinuousClock.now - start) / .seconds(1)) }
         try Task.checkCancellation()
-        let outputs = try model.predict(inputs)
+        let outputs: [String: Tensor]
+        // Whatever it throws, the request has been checked.
+        do { outputs = try model.predict(inputs) } catch { throw ModelFailure(description: "\(error)") }
         for description in model.outputs {
             guard let output = outputs[description.name] else {
                 throw ModelFailure(description: "the model returned no \(description.name)")

@@ -155,6 +155,13 @@ public struct ModelServer: Sendable {
 
     private func infer(_ request: Request) async throws -> Response {
         let start = ContinuousClock.now
+        let body = try await read(request)
+        let message = try decode(body, request.headers)
+        let answer = try await service.answer(message)
+        return try respond(to: message, of: body.readableBytes, with: answer, since: start)
+    }
+
+    private func read(_ request: Request) async throws -> ByteBuffer {
         if let encoding = request.headers[.contentEncoding], encoding != "identity" {
             throw StatusError(
                 .unsupportedMediaType, "the body is encoded with \(encoding); send it as it is")
@@ -162,15 +169,26 @@ public struct ModelServer: Sendable {
         let limit = options.maximumRequestBytes
         let tooLarge = StatusError(.contentTooLarge, "the body is larger than the \(limit) bytes allowed")
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLarge }
-        let body: ByteBuffer
-        do { body = try await request.body.collect(upTo: limit) } catch {
+        do { return try await request.body.collect(upTo: limit) } catch {
             // Any other error is that of a connection that broke.
             throw tooLarge
         }
-        let message = try body.withUnsafeReadableBytes { bytes in
-            try InferenceMessage(decoding: bytes, jsonLength: jsonLength(request.headers), as: .inputs)
+    }
+
+    // Swift 6.3 crashes where it inlines this into the asynchronous function that calls it.
+    @inline(never)
+    private func decode(_ body: ByteBuffer, _ headers: HTTPFields) throws -> InferenceMessage {
+        let length = try jsonLength(headers)
+        return try body.withUnsafeReadableBytes {
+            try InferenceMessage(decoding: $0, jsonLength: length, as: .inputs)
         }
-        var answer = try await service.answer(message)
+    }
+
+    private func respond(
+        to message: InferenceMessage, of received: Int, with answer: InferenceMessage,
+        since start: ContinuousClock.Instant
+    ) throws -> Response {
+        var answer = answer
         (answer.modelName, answer.modelVersion) = (name, "1")
         let sendsBytes = message.parameters["binary_data_output"] == .bool(true)
         let encoded = try answer.encoded(as: .outputs) { name in
@@ -181,7 +199,7 @@ public struct ModelServer: Sendable {
         ]
         if let length = encoded.jsonLength { headers.jsonLength = "\(length)" }
         let seconds = (ContinuousClock.now - start) / .seconds(1)
-        service.metrics.inferred(seconds: seconds, received: body.readableBytes, sent: encoded.bytes.count)
+        service.metrics.inferred(seconds: seconds, received: received, sent: encoded.bytes.count)
         let windows = message.tensors.first?.tensor.shape.first ?? 0
         logger.info("\(windows) windows in \(String(format: "%.3f", seconds)) s")
         return Response(

@@ -35,7 +35,7 @@ struct ProtocolErrors<Context: RequestContext>: RouterMiddleware {
         )
         // In a time that does not tell how much of it was right.
         let difference = expected.indices.reduce(UInt8(given.count == expected.count ? 0 : 1)) {
-            $0 | expected[$1] ^ (given.indices.contains($1) ? given[$1] : 0)
+            $0 | (expected[$1] ^ (given.indices.contains($1) ? given[$1] : 0))
         }
         guard difference == 0 else {
             throw StatusError(

@@ -64,12 +64,15 @@ func withPort<Result: Sendable>(
         defer { continuation.finish() }
         try await run { continuation.yield($0) }
     }
-    defer { service.cancel() }
     guard let port = await ports.first(where: { _ in true }) else {
         try await service.value
         throw CancellationError()
     }
-    return try await body("http://127.0.0.1:\(port)")
+    let result: Swift.Result<Result, any Error>
+    do { result = .success(try await body("http://127.0.0.1:\(port)")) } catch { result = .failure(error) }
+    service.cancel()
+    _ = await service.result
+    return try result.get()
 }
 
 /// Runs `body` with the address of a server whose answers to inferences a test decides.
@@ -135,7 +138,7 @@ func answer(
 extension ModelMetadata {
     static var mixing: ModelMetadata {
         ModelMetadata(
-            name: "denoiser", versions: ["1"], platform: "test", inputs: MixingModel().inputs,
+            name: "denoiser", versions: ["1"], platform: "voxelbridge", inputs: MixingModel().inputs,
             outputs: MixingModel().outputs, parameters: [:])
     }
 }
