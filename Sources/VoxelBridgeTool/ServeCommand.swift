@@ -9,7 +9,7 @@ struct ServeCommand: AsyncParsableCommand {
         abstract: "Serve a network over HTTP, for translations on other machines.",
         discussion: """
             It speaks the Open Inference Protocol (KServe V2) with the binary tensor extension, so that clients of \
-            Triton, KServe and MLServer can use it too. 'voxelbridge translate --server' needs the address only:
+            Triton, KServe and MLServer can use it too. 'voxelbridge translate' needs the address only:
 
               voxelbridge serve --model run/model.safetensors --port 8000
               voxelbridge translate ct.nii.gz mri.nii.gz --server http://127.0.0.1:8000 --style run/style.json
