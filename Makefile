@@ -4,6 +4,8 @@ BRAIN =
 FILTER =
 PEER =
 PYTHON = python3
+RUNS = 1000000
+KILLS = 100
 
 .PHONY: help
 help: ## List the targets
@@ -23,6 +25,10 @@ harmonise: ## Restore the style of a degraded brain without a network; results a
 ownpath: ## Train on a process of your own, store it in a model file, and translate with it
 	@.ci/setup
 	swift run -c release --package-path Examples/OwnPath OwnPath
+
+.PHONY: cohort
+cohort: build ## Translate six subjects with Snakemake, killed in the middle, and validate (needs Python 3.11 and its venv)
+	Examples/Cohort/check
 
 .PHONY: latent
 latent: ## Translate one source to three targets with a 3-D latent model of random weights
@@ -44,9 +50,20 @@ served: build ## Check client and server of networks with MLServer and Triton's 
 	.ci/remote
 
 .PHONY: sanitize
-sanitize: ## Run the sampler's and the engine's tests with watched frames, and under the address and thread sanitizers
+sanitize: ## Run all tests with watched frames, and under the address, thread and undefined behaviour sanitizers (hours)
 	@.ci/setup
-	.ci/sanitize
+	.ci/sanitize --all
+
+.PHONY: fuzz
+fuzz: ## Feed the readers of files with a million mutated files each (RUNS=1000000)
+	@.ci/setup
+	.ci/fuzz $(RUNS)
+
+.PHONY: kill
+kill: ## End every command that writes at 100 random moments each (KILLS=100)
+	@.ci/setup
+	swift build -c release --product voxelbridge
+	.ci/kill $(KILLS)
 
 .PHONY: docs
 docs: ## Check the documentation: that its links lead somewhere, and that its Swift compiles

@@ -145,7 +145,7 @@ let package = Package(
 
         // Tests: one folder a module.
         .target(
-            name: "TestSupport", dependencies: ["Volumes", "BridgeDiffusion", "TensorFiles"],
+            name: "TestSupport", dependencies: ["Volumes", "BridgeDiffusion", "TensorFiles", "VoxelSupport"],
             path: "Tests/TestSupport"),
         .target(
             name: "TensorTestSupport", dependencies: ["NetworkEngine", "TestSupport"],
@@ -195,7 +195,9 @@ let package = Package(
             ]),
         .testTarget(
             name: "BridgeTrainingTests",
-            dependencies: ["BridgeTraining", "VolumeIO", "VolumeRegistration", "TestSupport"]),
+            dependencies: [
+                "BridgeTraining", "Networks", "VolumeIO", "VolumeRegistration", "VoxelSupport", "TestSupport",
+            ]),
         .testTarget(
             name: "VolumeTranslationTests", dependencies: ["VolumeTranslation", "VoxelBridge", "TestSupport"]),
         .testTarget(name: "VoxelBridgeTests", dependencies: ["VoxelBridge", "TestSupport"]),

@@ -22,7 +22,12 @@ typedef int64_t longs __attribute__((vector_size(128), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
+// At any address of a number.
+typedef float loose_lanes __attribute__((vector_size(64), aligned(4), may_alias));
+
 INLINE lanes load(const float *p) { return *(const lanes *)p; }
+INLINE lanes load_loose(const float *p) { return *(const loose_lanes *)p; }
+INLINE void store_loose(float *p, lanes x) { *(loose_lanes *)p = x; }
 INLINE void store(float *p, lanes x) { *(lanes *)p = x; }
 INLINE doubles widened(lanes x) { return __builtin_convertvector(x, doubles); }
 INLINE lanes all(float x) { return (lanes){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
@@ -400,6 +405,14 @@ static void winograd_output(
     if (finish->moments) moments_join(finish->moments, &r);
 }
 
+static void butterfly(float *x, float *y, size_t pixels) {
+    for (size_t place = 0; place < pixels * 16; place += 16) {
+        lanes a = load(x + place), b = load(y + place);
+        store(x + place, a + b);
+        store(y + place, a - b);
+    }
+}
+
 // G x, three numbers to six.
 INLINE void weight_transform(const lanes x[3], lanes y[6]) {
     lanes near = x[0] + NEAR * NEAR * x[2], far = x[0] + FAR * FAR * x[2];
@@ -411,9 +424,9 @@ INLINE void weight_transform(const lanes x[3], lanes y[6]) {
     y[5] = x[2];
 }
 
-static void winograd_weights(const float *kernels, float *u, size_t frequency_stride) {
+static void winograd_weights(const float *kernels, size_t input_stride, float *u, size_t frequency_stride) {
     for (int input = 0; input < 16; input++) {
-        const float *kernel = kernels + input * 9 * 16;
+        const float *kernel = kernels + input * input_stride;
         lanes half[6][3];
         _Pragma("unroll") for (int column = 0; column < 3; column++) {
             lanes x[3], y[6];
@@ -517,16 +530,16 @@ static void blend_keeping_sum(
 // In double precision, for sums may be those of gradients that cancel to 0.
 static void correlate(
     const float *x, const float *y, const float *center, size_t pixels, double *sums, double *products) {
-    doubles middle = widened(load(center)), sum = middle * 0, product = middle * 0;
+    doubles middle = widened(load(center)), sum, product;
+    memcpy(&sum, sums, sizeof sum);
+    memcpy(&product, products, sizeof product);
     for (size_t pixel = 0; pixel < pixels; pixel++) {
         doubles a = widened(load(x + pixel * 16));
         sum += a;
         product += a * (widened(load(y + pixel * 16)) - middle);
     }
-    for (int lane = 0; lane < 16; lane++) {
-        sums[lane] += sum[lane];
-        products[lane] += product[lane];
-    }
+    memcpy(sums, &sum, sizeof sum);
+    memcpy(products, &product, sizeof product);
 }
 
 static void silu_gradient(const float *x, const float *gradient, size_t pixels, float *result) {
@@ -542,6 +555,14 @@ static void gelu_gradient(const float *x, const float *gradient, size_t pixels, 
         lanes at = load(x + pixel * 16);
         lanes slope = normal_below(at) + at * 0.39894228f * exponential(at * at * -0.5f);
         store(result + pixel * 16, load(gradient + pixel * 16) * slope);
+    }
+}
+
+static void rectify_gradient(
+    const float *x, const float *gradient, float slope, size_t pixels, float *result) {
+    for (size_t pixel = 0; pixel < pixels; pixel++) {
+        lanes y = load(gradient + pixel * 16);
+        store(result + pixel * 16, choose(load(x + pixel * 16) > all(0), y, y * slope));
     }
 }
 
@@ -597,13 +618,74 @@ static void softmax_gradient(
     }
 }
 
+// Rows for columns, in four rounds of exchanges: halves of eight, then of four, two and one.
+#define EXCHANGE(a, b, ...)                                                                                   \
+    do {                                                                                                      \
+        lanes first = __builtin_shufflevector(a, b, LOW_##__VA_ARGS__);                                       \
+        b = __builtin_shufflevector(a, b, HIGH_##__VA_ARGS__);                                                \
+        a = first;                                                                                            \
+    } while (0)
+#define LOW_8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define HIGH_8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+#define LOW_4 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
+#define HIGH_4 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
+#define LOW_2 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
+#define HIGH_2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#define LOW_1 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
+#define HIGH_1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
+
+INLINE void exchange(lanes x[16]) {
+    _Pragma("unroll") for (int i = 0; i < 8; i++) EXCHANGE(x[i], x[i + 8], 8);
+    _Pragma("unroll") for (int i = 0; i < 16; i++)
+        if (!(i & 4)) EXCHANGE(x[i], x[i + 4], 4);
+    _Pragma("unroll") for (int i = 0; i < 16; i++)
+        if (!(i & 2)) EXCHANGE(x[i], x[i + 2], 2);
+    _Pragma("unroll") for (int i = 0; i < 16; i++)
+        if (!(i & 1)) EXCHANGE(x[i], x[i + 1], 1);
+}
+
 static void transpose(const float *from, size_t from_stride, float *to, size_t to_stride) {
     lanes rows[16];
     _Pragma("unroll") for (int row = 0; row < 16; row++) rows[row] = load(from + row * from_stride);
-    _Pragma("unroll") for (int column = 0; column < 16; column++) {
-        lanes x;
-        _Pragma("unroll") for (int row = 0; row < 16; row++) x[row] = rows[row][column];
-        store(to + column * to_stride, x);
+    exchange(rows);
+    _Pragma("unroll") for (int row = 0; row < 16; row++) store(to + row * to_stride, rows[row]);
+}
+
+static void pack(
+    const float *from, size_t row_stride, size_t rows, size_t groups, size_t places, float *to,
+    size_t group_stride, ptrdiff_t place_stride) {
+    size_t group = 0, place = 0, total = groups * places;
+    for (size_t begin = 0; begin < total; begin += 16) {
+        size_t count = total - begin < 16 ? total - begin : 16;
+        lanes x[16];
+        _Pragma("unroll") for (size_t row = 0; row < 16; row++) {
+            x[row] = all(0);
+            if (row < rows && count == 16) x[row] = load_loose(from + row * row_stride + begin);
+            else if (row < rows) memcpy(&x[row], from + row * row_stride + begin, count * sizeof(float));
+        }
+        exchange(x);
+        for (size_t index = 0; index < count; index++) {
+            store(to + group * group_stride + (ptrdiff_t)place * place_stride, x[index]);
+            if (++place == places) {
+                place = 0;
+                group++;
+            }
+        }
+    }
+}
+
+static void unpack(
+    const float *from, size_t place_stride, size_t places, size_t rows, float *to, size_t row_stride) {
+    for (size_t begin = 0; begin < places; begin += 16) {
+        size_t count = places - begin < 16 ? places - begin : 16;
+        lanes x[16];
+        _Pragma("unroll") for (size_t place = 0; place < 16; place++)
+            x[place] = place < count ? load(from + (begin + place) * place_stride) : all(0);
+        exchange(x);
+        for (size_t row = 0; row < rows; row++) {
+            if (count == 16) store_loose(to + row * row_stride + begin, x[row]);
+            else memcpy(to + row * row_stride + begin, &x[row], count * sizeof(float));
+        }
     }
 }
 
@@ -668,6 +750,7 @@ const voxel_kernels KERNELS = {
     .nearest = nearest,
     .winograd_input = winograd_input,
     .winograd_output = winograd_output,
+    .butterfly = butterfly,
     .winograd_weights = winograd_weights,
     .layer_norm = layer_norm,
     .softmax = softmax,
@@ -680,7 +763,10 @@ const voxel_kernels KERNELS = {
     .correlate = correlate,
     .silu_gradient = silu_gradient,
     .gelu_gradient = gelu_gradient,
+    .rectify_gradient = rectify_gradient,
     .layer_norm_gradient = layer_norm_gradient,
     .softmax_gradient = softmax_gradient,
     .transpose = transpose,
+    .pack = pack,
+    .unpack = unpack,
 };

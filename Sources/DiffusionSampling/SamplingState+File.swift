@@ -27,15 +27,15 @@ extension SamplingState {
             version: Self.version, identity: identity, stepsMade: stepsMade, shape: noisy.shape,
             estimates: estimates.count
         ).sortedJSON()
-        try AtomicFile.write(to: file) { handle in
-            try handle.write(contentsOf: Self.signature)
+        try AtomicFile.write(to: file) { output in
+            try output.write(contentsOf: Self.signature)
             try withUnsafeBytes(of: UInt64(header.count).littleEndian) {
-                try handle.write(contentsOf: Data($0))
+                try output.write(contentsOf: Data($0))
             }
-            try handle.write(contentsOf: header)
+            try output.write(contentsOf: header)
             for storage in [noisy] + estimates {
                 try storage.values.map(\.bitPattern.littleEndian).withUnsafeBytes {
-                    try handle.write(contentsOf: Data($0))
+                    try output.write(contentsOf: Data($0))
                 }
             }
         }
@@ -50,7 +50,8 @@ extension SamplingState {
     ///   error where it cannot be read.
     public init(contentsOf file: URL) throws {
         func damaged(_ reason: String) -> SamplingStateError { .damaged(file: file.path, reason: reason) }
-        let data = try Data(contentsOf: file, options: .mappedIfSafe)
+        // Not mapped: a file that is cut meanwhile would end the process.
+        let data = try Data(contentsOf: file)
         guard data.count >= 16, data.prefix(8) == Self.signature else {
             throw damaged("it does not begin with VXBSTATE")
         }

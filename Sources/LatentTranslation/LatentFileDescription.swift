@@ -43,7 +43,10 @@ package struct LatentFileDescription {
                         "denoiser (\(selection.rawValue))", part, shown, ["num_groups", "num_head_channels"],
                         file.carried?["denoiser"]))
             }
-        } catch { throw LatentTranslationError.unknownNetwork(file: file.path, missing: error.parameter) }
+        } catch {
+            throw ParameterError.unknownSizes(
+                file: file.path, missing: error.parameter, network: "a latent translator")
+        }
         self.networks = networks
         let published = LatentModelConfiguration.publishedTargets
         targets =

@@ -43,7 +43,7 @@ public struct LatentModel: Sendable {
     /// - Parameters:
     ///   - weights: the weights.
     ///   - options: the part of the machine that the networks may use.
-    /// - Throws: `LatentTranslationError.notFinite`.
+    /// - Throws: `ParameterError.notFinite`.
     public init(_ weights: LatentWeights, options: ComputeOptions = ComputeOptions()) throws {
         (self.weights, self.options, configuration) = (weights, options, weights.configuration)
         networks = LatentNetworks(configuration)
@@ -68,7 +68,7 @@ public struct LatentModel: Sendable {
     /// Reads a model's file or files.
     ///
     /// - Parameters: as of `LatentWeights.init(contentsOf:firstStage:configurations:selection:)`.
-    /// - Throws: as that, and `LatentTranslationError.notFinite`.
+    /// - Throws: as that, and `ParameterError.notFinite`.
     public init(
         contentsOf url: URL, firstStage: URL? = nil, configurations: [URL] = [],
         selection: LatentWeights.Selection? = nil, options: ComputeOptions = ComputeOptions()

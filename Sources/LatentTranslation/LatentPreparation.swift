@@ -38,7 +38,7 @@ public struct LatentPreparation: Codable, Equatable, Sendable {
     /// Prepares a volume.
     ///
     /// - Parameters:
-    ///   - volume: any grid; background at 0 or below.
+    ///   - volume: any grid; background at 0 or below. NaN counts as 0.
     ///   - reference: a volume of the same subject on the same grid, whose positive voxels give the box: the published
     ///     models were trained with T1 for it. Nil for the volume itself.
     ///   - multiple: what extents are multiples of, where `shape` is nil.
@@ -69,10 +69,11 @@ public struct LatentPreparation: Codable, Equatable, Sendable {
         return 1 - Double(kept) / Double(placed.voxels.count { $0 > 0 })
     }
 
-    /// Orientation and spacing.
+    /// Background, orientation and spacing.
     private var placement: PreprocessingPipeline {
         PreprocessingPipeline(
-            [Reorient(to: .ras)] + (spacing.map { [Resample(spacing: $0) as any VolumeTransform] } ?? []))
+            [ReplaceNaN(), Reorient(to: .ras)]
+                + (spacing.map { [Resample(spacing: $0) as any VolumeTransform] } ?? []))
     }
 
     /// The box of a volume's positive voxels, and the volume in which it lies.
@@ -116,6 +117,15 @@ public struct LatentPreparation: Codable, Equatable, Sendable {
             try require(
                 "spacing", spacing, (0.0001...1000).contains(spacing), "0.0001 to 1000, in millimetres")
         }
+    }
+}
+
+/// Makes voxels that are not finite background.
+private struct ReplaceNaN: VolumeTransform {
+    func apply(to volume: Volume) -> TransformedVolume {
+        let isFinite = volume.voxels.allSatisfy(\.isFinite)
+        return TransformedVolume(
+            volume: isFinite ? volume : volume.map { $0.isFinite ? $0 : 0 }, inverse: .geometry { $0 })
     }
 }
 

@@ -117,7 +117,7 @@ public struct LatentWeights: TensorSource {
         selection = denoisers.isEmpty ? nil : wanted ?? (denoisers[.ema] == nil ? .model : .ema)
         denoiser = selection.flatMap { denoisers[$0] }
         if let selection, denoiser == nil {
-            throw LatentTranslationError.noSelection(
+            throw ParameterError.noSelection(
                 file: file.path, wanted: selection.rawValue, found: available.map(\.rawValue))
         }
         let carried = [other, file].compactMap { source in
@@ -148,15 +148,11 @@ public struct LatentWeights: TensorSource {
         var needed: [String: Int] = [:]
         for place in expected.values {
             let name = place.part.storedName(place.parameter.name)
-            guard let type = place.part.source.type(of: name), type.isFloatingPoint else {
-                throw LatentTranslationError.parameterType(
-                    file: place.part.file, parameter: name,
-                    found: place.part.source.type(of: name)?.rawValue ?? "none")
-            }
-            needed[place.part.file, default: 0] += place.parameter.shape.reduce(type.size, *)
+            needed[place.part.file, default: 0] += try place.part.source.storedBytes(
+                of: name, file: place.part.file)
         }
         for (file, size) in sizes where needed[file, default: 0] > size {
-            throw LatentTranslationError.sharedNumbers(
+            throw ParameterError.sharedNumbers(
                 file: file, size: needed[file, default: 0], fileSize: size)
         }
     }
@@ -203,16 +199,12 @@ extension LatentWeights {
 
     /// Reads a parameter.
     ///
-    /// - Throws: `LatentTranslationError.notFinite` where it holds NaN or an infinity; `MissingTensor` if there is none of
+    /// - Throws: `ParameterError.notFinite` where it holds NaN or an infinity; `MissingTensor` if there is none of
     ///   that name.
     public func tensor(_ name: String) throws -> Tensor {
         guard let place = expected[name] else { throw MissingTensor(name: name) }
-        let stored = place.part.storedName(place.parameter.name)
-        let tensor = try place.part.source.tensor(stored)
-        guard tensor.values.allSatisfy(\.isFinite) else {
-            throw LatentTranslationError.notFinite(file: place.part.file, parameter: stored)
-        }
-        return tensor
+        return try place.part.source.parameter(
+            place.part.storedName(place.parameter.name), file: place.part.file)
     }
 }
 
@@ -221,16 +213,9 @@ extension LatentFile.Part {
     fileprivate func check(_ parameters: [Parameter], name: String) throws {
         let expected = Dictionary(
             parameters.map { (storedName($0.name), StoredLayout.shape(of: $0)) }, uniquingKeysWith: { $1 })
-        let missing = expected.keys.filter { source.shape(of: $0) == nil }
-        let extra = names.filter { expected[$0] == nil }
-        let misshapen = expected.compactMap { stored, shape -> LatentTranslationError.Misshapen? in
-            guard let found = source.shape(of: stored), found != shape else { return nil }
-            return .init(name: stored, found: found, expected: shape)
+        if let error = ParameterError(expected: expected, found: names, in: source, file: file, part: name) {
+            throw error
         }
-        guard !missing.isEmpty || !extra.isEmpty || !misshapen.isEmpty else { return }
-        throw LatentTranslationError.parameters(
-            file: file, part: name, missing: missing.sorted(), extra: extra,
-            misshapen: misshapen.sorted { $0.name < $1.name })
     }
 }
 

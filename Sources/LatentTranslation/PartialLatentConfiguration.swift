@@ -82,16 +82,18 @@ extension PartialLatentConfiguration {
             shown.firstStage = try AutoencoderConfiguration(
                 inferredFrom: firstStage.shape, resolution: max(1, resolution))
         } catch {
-            throw LatentTranslationError.unknownNetwork(
-                file: firstStage.file, missing: firstStage.storedName(error.parameter))
+            throw ParameterError.unknownSizes(
+                file: firstStage.file, missing: firstStage.storedName(error.parameter),
+                network: "a latent translator")
         }
         shown.denoiser = nil
         if let denoiser {
             do throws(UninferableSize) {
                 shown.denoiser = try LatentUNetConfiguration(inferredFrom: denoiser.shape)
             } catch {
-                throw LatentTranslationError.unknownNetwork(
-                    file: denoiser.file, missing: denoiser.storedName(error.parameter))
+                throw ParameterError.unknownSizes(
+                    file: denoiser.file, missing: denoiser.storedName(error.parameter),
+                    network: "a latent translator")
             }
         }
         try shown.denoiser.map { try Self.checkFit(shown.firstStage, firstStage, $0, denoiser?.file ?? "") }

@@ -67,7 +67,13 @@ struct BufferPlace: Sendable {
 
 /// Memory of buffers that are no longer used, for new ones of the same sizes; released with the pool.
 final class BufferPool: Sendable {
-    private let free = Mutex<[Int: [Memory]]>([:])
+    /// Memory that is free, by its size, and how much of it has been free since the last release.
+    private struct Free {
+        var memory: [Memory] = []
+        var unused = 0
+    }
+
+    private let free = Mutex<[Int: Free]>([:])
 
     /// Memory for some numbers.
     final class Memory: @unchecked Sendable {
@@ -87,10 +93,27 @@ final class BufferPool: Sendable {
         deinit { UnsafeMutableRawPointer(start).deallocate() }
     }
 
-    fileprivate func take(_ count: Int) -> Memory? { free.withLock { $0[count]?.popLast() } }
+    fileprivate func take(_ count: Int) -> Memory? {
+        free.withLock { free in
+            guard var entry = free[count], let memory = entry.memory.popLast() else { return nil }
+            entry.unused = min(entry.unused, entry.memory.count)
+            free[count] = entry
+            return memory
+        }
+    }
 
     fileprivate func give(_ memory: Memory, _ count: Int) {
-        free.withLock { $0[count, default: []].append(memory) }
+        free.withLock { $0[count, default: Free()].memory.append(memory) }
+    }
+
+    /// Releases what has not been used since the last call.
+    func releaseUnused() {
+        free.withLock { free in
+            for (count, entry) in free {
+                let memory = Array(entry.memory.dropFirst(entry.unused))
+                free[count] = memory.isEmpty ? nil : Free(memory: memory, unused: memory.count)
+            }
+        }
     }
 }
 

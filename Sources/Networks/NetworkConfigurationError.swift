@@ -33,3 +33,14 @@ public struct NetworkConfigurationError: LocalizedError, Equatable, CustomString
     /// The same as `description`.
     public var errorDescription: String? { description }
 }
+
+/// Checks a field of a configuration.
+///
+/// - Throws: `NetworkConfigurationError` unless the condition holds.
+func require<Key: CodingKey>(
+    _ field: Key, _ found: Any, _ condition: Bool, _ expected: String
+) throws(NetworkConfigurationError) {
+    guard condition else {
+        throw NetworkConfigurationError(field: field.stringValue, found: "\(found)", expected: expected)
+    }
+}

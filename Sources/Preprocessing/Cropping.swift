@@ -253,7 +253,7 @@ extension KeyedDecodingContainer {
         guard shape.min() > 0, Double(shape.x) * Double(shape.y) * Double(shape.z) <= limit else {
             throw DecodingError(
                 at: codingPath + [key], found: shape.text,
-                expected: "at least one voxel along each axis, and at most 2^30 in all")
+                expected: "at least one voxel along each axis, and at most \(Resample.voxelLimit) in all")
         }
         return shape
     }

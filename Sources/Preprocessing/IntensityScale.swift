@@ -8,7 +8,8 @@ public struct IntensityScale: Hashable, Sendable {
     private let intensities: [Double]
     /// What they become, ascending. Between them the map is linear.
     private let values: [Double]
-    private let clips: Bool
+    /// Whether what the map makes is within [0, 1] always.
+    let clips: Bool
 
     /// The linear map of `low` to 0 and `high` to 1.
     init(from low: Double, to high: Double) { (intensities, values, clips) = ([low, high], [0, 1], true) }
@@ -21,7 +22,7 @@ public struct IntensityScale: Hashable, Sendable {
     private init() { (intensities, values, clips) = ([0, 1], [0, 1], false) }
 
     /// No change.
-    static let identity = IntensityScale()
+    package static let identity = IntensityScale()
 
     /// The intensities that become 0 and 1.
     public var range: ClosedRange<Double> { intensities[0]...intensities[intensities.count - 1] }

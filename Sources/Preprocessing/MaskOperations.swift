@@ -36,18 +36,34 @@ extension VoxelGrid {
 
 /// Whether each voxel is a member that is connected to a face of the grid through members. O(n).
 func connectedToFaces(_ grid: VoxelGrid, isMember: (Int) -> Bool) -> [Bool] {
-    var isConnected = [Bool](repeating: false, count: grid.count)
-    var front: [Int] = []
-    isConnected.withUnsafeMutableBufferPointer { isConnected in
+    let (row, slice) = (grid.shape.x, grid.shape.x * grid.shape.y)
+    let (none, member, connected) = (UInt8(0), UInt8(1), UInt8(2))
+    var states = [UInt8](unsafeUninitializedCapacity: grid.count) { states, count in
+        for index in 0..<grid.count { states[index] = isMember(index) ? member : none }
+        count = grid.count
+    }
+    states.withUnsafeMutableBufferPointer { states in
+        // Runs of connected voxels along rows, whose neighbouring rows are still to be visited.
+        var front: [Range<Int>] = []
         func visit(_ index: Int) {
-            guard !isConnected[index], isMember(index) else { return }
-            isConnected[index] = true
-            front.append(index)
+            guard states[index] == member else { return }
+            let start = index / row * row
+            var (first, end) = (index, index + 1)
+            while first > start, states[first - 1] == member { first -= 1 }
+            while end < start + row, states[end] == member { end += 1 }
+            for place in first..<end { states[place] = connected }
+            front.append(first..<end)
         }
         grid.forEachFaceVoxel(visit)
-        while let index = front.popLast() { grid.forEachNeighbour(of: index, visit) }
+        while let run = front.popLast() {
+            let (y, z) = (run.lowerBound / row % grid.shape.y, run.lowerBound / slice)
+            if y > 0 { for place in run { visit(place - row) } }
+            if y < grid.shape.y - 1 { for place in run { visit(place + row) } }
+            if z > 0 { for place in run { visit(place - slice) } }
+            if z < grid.shape.z - 1 { for place in run { visit(place + slice) } }
+        }
     }
-    return isConnected
+    return states.map { $0 == connected }
 }
 
 /// The largest connected part of a set; of equal ones, the first in storage. O(n).

@@ -28,7 +28,7 @@ extension PreprocessingPipeline {
         do {
             self = try JSONValue(contentsOf: file).decode(
                 PreprocessingPipeline.self, userInfo: [.preprocessingSteps: steps])
-        } catch { throw PipelineFileError(file: file.path, reason: "\(error)") }
+        } catch { throw PipelineFileError(file: file.path, reason: error.explanation) }
     }
 
     /// Writes the description, which ``init(contentsOf:steps:)-(URL,_)`` reads.

@@ -54,6 +54,7 @@ public struct PreprocessingPipeline: Sendable {
         let volume = try grid.map { try volume.moved(to: $0) } ?? volume
         var prepared = PreparedVolume(
             volume: volume, pipeline: PreprocessingPipeline([], fittedTo: volume.grid))
+        var isScaled = false
         for transform in transforms {
             let step = try transform.fitted(to: prepared.volume)
             let transformed: TransformedVolume
@@ -62,8 +63,12 @@ public struct PreprocessingPipeline: Sendable {
                     step, to: prepared.volume,
                     mask: mask?.resampled(from: volume.grid, onto: prepared.volume.grid))
                 transformed = fit.transformed
-                prepared.foreground = try prepared.restoreGrid(of: fit.foreground, onto: volume.grid)
+                prepared.foreground = try prepared.restoreGrid(
+                    of: fit.foreground(of: transformed.volume), onto: volume.grid)
                 prepared.warnings += fit.warnings
+                isScaled = fit.scale.clips
+            } else if isScaled, let step = step as? any ResamplingTransform, step.interpolation == .cubic {
+                transformed = try step.apply(to: prepared.volume).keepingRange(of: prepared.volume)
             } else {
                 transformed = try step.apply(to: prepared.volume)
             }

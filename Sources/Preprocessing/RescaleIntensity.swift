@@ -70,7 +70,7 @@ extension IntensityRule {
     }
 }
 
-/// A rule that was fitted to a volume, the volume as scaled, and what may be wrong with it.
+/// A rule that was fitted to a volume, and what may be wrong with it.
 ///
 /// ```swift
 /// let fit = try IntensityFit(RescaleIntensity(.window(.brain)), to: ct)
@@ -86,14 +86,8 @@ public struct IntensityFit: Sendable {
     /// The map of intensities.
     public let scale: IntensityScale
 
-    /// The volume in [0, 1], 0 outside the foreground.
-    public let scaled: Volume
-
     /// Whether each voxel counts: is in the mask, or not in the background, and finite.
     package let isInside: [Bool]
-
-    /// The foreground of the scaled volume: without what the rule makes background, where that is connected to the outside.
-    public let foreground: ForegroundMask
 
     /// What may make the result wrong.
     public let warnings: [IntensityWarning]
@@ -112,30 +106,54 @@ public struct IntensityFit: Sendable {
             mask.map { $0.isForeground.count == volume.grid.count } ?? true,
             "the mask is that of another volume")
         let inside = mask ?? ForegroundMask(of: volume, background: step.background)
-        let isInside = zip(inside.isForeground, volume.voxels).map { $0 && $1.isFinite }
-        guard isInside.contains(true) else { throw volume.constant ?? .emptyMask }
-        let measured = OrderStatistics(zip(volume.voxels, isInside).lazy.filter(\.1).map(\.0))
+        var isInside = inside.isForeground
+        let values = [Float](unsafeUninitializedCapacity: isInside.count) { values, count in
+            isInside.withUnsafeMutableBufferPointer { isInside in
+                for (index, voxel) in volume.voxels.enumerated() {
+                    isInside[index] = isInside[index] && voxel.isFinite
+                    // Without a branch: what is outside is overwritten.
+                    values[count] = voxel
+                    count += isInside[index] ? 1 : 0
+                }
+            }
+        }
+        guard !values.isEmpty else { throw volume.constant ?? .emptyMask }
+        let measured = OrderStatistics(finite: values)
         let rule = step.rule
         func level() -> Double? {
             let found = mask == nil ? inside : ForegroundMask(of: volume, background: step.background)
             return OrderStatistics(zip(volume.voxels, found.isForeground).lazy.filter { !$1 }.map(\.0))
                 .quantile(0.5)
         }
-        let whole = mask == nil ? volume.finiteRange! : measured.range
+        let whole = { mask == nil ? volume.finiteRange! : measured.range }
         guard let scale = rule.scale(of: measured, background: level, whole: whole) else {
             throw volume.constant ?? .constantForeground(measured.finite[0])
         }
-        var scaled = volume
-        scaled.voxels.withUnsafeMutableBufferPointer { voxels in
-            for index in voxels.indices { voxels[index] = isInside[index] ? scale(voxels[index]) : 0 }
-        }
-        (source, self.step, self.scale, self.scaled) = (volume, step, scale, scaled)
-        self.isInside = isInside
-        let shown = ForegroundMask(of: scaled, background: .atMost(IntensityConvention.backgroundThreshold))
-        foreground = ForegroundMask(isForeground: zip(shown.isForeground, isInside).map { $0 && $1 })
+        (source, self.step, self.scale, self.isInside) = (volume, step, scale, isInside)
         warnings = IntensityWarning.warnings(
             rule: rule, volume: volume, isInside: isInside, measured: measured, scale: scale,
             hasMask: mask != nil)
+    }
+}
+
+extension IntensityFit {
+    /// The volume in [0, 1], 0 outside the foreground. O(n).
+    public var scaled: Volume {
+        var scaled = source
+        scaled.voxels.withUnsafeMutableBufferPointer { voxels in
+            for index in voxels.indices { voxels[index] = isInside[index] ? scale(voxels[index]) : 0 }
+        }
+        return scaled
+    }
+
+    /// The foreground of the scaled volume: without what the rule makes background, where that is connected to the outside.
+    /// O(n).
+    public var foreground: ForegroundMask { foreground(of: scaled) }
+
+    /// The foreground, from the volume as scaled.
+    func foreground(of scaled: Volume) -> ForegroundMask {
+        let shown = ForegroundMask(of: scaled, background: .atMost(IntensityConvention.backgroundThreshold))
+        return ForegroundMask(isForeground: zip(shown.isForeground, isInside).map { $0 && $1 })
     }
 }
 
@@ -162,15 +180,18 @@ extension IntensityRule {
     ///   - background: the level of the background, if there is any.
     ///   - whole: the range of all intensities that are not masked.
     fileprivate func scale(
-        of foreground: OrderStatistics, background: () -> Double?, whole: ClosedRange<Float>
+        of foreground: OrderStatistics, background: () -> Double?, whole: () -> ClosedRange<Float>
     ) -> IntensityScale? {
         func linear(_ low: Double, _ high: Double) -> IntensityScale? {
             low < high ? IntensityScale(from: low, to: high) : nil
         }
+        func linear(_ range: ClosedRange<Float>) -> IntensityScale? {
+            linear(Double(range.lowerBound), Double(range.upperBound))
+        }
         switch self {
         case .window(let window): return IntensityScale(from: window.low, to: window.high)
         case .unit: return .identity
-        case .minMax: return linear(Double(whole.lowerBound), Double(whole.upperBound))
+        case .minMax: return linear(whole())
         case .percentiles(let low, let high):
             var ends = foreground.quantiles([low / 100, high / 100])!
             // No signal is 0, as in FreeSurfer's conform: the background's level or, where that lies far below, as air in
@@ -179,7 +200,7 @@ extension IntensityRule {
             let levels = [background() ?? 0, 0]
             if let level = levels.first(where: { $0 < ends[0] && ends[0] - $0 < extent }) { ends[0] = level }
             // A foreground of one intensity, such as a mask: its range begins at the background.
-            return linear(ends[0], ends[1]) ?? linear(Double(whole.lowerBound), Double(whole.upperBound))
+            return linear(ends[0], ends[1]) ?? linear(whole())
         case .zScore(let deviations):
             let mean = foreground.finite.reduce(0) { $0 + Double($1) } / Double(foreground.count)
             let squares = foreground.finite.reduce(0) { $0 + (Double($1) - mean) * (Double($1) - mean) }

@@ -38,7 +38,7 @@ public struct UNet: Sendable {
     ///   - configuration: nil for the one that the file carries, or that the parameters show.
     ///   - selection: which weights of a checkpoint: nil for `ema` where the file has it, else `model`.
     ///   - options: the part of the machine that the network may use.
-    /// - Throws: as `UNetWeights.init(contentsOf:configuration:selection:)` does, and `UNetError.notFinite`.
+    /// - Throws: as `UNetWeights.init(contentsOf:configuration:selection:)` does, and `ParameterError.notFinite`.
     public init(
         weights: URL, configuration: UNetConfiguration? = nil, selection: UNetWeights.Selection? = nil,
         options: ComputeOptions = ComputeOptions()
@@ -87,7 +87,7 @@ public struct UNet: Sendable {
 
     /// A network of parameters in memory, by their published names, with `denoise_fn.` in front or without.
     ///
-    /// - Throws: `NetworkConfigurationError`, or `UNetError` where the parameters are not those of the
+    /// - Throws: `NetworkConfigurationError`, or `ParameterError` where the parameters are not those of the
     ///   configuration or not finite.
     public init(
         parameters: [String: Tensor], configuration: UNetConfiguration,
@@ -98,7 +98,7 @@ public struct UNet: Sendable {
 
     /// Reads and packs weights that have been found.
     ///
-    /// - Throws: `UNetError.notFinite`.
+    /// - Throws: `ParameterError.notFinite`.
     public init(_ weights: UNetWeights, options: ComputeOptions = ComputeOptions()) throws {
         (configuration, translation) = (weights.configuration, weights.translation)
         architecture = UNetArchitecture(configuration)

@@ -30,18 +30,10 @@ struct UNetParameters {
     func shape(of name: String) -> [Int]? { source.shape(of: storedName(name)) }
 
     /// What differs from the parameters of an architecture, or nil where nothing does.
-    func difference(from architecture: UNetArchitecture, file: String) -> UNetError? {
-        let expected = Dictionary(
-            uniqueKeysWithValues: architecture.parameters.map { (storedName($0.name), $0) })
-        let missing = expected.keys.filter { source.shape(of: $0) == nil }
-        let extra = names.filter { expected[$0] == nil }
-        let misshapen = expected.compactMap { stored, parameter -> UNetError.Misshapen? in
-            guard let found = source.shape(of: stored), found != parameter.shape else { return nil }
-            return .init(name: stored, found: found, expected: parameter.shape)
-        }
-        guard !missing.isEmpty || !extra.isEmpty || !misshapen.isEmpty else { return nil }
-        return .parameters(
-            file: file, missing: missing.sorted(), extra: extra,
-            misshapen: misshapen.sorted { $0.name < $1.name })
+    func difference(from architecture: UNetArchitecture, file: String) -> ParameterError? {
+        ParameterError(
+            expected: Dictionary(
+                uniqueKeysWithValues: architecture.parameters.map { (storedName($0.name), $0.shape) }),
+            found: names, in: source, file: file)
     }
 }

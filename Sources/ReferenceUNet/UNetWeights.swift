@@ -55,7 +55,7 @@ public struct UNetWeights: TensorSource {
     ///   - url: a safetensors file or a PyTorch checkpoint.
     ///   - configuration: nil for the one that the file carries, or that the parameters show.
     ///   - selection: nil for `ema` where the file has it, else `model`.
-    /// - Throws: `SafetensorsError` or `PyTorchError` where the file is not whole; `UNetError` where it holds
+    /// - Throws: `SafetensorsError` or `PyTorchError` where the file is not whole; `ParameterError` or `UNetError` where it holds
     ///   no such weights, or not those of one network; `NetworkConfigurationError` naming the field, where a
     ///   configuration is not valid or is not that of the weights.
     public init(
@@ -131,15 +131,10 @@ public struct UNetWeights: TensorSource {
     private func checkStorage(fileSize: Int?) throws {
         var size = 0
         for parameter in expected.values {
-            let name = parameters.storedName(parameter.name)
-            guard let type = source.type(of: name), type.isFloatingPoint else {
-                throw UNetError.parameterType(
-                    file: file, parameter: name, found: source.type(of: name)?.rawValue ?? "none")
-            }
-            size += parameter.shape.reduce(type.size, *)
+            size += try source.storedBytes(of: parameters.storedName(parameter.name), file: file)
         }
         if let fileSize, size > fileSize {
-            throw UNetError.sharedNumbers(file: file, size: size, fileSize: fileSize)
+            throw ParameterError.sharedNumbers(file: file, size: size, fileSize: fileSize)
         }
     }
 
@@ -180,16 +175,11 @@ extension UNetWeights {
 
     /// Reads a parameter.
     ///
-    /// - Throws: `UNetError.notFinite` where it holds NaN or an infinity; `MissingTensor` if there is none of
+    /// - Throws: `ParameterError.notFinite` where it holds NaN or an infinity; `MissingTensor` if there is none of
     ///   that name.
     public func tensor(_ name: String) throws -> Tensor {
         guard expected[name] != nil else { throw MissingTensor(name: name) }
-        let stored = parameters.storedName(name)
-        let tensor = try source.tensor(stored)
-        guard tensor.values.allSatisfy(\.isFinite) else {
-            throw UNetError.notFinite(file: file, parameter: stored)
-        }
-        return tensor
+        return try source.parameter(parameters.storedName(name), file: file)
     }
 }
 
@@ -198,7 +188,7 @@ extension UNetParameters {
     fileprivate func configuration(
         given: PartialConfiguration?, carried: PartialConfiguration?, unknownHeadChannels: Int?, file: String
     ) throws -> UNetConfiguration {
-        var mismatch: UNetError?
+        var mismatch: ParameterError?
         if let stated = given ?? carried, let whole = stated.whole {
             try stated.validate(whole)
             mismatch = difference(from: UNetArchitecture(whole), file: file)
@@ -212,12 +202,14 @@ extension UNetParameters {
         do throws(UninferableSize) {
             shown = try UNetConfiguration(inferredFrom: shape(of:), headChannels: heads ?? 1)
         } catch {
-            throw mismatch ?? .unknownNetwork(file: file, missing: storedName(error.parameter))
+            throw mismatch
+                ?? .unknownSizes(file: file, missing: storedName(error.parameter), network: "a U-Net")
         }
         // Heads that do not divide the channels are reported below; they change no shape.
         shown.headChannels = 1
         do { try shown.validate() } catch {
-            throw mismatch ?? UNetError.noNetwork(file: file, reason: "\(error)")
+            if let mismatch { throw mismatch }
+            throw UNetError.noNetwork(file: file, reason: error.explanation)
         }
         if let difference = difference(from: UNetArchitecture(shown), file: file) {
             throw mismatch ?? difference

@@ -76,7 +76,7 @@ struct WeightsFile {
     ) throws -> (selection: UNetWeights.Selection, source: any TensorSource) {
         let selection = wanted ?? (sources[.ema] == nil ? .model : .ema)
         guard let source = sources[selection] else {
-            throw UNetError.noSelection(
+            throw ParameterError.noSelection(
                 file: path, wanted: selection.rawValue, found: available.map(\.rawValue))
         }
         return (selection, source)

@@ -42,7 +42,7 @@ extension StyleKey {
         do {
             self = try JSONValue(contentsOf: file).decode(StyleKey.self, allowsUnknownFields: true)
         } catch {
-            throw .unreadable(file: file, reason: "\(error)")
+            throw .unreadable(file: file, reason: error.explanation)
         }
     }
 
@@ -58,7 +58,7 @@ extension StyleKey {
     /// - Throws: `StyleKeyError.unwritable`.
     public func write(to file: URL) throws(StyleKeyError) {
         do { try AtomicFile.write(sortedJSON(), to: file) } catch {
-            throw .unwritable(file: file, reason: error.localizedDescription)
+            throw .unwritable(file: file, reason: error.explanation)
         }
     }
     /// Writes the key as JSON to the file at a path; see ``write(to:)-(URL)``.

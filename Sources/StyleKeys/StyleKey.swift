@@ -37,18 +37,22 @@ public struct StyleKey: Hashable, Sendable {
     ///   - intensities: how intensities are scaled to [0, 1], and what is background; for a network the rule of its
     ///     target.
     ///   - mask: the foreground, on the volume's grid; `nil` for all but the background.
-    /// - Throws: `StyleKeyError.nothingButBackground` if no voxel is in a bin, and `StyleKeyError.tooFewBins`.
+    ///   - resampling: how the volume is resampled after scaling, for a network as its targets were, so that the key of a
+    ///     volume with thick slices is that of what the network would see; `nil` for the volume's own grid.
+    /// - Throws: `StyleKeyError.nothingButBackground` if no voxel is in a bin, `StyleKeyError.tooFewBins` and
+    ///   `StyleKeyError.notResampled`.
     public init(
         of volume: Volume, bins: Int = 128, intensities: RescaleIntensity = RescaleIntensity(),
-        mask: ForegroundMask? = nil
+        mask: ForegroundMask? = nil, resampling: Resample? = nil
     ) throws(StyleKeyError) {
-        if mask == nil, bins >= 2, let scale = intensities.scaleOfWhole(volume) {
+        if mask == nil, resampling == nil, bins >= 2, let scale = intensities.scaleOfWhole(volume) {
             let counts = IntensityBins(count: bins).counts(of: volume.voxels, scale)
             try self.init(counts: counts, of: volume, by: intensities.rule)
             return
         }
         do {
-            try self.init(of: IntensityFit(intensities, to: volume, mask: mask), bins: bins)
+            try self.init(
+                of: IntensityFit(intensities, to: volume, mask: mask), bins: bins, resampling: resampling)
         } catch is PreprocessingError {
             throw .nothingButBackground(voxels: volume.voxels.count, rule: intensities.rule)
         } catch let error as StyleKeyError {
@@ -58,11 +62,21 @@ public struct StyleKey: Hashable, Sendable {
 
     /// The key of a volume whose intensities have been scaled. O(n).
     ///
-    /// - Throws: `StyleKeyError.nothingButBackground` if no voxel is in a bin, and `StyleKeyError.tooFewBins`.
-    public init(of fit: IntensityFit, bins: Int = 128) throws(StyleKeyError) {
+    /// - Throws: as ``init(of:bins:intensities:mask:resampling:)``.
+    public init(
+        of fit: IntensityFit, bins: Int = 128, resampling: Resample? = nil
+    ) throws(StyleKeyError) {
         guard bins >= 2 else { throw .tooFewBins(bins) }
-        try self.init(
-            counts: IntensityBins(count: bins).counts(of: fit), of: fit.source, by: fit.step.rule)
+        let binning = IntensityBins(count: bins)
+        let counts: [Int]
+        if let resampling, !resampling.keeps(fit.source.grid) {
+            do {
+                counts = binning.counts(of: try resampling.apply(to: fit.scaled).volume.voxels, .identity)
+            } catch { throw .notResampled(reason: "\(error)") }
+        } else {
+            counts = binning.counts(of: fit)
+        }
+        try self.init(counts: counts, of: fit.source, by: fit.step.rule)
     }
 
     private init(counts: [Int], of volume: Volume, by rule: IntensityRule) throws(StyleKeyError) {

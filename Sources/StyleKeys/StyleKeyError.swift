@@ -7,6 +7,8 @@ public enum StyleKeyError: Error, Equatable, CustomStringConvertible, LocalizedE
     case tooFewBins(Int)
     /// None of the volume's `voxels` has an intensity in [0.001, 1] after scaling.
     case nothingButBackground(voxels: Int, rule: IntensityRule)
+    /// The volume could not be resampled.
+    case notResampled(reason: String)
     /// There are no keys to average.
     case noKeys
     /// Two keys have different numbers of bins.
@@ -31,6 +33,7 @@ public enum StyleKeyError: Error, Equatable, CustomStringConvertible, LocalizedE
         case .nothingButBackground(let voxels, let rule):
             "the volume is nothing but background: of its \(voxels) voxels those that are finite are all equal, or at the "
                 + "low end of the rule \(rule), so it has no style; check that it is the right volume"
+        case .notResampled(let reason): reason
         case .noKeys:
             "there are no style keys to average; expected at least one"
         case .binsDiffer(let first, let second):

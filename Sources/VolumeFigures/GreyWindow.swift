@@ -47,6 +47,14 @@ struct GreyWindow {
     }
 }
 
+extension Volume {
+    /// The intensities shown as black and as white where nothing else is said. O(n).
+    package var displayRange: ClosedRange<Float> {
+        let window = GreyWindow(fitting: self)
+        return window.low...window.high
+    }
+}
+
 extension [Float] {
     /// The number of values in each of 65,536 bins; values without a bin are skipped.
     @inline(__always)

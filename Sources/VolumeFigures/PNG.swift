@@ -43,7 +43,7 @@ struct PNG {
     func write(to file: URL) throws(FigureError) {
         let data = try encoded()
         do { try AtomicFile.write(data, to: file) } catch {
-            throw .unwritable(file: file, reason: error.localizedDescription)
+            throw .unwritable(file: file, reason: error.explanation)
         }
     }
 

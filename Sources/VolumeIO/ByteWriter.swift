@@ -9,7 +9,7 @@ struct ByteWriter: ~Copyable {
 
     init(replacing url: URL, isCompressed: Bool) throws(SystemError) {
         let destination = try AtomicFile(replacing: url)
-        let file = try FileDescriptor(open(destination.temporary.path, O_WRONLY | O_CLOEXEC))
+        let file = try FileDescriptor(fcntl(destination.descriptor, F_DUPFD_CLOEXEC, 0))
         self.destination = destination
         self.file = file
         gzip = isCompressed ? GzipDeflater(writing: file) : nil
@@ -37,12 +37,6 @@ struct ByteWriter: ~Copyable {
 extension FileDescriptor {
     /// Writes all of some bytes.
     func write(_ bytes: UnsafeRawBufferPointer) throws(SystemError) {
-        var done = 0
-        while done < bytes.count {
-            let count = Foundation.write(number, bytes.baseAddress! + done, bytes.count - done)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw .current }
-            done += count
-        }
+        try writeAll(bytes, to: number)
     }
 }

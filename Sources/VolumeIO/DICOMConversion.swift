@@ -1,4 +1,5 @@
 import Foundation
+import VoxelSupport
 
 /// The DICOM files of a folder, converted to a NIfTI file by `dcm2niix`. The file exists as long as this value.
 struct DICOMConversion: ~Copyable {
@@ -8,29 +9,20 @@ struct DICOMConversion: ~Copyable {
     /// Whether the file was corrected for the tilt of the gantry or for unequal distances of slices.
     let isCorrected: Bool
 
-    private let folder: URL
+    private let folder: TemporaryFolder
 
     /// - Parameters:
     ///   - source: a folder of DICOM files of one series.
     ///   - program: the name of the converter, or its path.
     init(folder source: String, program: String = "dcm2niix") throws(VolumeIOError.Reason) {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "voxelbridge-\(UUID().uuidString)")
-        do {
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        } catch { throw .unwritable("\(error)") }
-        do throws(VolumeIOError.Reason) {
-            let output = try Self.run(program, on: source, into: folder)
-            let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])
-                .filter { $0.hasSuffix(".nii") }.sorted()
-            (file, isCorrected) = try Self.choose(from: names, in: folder, output: output)
-        } catch {
-            try? FileManager.default.removeItem(at: folder)
-            throw error
-        }
+        let folder: TemporaryFolder
+        do { folder = try TemporaryFolder(named: "voxelbridge-dicom") } catch { throw .unwritable("\(error)") }
+        let output = try Self.run(program, on: source, into: folder.url)
+        let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder.url.path)) ?? [])
+            .filter { $0.hasSuffix(".nii") }.sorted()
+        (file, isCorrected) = try Self.choose(from: names, in: folder.url, output: output)
         self.folder = folder
     }
-
-    deinit { try? FileManager.default.removeItem(at: folder) }
 
     /// Runs the converter, and returns what it prints.
     private static func run(
@@ -47,7 +39,7 @@ struct DICOMConversion: ~Copyable {
         process.arguments = ["-b", "n", "-z", "n", "-f", "%s %d", "-o", folder.path, source]
         let pipe = Pipe()
         (process.standardOutput, process.standardError) = (pipe, pipe)
-        do { try process.run() } catch { throw .conversionFailed("\(error)") }
+        do { try process.run() } catch { throw .conversionFailed(error.explanation) }
         let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
         return output

@@ -17,7 +17,8 @@ import Volumes
 ///
 /// Files may be plain or gzip-compressed (detected from the first bytes, not from the name), in either byte order, with
 /// voxels of any integer type or of 32-bit or 64-bit floats. The header's slope and intercept are applied. A 2-D image
-/// becomes a volume of one slice.
+/// becomes a volume of one slice. Voxels that are NaN or infinite become NaN: it counts as background where intensities are
+/// scaled, and is left out of metrics.
 ///
 /// Untrusted files are safe to read: every size in the header is checked against the file before memory is allocated, a
 /// volume has at most 2^30 voxels, and of a compressed file no more is decompressed than the header asks for. Files may
@@ -29,24 +30,20 @@ public struct VolumeFile: Sendable {
     /// The header.
     public let header: NIfTIHeader
 
-    /// Number of voxels that were NaN or infinite, as stored or after scaling to 32-bit floats, and are now zero, or NaN.
-    public let replacedVoxels: Int
+    /// Number of voxels that were NaN or infinite, as stored or after scaling to 32-bit floats, and are NaN.
+    public let notFinite: Int
 
     /// What the file does not say, or says in two ways, and how it was read: the header's warnings and the voxels'.
     public let warnings: [VolumeIOWarning]
 
     /// Reads a file of one volume. O(n); memory for the volume and a buffer of less than 1 MiB.
     ///
-    /// - Parameters:
-    ///   - url: the file.
-    ///   - keepsNaN: whether voxels that are not finite become NaN, which counts as background where intensities are
-    ///     scaled, or zero.
     /// - Throws: `VolumeIOError`, also for a series of volumes, vectors or colours, which `NIfTIHeader` can describe.
-    public init(contentsOf url: URL, keepsNaN: Bool = false) throws(VolumeIOError) {
+    public init(contentsOf url: URL) throws(VolumeIOError) {
         self = try naming(url) { () throws(VolumeIOError.Reason) in
             var file = try OpenVolume(path: url.path)
             guard file.header.volumeCount == 1 else { throw .notOneVolume(shape: file.header.shape) }
-            return try VolumeFile(readingFrom: &file, index: 0, keepsNaN: keepsNaN)
+            return try VolumeFile(readingFrom: &file, index: 0)
         }
     }
 
@@ -55,30 +52,29 @@ public struct VolumeFile: Sendable {
     /// - Parameters:
     ///   - url: the file.
     ///   - index: the number of the volume, from 0, with the fourth axis fastest.
-    ///   - keepsNaN: whether voxels that are not finite become NaN, or zero.
     /// - Throws: `VolumeIOError`.
-    public init(contentsOf url: URL, volume index: Int, keepsNaN: Bool = false) throws(VolumeIOError) {
+    public init(contentsOf url: URL, volume index: Int) throws(VolumeIOError) {
         self = try naming(url) { () throws(VolumeIOError.Reason) in
             var file = try OpenVolume(path: url.path)
             guard (0..<file.header.volumeCount).contains(index) else {
                 throw .noSuchVolume(index: index, count: file.header.volumeCount)
             }
-            return try VolumeFile(readingFrom: &file, index: index, keepsNaN: keepsNaN)
+            return try VolumeFile(readingFrom: &file, index: index)
         }
     }
 
-    /// Reads the file at a path; see ``init(contentsOf:keepsNaN:)-(URL,_)``.
+    /// Reads the file at a path; see ``init(contentsOf:)-(URL,_)``.
     ///
     /// - Throws: `VolumeIOError`.
-    public init(contentsOf path: String, keepsNaN: Bool = false) throws(VolumeIOError) {
-        try self.init(contentsOf: URL(filePath: path), keepsNaN: keepsNaN)
+    public init(contentsOf path: String) throws(VolumeIOError) {
+        try self.init(contentsOf: URL(filePath: path))
     }
 
-    /// Reads one volume of a series from the file at a path; see ``init(contentsOf:volume:keepsNaN:)-(URL,_,_)``.
+    /// Reads one volume of a series from the file at a path; see ``init(contentsOf:volume:)-(URL,_,_)``.
     ///
     /// - Throws: `VolumeIOError`.
-    public init(contentsOf path: String, volume index: Int, keepsNaN: Bool = false) throws(VolumeIOError) {
-        try self.init(contentsOf: URL(filePath: path), volume: index, keepsNaN: keepsNaN)
+    public init(contentsOf path: String, volume index: Int) throws(VolumeIOError) {
+        try self.init(contentsOf: URL(filePath: path), volume: index)
     }
 
     /// Reads the volumes of a series one after another, without holding more than one. A file of one volume is a series
@@ -98,7 +94,7 @@ public struct VolumeFile: Sendable {
         var file = try naming(url) { () throws(VolumeIOError.Reason) in try OpenVolume(path: url.path) }
         for index in 0..<file.header.volumeCount {
             let volume: VolumeFile
-            do { volume = try VolumeFile(readingFrom: &file, index: index, keepsNaN: false) } catch {
+            do { volume = try VolumeFile(readingFrom: &file, index: index) } catch {
                 throw VolumeIOError(path: url.path, reason: error)
             }
             try body(index, volume)
@@ -112,13 +108,11 @@ public struct VolumeFile: Sendable {
         try forEach(in: URL(filePath: path), body)
     }
 
-    private init(
-        readingFrom file: inout OpenVolume, index: Int, keepsNaN: Bool
-    ) throws(VolumeIOError.Reason) {
-        let read = try file.readVolume(index, replacement: keepsNaN ? .nan : 0)
+    private init(readingFrom file: inout OpenVolume, index: Int) throws(VolumeIOError.Reason) {
+        let read = try file.readVolume(index)
         header = file.header
         volume = Volume(grid: header.grid, voxels: read.voxels)
-        replacedVoxels = read.found.replaced
+        notFinite = read.found.notFinite
         warnings = header.warnings + read.warnings
     }
 }
@@ -134,7 +128,7 @@ extension VolumeFile: CustomStringConvertible {
 extension Volume {
     /// Reads a volume from a file. `VolumeFile` lists what is supported, and also gives the header and warnings.
     ///
-    /// Voxels that are NaN or infinite become zero.
+    /// Voxels that are NaN or infinite become NaN, which counts as background where intensities are scaled.
     ///
     /// - Throws: `VolumeIOError`.
     public init(contentsOf url: URL) throws(VolumeIOError) {
@@ -177,7 +171,7 @@ package struct VolumeScan: Sendable {
             }
         }
         range = low <= high ? low...high : nil
-        notFinite = found.replaced
+        notFinite = found.notFinite
         let scaling = Scaling(slope: header.slope, intercept: header.intercept)
         if let warning = found.coarseness(as: type, scaling) { warnings.append(warning) }
     }

@@ -14,8 +14,8 @@ public enum VolumeIOWarning: Hashable, Sendable {
     case extentOfZero(axis: Int)
     /// The header extensions from a position in the file on are damaged. They are ignored.
     case damagedExtension(offset: Int)
-    /// Voxels that were NaN or infinite and are zero now.
-    case notFinite(count: Int, areKept: Bool)
+    /// Voxels that were NaN or infinite, and are NaN.
+    case notFinite(count: Int)
     /// Numbers far from zero, of which 32-bit floats keep multiples of `step` only.
     case coarse(dataType: String, low: Double, high: Double, step: Double)
     /// Of the files that came of a DICOM series, one corrected for tilted or unequally spaced slices was read.
@@ -42,8 +42,7 @@ extension VolumeIOWarning: CustomStringConvertible {
             "the header's dim has an extent of 0 on axis \(axis); read as 1"
         case .damagedExtension(let offset):
             "the header extensions from byte \(offset) on are damaged, and are ignored"
-        case .notFinite(let count, let areKept):
-            "\(count) voxels are NaN or infinite, and \(areKept ? "count as background" : "were replaced by 0")"
+        case .notFinite(let count): "\(count) voxels are NaN or infinite, and count as background"
         case .coarse(let type, let low, let high, let step):
             "the \(type) numbers, \(low.longText) to \(high.longText), are so far from 0 that 32-bit floats keep "
                 + "multiples of \(step.shortText) only; subtract a constant first"

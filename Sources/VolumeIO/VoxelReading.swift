@@ -24,17 +24,15 @@ extension OpenVolume {
         return type
     }
 
-    /// Reads the voxels of one volume as intensities, x fastest. O(n), or O(n (index + 1)) in a compressed file.
+    /// Reads the voxels of one volume as intensities, x fastest, those that are not finite as NaN. O(n), or O(n (index + 1)) in a compressed file.
     ///
     /// Volumes of a compressed file must be read in their order. Pages of memory are touched only as voxels are read: a
     /// truncated stream costs what it holds, not what its header claims.
     ///
-    /// - Parameters:
-    ///   - index: the number of the volume.
-    ///   - replacement: what voxels become that are not finite.
+    /// - Parameter index: the number of the volume.
     /// - Returns: the voxels, and what is to be said of them.
     mutating func readVolume(
-        _ index: Int, replacement: Float
+        _ index: Int
     ) throws(VolumeIOError.Reason) -> (voxels: [Float], found: StoredRange, warnings: [VolumeIOWarning]) {
         let type = try checkedVoxelType()
         let count = header.grid.count
@@ -46,15 +44,15 @@ extension OpenVolume {
             do throws(VolumeIOError.Reason) {
                 result = .success(
                     try reader.isCompressed
-                        ? readInOrder(type, into: voxels, count: count, replacement: replacement)
-                        : readInParallel(type, into: voxels, count: count, replacement: replacement))
+                        ? readInOrder(type, into: voxels, count: count)
+                        : readInParallel(type, into: voxels, count: count))
                 initialized = count
             } catch { result = .failure(error) }
         }
         let found = try result.get()
         if index == header.volumeCount - 1 { try reader.finish() }
         var warnings: [VolumeIOWarning] = []
-        if found.replaced > 0 { warnings.append(.notFinite(count: found.replaced, areKept: replacement.isNaN)) }
+        if found.notFinite > 0 { warnings.append(.notFinite(count: found.notFinite)) }
         if let warning = found.coarseness(as: type, scaling) {
             if case .coarse(_, let low, let high, _) = warning, Float(low) == Float(high) {
                 throw .indistinct(dataType: header.dataType, low: low, high: high)
@@ -75,7 +73,7 @@ extension OpenVolume {
         var (done, found) = (0, StoredRange())
         while done < all {
             let count = min(Self.chunk, all - done)
-            found.formUnion(try readInOrder(type, into: buffer, count: count, replacement: .nan))
+            found.formUnion(try readInOrder(type, into: buffer, count: count))
             body(UnsafeBufferPointer(rebasing: buffer[..<count]))
             done += count
         }
@@ -91,7 +89,7 @@ extension OpenVolume {
 
     /// Reads voxels from the reader's position on.
     private mutating func readInOrder(
-        _ type: VoxelType, into voxels: UnsafeMutableBufferPointer<Float>, count: Int, replacement: Float
+        _ type: VoxelType, into voxels: UnsafeMutableBufferPointer<Float>, count: Int
     ) throws(VolumeIOError.Reason) -> StoredRange {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.chunk * type.bytes, alignment: 16)
         defer { buffer.deallocate() }
@@ -108,7 +106,7 @@ extension OpenVolume {
             try reader.fill(stored, ofTotal: total)
             swapIfNeeded(stored, type)
             found.formUnion(
-                type.decode(UnsafeRawBufferPointer(stored), scaling, replacement: replacement, into: target))
+                type.decode(UnsafeRawBufferPointer(stored), scaling, into: target))
             done += part
         }
         return found
@@ -116,13 +114,13 @@ extension OpenVolume {
 
     /// Reads voxels of a plain file from the reader's position on, with all cores.
     private mutating func readInParallel(
-        _ type: VoxelType, into voxels: UnsafeMutableBufferPointer<Float>, count: Int, replacement: Float
+        _ type: VoxelType, into voxels: UnsafeMutableBufferPointer<Float>, count: Int
     ) throws(VolumeIOError.Reason) -> StoredRange {
         // Each part is read and converted whole by one core; below a few, one core is as fast.
         let part = 16 * Self.chunk
         let parts = (count + part - 1) / part
         guard parts > 1 else {
-            return try readInOrder(type, into: voxels, count: count, replacement: replacement)
+            return try readInOrder(type, into: voxels, count: count)
         }
         let start = reader.position
         nonisolated(unsafe) let voxels = voxels
@@ -131,7 +129,7 @@ extension OpenVolume {
             let first = index * part
             let slice = UnsafeMutableBufferPointer(rebasing: voxels[first..<min(first + part, count)])
             var own = OpenVolume(header: header, reader: ByteReader(of: file, from: start + first * type.bytes))
-            return try own.readInOrder(type, into: slice, count: slice.count, replacement: replacement)
+            return try own.readInOrder(type, into: slice, count: slice.count)
         }
         var found = StoredRange()
         for range in ranges { found.formUnion(range) }

@@ -65,7 +65,7 @@ struct Scaling: Hashable {
 /// What decoding found in numbers as stored.
 struct StoredRange {
     /// Number of voxels that are not finite as 32-bit floats.
-    var replaced = 0
+    var notFinite = 0
     /// The least and the greatest finite number, of types with more digits than 32-bit floats.
     var low = Double.infinity
     var high = -Double.infinity
@@ -73,37 +73,37 @@ struct StoredRange {
     var varies = false
 
     mutating func formUnion(_ other: StoredRange) {
-        replaced += other.replaced
+        notFinite += other.notFinite
         varies = varies || other.varies || low <= high && other.low <= other.high && low != other.low
         (low, high) = (min(low, other.low), max(high, other.high))
     }
 }
 
 extension VoxelType {
-    /// Converts stored numbers to intensities. Those that are not finite are replaced.
+    /// Converts stored numbers to intensities. Those that are not finite become NaN.
     ///
     /// `stored` and `intensities` may be the same memory if the type is `float32`.
     func decode(
-        _ stored: UnsafeRawBufferPointer, _ scaling: Scaling, replacement: Float = 0,
+        _ stored: UnsafeRawBufferPointer, _ scaling: Scaling,
         into intensities: UnsafeMutablePointer<Float>
     ) -> StoredRange {
         func decode<Stored>(
             _: Stored.Type, _ float: (Stored) -> Float, _ double: (Stored) -> Double
         ) -> StoredRange {
             let numbers = stored.assumingMemoryBound(to: Stored.self)
-            var replaced: UInt32 = 0
+            var notFinite: UInt32 = 0
             if scaling.isIdentity {
                 for i in numbers.indices {
-                    intensities[i] = finite(float(numbers[i]), or: replacement, &replaced)
+                    intensities[i] = finite(float(numbers[i]), &notFinite)
                 }
             } else {
                 let (slope, intercept) = (scaling.slope, scaling.intercept)
                 for i in numbers.indices {
                     intensities[i] = finite(
-                        Float(double(numbers[i]) * slope + intercept), or: replacement, &replaced)
+                        Float(double(numbers[i]) * slope + intercept), &notFinite)
                 }
             }
-            return StoredRange(replaced: Int(replaced))
+            return StoredRange(notFinite: Int(notFinite))
         }
         /// Also finds the range of a type whose numbers may be equal as 32-bit floats.
         func decodeWide<Stored: Comparable>(
@@ -135,12 +135,12 @@ extension VoxelType {
     }
 }
 
-/// The number, or the replacement if it is NaN or infinite. Without a branch, so that a loop of it is vectorised.
+/// The number, or NaN if it is infinite. Without a branch, so that a loop of it is vectorised.
 @inline(__always)
-private func finite(_ number: Float, or replacement: Float, _ replaced: inout UInt32) -> Float {
+private func finite(_ number: Float, _ count: inout UInt32) -> Float {
     let isFinite = number.bitPattern & 0x7F80_0000 != 0x7F80_0000
-    replaced &+= isFinite ? 0 : 1
-    return isFinite ? number : replacement
+    count &+= isFinite ? 0 : 1
+    return isFinite ? number : .nan
 }
 
 extension StoredRange {

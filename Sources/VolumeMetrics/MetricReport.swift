@@ -1,4 +1,5 @@
 import Foundation
+import VoxelSupport
 import Volumes
 
 /// The values of several metrics for one prediction, in order. A metric that has no value has the reason in its place.
@@ -80,7 +81,7 @@ public struct MetricReport: Hashable, Sendable, Codable, CustomStringConvertible
                 guard !value.isNaN else { throw MetricError.notFinite(metric: metric.name) }
                 return Entry(name: metric.name, value: value)
             } catch {
-                return Entry(name: metric.name, reason: error.localizedDescription)
+                return Entry(name: metric.name, reason: error.explanation)
             }
         }
     }

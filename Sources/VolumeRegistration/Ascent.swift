@@ -1,3 +1,5 @@
+import VoxelSupport
+
 /// The ascent from a pose to the nearest maximum of a similarity by BFGS with steps of limited length.
 ///
 /// Poses map the fixed volume's world to the moving volume's. A step is a translation in millimetres and a rotation about
@@ -26,7 +28,7 @@ struct Ascent {
         var gradient = similarity.gradient(at: point.pose, in: workspace, threads: threads)
         var curvature: [Double]?
         for _ in 0..<Self.iterations {
-            try Task.checkCancellation()
+            try TimeLimit.check()
             let size = length(gradient)
             guard size > 0 else { break }
             // Until a step is known, the direction of the gradient and a quarter of the largest step.

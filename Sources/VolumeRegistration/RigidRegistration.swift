@@ -102,7 +102,7 @@ public struct RigidRegistration: Sendable {
         let finest = max(cbrt(region.volume / Double(samples)), voxel)
         var levels: [Similarity] = []
         for (index, width) in [4 * finest, 2 * finest, finest].enumerated() {
-            try Task.checkCancellation()
+            try TimeLimit.check()
             // A coarse resolution with too few points for a histogram is left out.
             guard width == finest || region.volume / (width * width * width) >= 1000 else { continue }
             let points = SamplePoints(

@@ -51,12 +51,11 @@ extension RigidTransform {
             if url.pathExtension.lowercased() == "json" {
                 self = try JSONValue(contentsOf: url).decode(RigidTransform.self)
             } else {
-                let text = try String(contentsOf: url, encoding: .utf8)
+                let text = String(decoding: try Data(contentsOf: url, atMost: 1 << 24), as: UTF8.self)
                 self = try ITKTransform(text).pointMap.inverse
             }
         } catch {
-            let reason = (error as? any CustomStringConvertible & LocalizedError)?.description
-            throw .unreadable(file: url, reason: reason ?? error.localizedDescription)
+            throw .unreadable(file: url, reason: error.explanation)
         }
     }
 
@@ -82,7 +81,7 @@ extension RigidTransform {
             default: throw ITKTransform.Problem("expected a name that ends in .json, .txt or .tfm")
             }
         } catch {
-            throw .unwritable(file: url, reason: "\(error)")
+            throw .unwritable(file: url, reason: error.explanation)
         }
     }
 

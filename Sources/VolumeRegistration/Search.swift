@@ -32,7 +32,7 @@ struct Search {
             angle > 0 ? Array(usable.prefix(Self.climbs)) : [Ascent.Point(pose: start, value: values[0])]
         var coarseBest: Double?
         for (index, level) in levels.enumerated() {
-            try Task.checkCancellation()
+            try TimeLimit.check()
             front = distinct(
                 try climb(from: front.map(\.pose), at: level), by: 2 * level.samples.spacing, at: level)
             coarseBest = coarseBest ?? front[0].value.similarity
@@ -78,7 +78,7 @@ struct Search {
                 tolerance: 0.01 * level.samples.spacing, threads: threads)
             return try? ascent.climb(from: pose, in: workspace)
         }
-        try Task.checkCancellation()
+        try TimeLimit.check()
         return points.compactMap { $0 }.sorted { $0.value.similarity > $1.value.similarity }
     }
 

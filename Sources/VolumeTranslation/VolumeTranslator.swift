@@ -127,7 +127,7 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
         return TranslationStates(states: states) { try job.finish($0) }
     }
 
-    /// The style of a volume of the target modality, scaled as the model's targets were.
+    /// The style of a volume of the target modality, scaled as the model's targets were, and resampled as sources are.
     ///
     /// - Parameters:
     ///   - reference: a volume in the style wanted.
@@ -138,7 +138,9 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
         of reference: Volume, bins: Int = 128, mask: ForegroundMask? = nil
     ) throws(StyleKeyError) -> StyleKey {
         let rule = (sampler.denoiser.settings ?? TranslationSettings()).target
-        return try StyleKey(of: reference, bins: bins, intensities: RescaleIntensity(rule), mask: mask)
+        return try StyleKey(
+            of: reference, bins: bins, intensities: RescaleIntensity(rule), mask: mask,
+            resampling: preprocessing.transforms.lazy.compactMap { $0 as? Resample }.first)
     }
 
     /// Where the translator differs from what its model says that it was trained for, as sentences; empty where it does

@@ -62,6 +62,20 @@ public struct Volume: Equatable, Sendable {
         Volume(grid: grid, voxels: try voxels.map(transform))
     }
 
+    /// Whether a voxel is NaN. O(n).
+    package var containsNaN: Bool {
+        typealias Vector = SIMD16<Float>
+        var isNaN = SIMDMask<SIMD16<Int32>>(repeating: false)
+        storage.withUnsafeBytes { bytes in
+            for index in 0..<storage.count / Vector.scalarCount {
+                let values = bytes.loadUnaligned(
+                    fromByteOffset: index * MemoryLayout<Vector>.size, as: Vector.self)
+                isNaN .|= values .!= values
+            }
+        }
+        return any(isNaN) || storage.suffix(storage.count % Vector.scalarCount).contains(where: \.isNaN)
+    }
+
     /// The minimum and maximum intensity. NaN is ignored; if all voxels are NaN, the range is 0...0. O(n).
     public var intensityRange: ClosedRange<Float> {
         typealias Vector = SIMD16<Float>

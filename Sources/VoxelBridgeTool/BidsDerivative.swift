@@ -151,17 +151,19 @@ struct BidsDerivative: Sendable {
         }
     }
 
-    /// The sidecars of all results of this program, by their paths, with what they describe.
-    func results(of subjects: Set<String>?) throws -> [(path: String, name: BidsName, sidecar: JSONValue)] {
-        guard isFolder(folder) else { return [] }
-        let dataset = try BidsDataset(folder.path, isChecked: false)
-        return try dataset.subjects.filter { subjects?.contains($0) ?? true }.flatMap { subject in
-            try dataset.files(of: subject).compactMap { file in
-                guard file.name.fileExtension == ".json",
-                    let sidecar = try? JSONValue(contentsOf: url(file.path)),
-                    sidecar[Self.provenanceField] != nil
-                else { return nil }
-                return (String(file.path.dropLast(5)) + ".nii.gz", file.name, sidecar)
+    /// All results of this program, with their sidecars.
+    var results: [(path: String, name: BidsName, sidecar: JSONValue)] {
+        get throws {
+            guard isFolder(folder) else { return [] }
+            let dataset = try BidsDataset(folder.path, isChecked: false)
+            return try dataset.subjects.flatMap { subject in
+                try dataset.files(of: subject).compactMap { file in
+                    guard file.name.fileExtension == ".json",
+                        let sidecar = try? JSONValue(contentsOf: url(file.path)),
+                        sidecar[Self.provenanceField] != nil
+                    else { return nil }
+                    return (String(file.path.dropLast(5)) + ".nii.gz", file.name, sidecar)
+                }
             }
         }
     }
@@ -218,13 +220,11 @@ struct BidsResult: Hashable, Sendable {
     }
 }
 
-/// Exclusive use of a folder for a result in the making, until the instance is released.
-///
-/// It is an advisory lock (`flock`) on a file in the folder, which goes with the folder. On a file system without locks it
-/// has no effect.
+/// A folder for a result in the making, which one process has until the instance is released.
 final class ScratchFolder: Sendable {
     let folder: URL
-    private let descriptor: Int32
+    /// On a file that goes with the folder.
+    private let lock: FileLock
 
     /// Creates and locks a folder.
     ///
@@ -232,28 +232,30 @@ final class ScratchFolder: Sendable {
     init?(_ folder: URL) throws {
         while true {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            let path = folder.appending(path: "lock").path
-            let file = Foundation.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-            if file < 0 {
-                // Its owner has just removed the folder.
-                guard errno != ENOENT else { continue }
-                throw FileFailure(path: path, reason: "\(SystemError.current)")
-            }
-            if flock(file, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
-                close(file)
-                return nil
-            }
-            // The lock counts only if the folder was not removed in between.
-            var (own, current) = (stat(), stat())
-            if fstat(file, &own) == 0, stat(path, &current) == 0, own.st_ino == current.st_ino {
-                (self.folder, descriptor) = (folder, file)
+            do {
+                lock = try FileLock(folder.appending(path: Self.lockFile))
+                self.folder = folder
                 return
+            } catch  where error.code == EWOULDBLOCK {
+                return nil
+            } catch  where error.code == ENOENT {
+                // Its owner has just removed the folder.
+                continue
+            } catch {
+                throw FileFailure(path: folder.path, reason: "\(error)")
             }
-            close(file)
         }
     }
 
-    deinit { close(descriptor) }
+    private static let lockFile = "lock"
+
+    /// Removes all files but some.
+    func clean(except kept: String) throws {
+        for file in try FileManager.default.contentsOfDirectory(atPath: folder.path)
+        where file != kept && file != Self.lockFile {
+            try FileManager.default.removeItem(at: folder.appending(path: file))
+        }
+    }
 
     /// Removes the folder, and the one above if it is empty then.
     func remove() {

@@ -60,7 +60,11 @@ struct BidsGroup {
     }
 
     func run() async throws {
-        let rows = try rows()
+        let all = try rows()
+        let rows = all.filter { row in
+            selection.participants?.contains(row.name["sub"] ?? "") ?? true && selection.contains(row.name)
+                && (selection.targetSuffix.isEmpty || selection.targetSuffix.contains(row.name.suffix))
+        }
         guard !rows.isEmpty else {
             throw FileFailure(
                 path: derivative.folder.path,
@@ -76,7 +80,8 @@ struct BidsGroup {
         }
         try FileManager.default.createDirectory(
             at: derivative.url(Self.folder), withIntermediateDirectories: true)
-        try writeTables(rows)
+        try writeTable(rows)
+        try completeDataset(all)
         var failures: [String] = []
         for (suffix, rows) in Dictionary(grouping: rows, by: \.name.suffix).sorted(by: { $0.key < $1.key }) {
             do { try await evaluate(rows, suffix: suffix) } catch let error as FileFailure {
@@ -87,13 +92,10 @@ struct BidsGroup {
         guard failures.isEmpty else { throw FileFailure(message: failures.joined(separator: "\n")) }
     }
 
-    /// The results of the subjects that were asked for, sorted by path.
+    /// All results, sorted by path.
     private func rows() throws -> [Row] {
         let prefix = "bids:\(BidsDerivative.sourceLink):"
-        return try derivative.results(of: selection.participants).filter { result in
-            selection.contains(result.name)
-                && (selection.targetSuffix.isEmpty || selection.targetSuffix.contains(result.name.suffix))
-        }.map { result, name, sidecar in
+        return try derivative.results.map { result, name, sidecar in
             var sources: [String] = []
             if case .array(let values)? = sidecar["Sources"] {
                 sources = values.compactMap { if case .string(let text) = $0 { text } else { nil } }
@@ -124,9 +126,9 @@ struct BidsGroup {
         return match
     }
 
-    // MARK: Tables of the data set
+    // MARK: Tables
 
-    private func writeTables(_ rows: [Row]) throws {
+    private func writeTable(_ rows: [Row]) throws {
         let header = ["participant_id", "session_id", "suffix", "desc", "result", "source", "reference"]
         let lines = rows.map { row in
             [
@@ -135,6 +137,10 @@ struct BidsGroup {
             ].map { $0 ?? "n/a" }
         }
         try write([header] + lines, to: "\(Self.folder)/results.tsv")
+    }
+
+    /// Describes labels and participants of all results.
+    private func completeDataset(_ rows: [Row]) throws {
         let descriptions = Dictionary(grouping: rows) { "desc-\($0.name["desc"] ?? "")" }.mapValues {
             Set($0.map(\.description)).sorted().joined(separator: " ")
         }

@@ -59,10 +59,11 @@ struct BidsMaker: Sendable {
         let metadata = try source.metadata(of: result.source)
         // Of the source's metadata, what is true of the result too: it was not acquired.
         var sidecar = metadata.filter { ["SpatialReference", "Resolution"].contains($0.key) }
+        let means = model == "histogram" ? "histogram matching" : URL(filePath: model).lastPathComponent
         sidecar["Description"] = .string(
             """
-            Synthetic: translated from the \(result.source.name.suffix) by VoxelBridge with \
-            \(URL(filePath: model).lastPathComponent), not acquired. Intensities are relative.
+            Synthetic, not acquired: translated from the \(result.source.name.suffix) by VoxelBridge with \(means). \
+            Intensities are relative.
             """)
         sidecar["Sources"] = .array(sources.map { .string($0) })
         let isMaskedBrain = maskMethod == MaskMethod.brain.rawValue || masks != nil
@@ -150,7 +151,7 @@ struct BidsMaker: Sendable {
             throw error
         } catch {
             logging.logger.error("sub-\(volume.source.subject): \(message(of: error))")
-            outcome.failures.append(.init(subject: volume.source.subject, message: "\(error)"))
+            outcome.failures.append(.init(subject: volume.source.subject, message: message(of: error)))
         }
         return outcome
     }
@@ -177,26 +178,34 @@ struct BidsMaker: Sendable {
             for byte in try sortedJSON(sidecar) { fingerprint.combine(UInt64(byte)) }
             let state = "\(fingerprint.text).state"
             // What an interrupted run left, unless it goes on from there.
-            for old in try FileManager.default.contentsOfDirectory(atPath: scratch.folder.path)
-            where old != state && old != "lock" {
-                try FileManager.default.removeItem(at: scratch.folder.appending(path: old))
-            }
+            try scratch.clean(except: state)
             return TranslationFiles.Output(
                 target: result.target, path: scratch.folder.appending(path: "result.nii.gz").path,
                 state: scratch.folder.appending(path: state).path, isAnnounced: false)
         }
         let mask = try masks.map { $0.url(try self.mask(for: file, in: $0).path).path }
         let subject = "sub-\(file.subject)"
-        try await translation.translate(
-            TranslationFiles(
-                source: source.url(file.path).path, mask: mask, outputs: outputs,
-                label: jobs == 1 ? "\(subject), \(label)," : nil))
+        do {
+            try await translation.translate(
+                TranslationFiles(
+                    source: source.url(file.path).path, mask: mask, outputs: outputs,
+                    label: jobs == 1 ? "\(subject), \(label)," : nil))
+        } catch {
+            for ((_, scratch, _), output) in zip(work, outputs) where !isThere(output.state) {
+                scratch.remove()
+            }
+            throw error
+        }
         for ((result, scratch, sidecar), output) in zip(work, outputs) {
             try derivative.publish(URL(filePath: output.path), sidecar: sidecar, as: result)
             scratch.remove()
             logging.logger.info("Wrote \(derivative.url(result.path).path)")
         }
         return work.count
+    }
+
+    private func isThere(_ path: String?) -> Bool {
+        path.map { FileManager.default.fileExists(atPath: $0) } ?? false
     }
 
     /// Locks a folder, once no other process has it.

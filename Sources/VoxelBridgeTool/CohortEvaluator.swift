@@ -105,7 +105,7 @@ extension EvaluationOptions {
                     subject: pair.subject, method: pair.method, metrics: evaluated.metrics,
                     warnings: evaluated.warnings),
                 page: try pages?.write(evaluated, of: pair, number: number))
-        } catch { return failed("\(pair.title): \(error)") }
+        } catch { return failed("\(pair.title): \(error.explanation)") }
     }
 }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Logging
 import VoxelBridge
+import VoxelSupport
 
 /// The number of threads.
 struct ThreadOptions: ParsableArguments {
@@ -30,36 +31,32 @@ func sortedJSON(_ value: some Encodable) throws -> Data {
 }
 
 /// Reads a volume, or one of a series, and prints the warnings.
-///
-/// - Parameter keepsNaN: whether voxels that are not finite become NaN, which is background where intensities are scaled, or
-///   0.
-func readVolume(
-    _ path: String, volume index: Int? = nil, logger: Logger, keepsNaN: Bool = false
-) throws -> VolumeFile {
-    let file =
-        try index.map { try VolumeFile(contentsOf: path, volume: $0, keepsNaN: keepsNaN) }
-        ?? VolumeFile(contentsOf: path, keepsNaN: keepsNaN)
+func readVolume(_ path: String, volume index: Int? = nil, logger: Logger) throws -> VolumeFile {
+    let file = try index.map { try VolumeFile(contentsOf: path, volume: $0) } ?? VolumeFile(contentsOf: path)
     for warning in file.warnings { logger.warning("\(path): \(warning)") }
     return file
 }
 
 /// The style key of the volume in a file.
+///
+/// - Parameter resampling: how the volume is resampled; `nil` for the spacing of its finest axis.
 func readKey(
     ofVolume path: String, bins: Int, intensities: RescaleIntensity, masks: IntensityOptions? = nil,
-    logger: Logger
+    resampling: Resample?, logger: Logger
 ) throws -> StyleKey {
-    let volume = try readVolume(path, logger: logger, keepsNaN: true).volume
+    let volume = try readVolume(path, logger: logger).volume
     let mask = try masks?.foreground(of: volume, in: path, logger: logger)
     return try naming(path) {
         let fit = try IntensityFit(intensities, to: volume, mask: mask)
         for warning in fit.warnings { logger.warning("\(path): \(warning)") }
-        return try StyleKey(of: fit, bins: bins)
+        return try StyleKey(
+            of: fit, bins: bins, resampling: resampling ?? Resample(spacing: volume.grid.spacing.min()))
     }
 }
 
 /// Adds the path of a file to the error that `body` throws.
 func naming<Value>(_ path: String, _ body: () throws -> Value) throws -> Value {
-    do { return try body() } catch { throw FileFailure(path: path, reason: "\(error)") }
+    do { return try body() } catch { throw FileFailure(path: path, reason: error.explanation) }
 }
 
 /// An error with the path of its file.
@@ -74,10 +71,10 @@ struct FileFailure: LocalizedError, CustomStringConvertible {
     var errorDescription: String? { description }
 }
 
-/// The message of an error: the package's errors describe themselves; Foundation describes the system's.
+/// The message of an error, with its file.
 func message(of error: any Error) -> String {
     if error is CancellationError { return "cancelled" }
-    return type(of: error) is NSError.Type ? error.localizedDescription : String(describing: error)
+    return (error.filePath.map { "\($0): " } ?? "") + error.explanation
 }
 
 /// Checks before a long computation that its result can be written.

@@ -40,6 +40,8 @@ struct TranslationFiles: Sendable {
     var mask: String?
     /// One for each target; one for a model of slices.
     let outputs: [Output]
+    /// A folder to create for the outputs, once the source is known to be right.
+    var newFolder: String?
     /// What the line of progress begins with; nil for no line.
     var label: String?
 }

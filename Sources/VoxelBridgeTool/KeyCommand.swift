@@ -9,7 +9,8 @@ struct KeyCommand: ParsableCommand {
             A key describes the intensities of a modality: the histogram of the foreground, its cumulative sum and \
             its differences. The mean of several keys is a style that no single volume dominates.
 
-            Intensities must be scaled as those of the model's targets: 'voxelbridge info' tells how.
+            Intensities must be scaled, and voxels spaced, as those of the model's targets: 'voxelbridge info' tells \
+            how.
             """)
 
     @Argument(help: "The volumes. Each is scaled to [0, 1]; background is left out.")
@@ -17,6 +18,12 @@ struct KeyCommand: ParsableCommand {
 
     @Option(help: "Number of bins, as in the network's configuration.")
     var bins = 128
+
+    @Option(
+        help: ArgumentHelp(
+            "The spacing in mm that volumes are resampled to, as the model's.",
+            discussion: "Default: that of a volume's finest axis, so that thick slices are interpolated."))
+    var spacing: Double?
 
     @Option(help: "The file to write (.json). (default: standard output)")
     var output: String?
@@ -29,6 +36,10 @@ struct KeyCommand: ParsableCommand {
 
     func validate() throws {
         try require((2...65536).contains(bins), "--bins must be from 2 to 65536, and is \(bins)")
+        if let spacing {
+            try require(
+                spacing > 0 && spacing.isFinite, "--spacing must be above zero, and is \(spacing)")
+        }
         let isFile = intensities.mask.map { MaskMethod(rawValue: $0) == nil } ?? false
         try require(
             !isFile || volumes.count == 1, "--mask FILE belongs to one volume, and there are \(volumes.count)")
@@ -39,7 +50,8 @@ struct KeyCommand: ParsableCommand {
         let logger = logging.logger
         let keys = try volumes.map {
             try readKey(
-                ofVolume: $0, bins: bins, intensities: intensities.step(), masks: intensities, logger: logger)
+                ofVolume: $0, bins: bins, intensities: intensities.step(), masks: intensities,
+                resampling: spacing.map { Resample(spacing: $0) }, logger: logger)
         }
         let key = try StyleKey(averaging: keys)
         guard let output else { return try printJSON(key) }

@@ -83,6 +83,10 @@ struct LatentModelTranslation: FileTranslation {
         let encoded = try await encode(file.volume, in: files.source, by: translator)
         let shape = encoded.latent.shape
         translator.givenNoise = try latent.givenNoise(latent: shape[..<2] + shape[2...].reversed())
+        if let folder = files.newFolder {
+            try FileManager.default.createDirectory(
+                at: URL(filePath: folder), withIntermediateDirectories: true)
+        }
         for output in files.outputs {
             let translated = try await translate(encoded, to: output, by: translator, label: files.label)
             try translated.write(
@@ -114,7 +118,7 @@ struct LatentModelTranslation: FileTranslation {
             let remedy = options.raw ? "; leave out --raw, or pad the volume first" : ""
             throw FileFailure(path: source, reason: "\(error)\(remedy)")
         } catch let error as PreprocessingError {
-            throw FileFailure(path: source, reason: "\(error)")
+            throw FileFailure(path: source, reason: error.explanation)
         }
         if let tiling, (0..<3).contains(where: { encoded.prepared.shape[$0] > tiling.size }) {
             logger.warning(
@@ -148,7 +152,7 @@ struct LatentModelTranslation: FileTranslation {
                 try step.sampling.write(to: state)
             }
         } catch let error as SamplingStateError {
-            throw FileFailure(path: state, reason: "\(error)")
+            throw FileFailure(path: state, reason: error.explanation)
         }
         throw CancellationError()
     }
@@ -201,7 +205,7 @@ struct LatentModelTranslation: FileTranslation {
         do { volume = try await latents.decoded(by: translator, raw: options.raw) } catch let error
             as LatentTranslationError
         {
-            throw FileFailure(path: source, reason: "\(error)")
+            throw FileFailure(path: source, reason: error.explanation)
         }
         try volume.write(to: URL(filePath: output), space: .aligned, text: "voxelbridge translate")
         logger.info("Wrote \(output)")

@@ -37,7 +37,7 @@ struct MaskCommand: ParsableCommand {
     func run() throws {
         try checkOutput(output, extensions: volumeExtensions, inputs: [source])
         let logger = logging.logger
-        let file = try readVolume(source, logger: logger, keepsNaN: true)
+        let file = try readVolume(source, logger: logger)
         let grid = file.volume.grid
         var mask = try method.mask(of: file.volume, in: source, logger: logger)
         if largestComponent { mask = mask.largestComponent(on: grid) }

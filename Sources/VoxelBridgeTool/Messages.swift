@@ -4,6 +4,7 @@ import Foundation
 import Logging
 import Synchronization
 import VoxelBridge
+import VoxelSupport
 
 /// The verbosity of a command.
 struct LoggingOptions: ParsableArguments {
@@ -132,5 +133,11 @@ final class TrainingLine {
     func clear() { if isTerminal, lastShown != nil { writeMessage("\r\u{1B}[K") } }
 }
 
-/// Writes text to standard error.
-func writeMessage(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+/// Writes text to standard error, or nothing if that is closed or full. Lines are cut, as they may hold names from files.
+func writeMessage(_ text: String) {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+        let start = line.unicodeScalars.prefix(4096)
+        return start.endIndex == line.endIndex ? String(line) : String(start) + "..."
+    }
+    StandardStreams.writeError(lines.joined(separator: "\n"))
+}

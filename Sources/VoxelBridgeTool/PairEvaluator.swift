@@ -65,11 +65,7 @@ extension EvaluationOptions {
     /// - Throws: the error of the first file that cannot be read or compared.
     func evaluate(prediction: String, reference: String, mask: String?) throws -> EvaluatedPair {
         var warnings: [String] = []
-        func read(_ path: String) throws -> Volume {
-            let file = try VolumeFile(contentsOf: path, keepsNaN: true)
-            return file.volume
-        }
-        let expected = try read(reference)
+        let expected = try Volume(contentsOf: reference)
         func aligned(_ volume: Volume, _ path: String) throws -> Volume {
             do { return try GridAlignment.aligned(volume, onto: expected.grid, name: path) } catch {
                 guard voxelwise, volume.shape == expected.shape else {
@@ -81,8 +77,12 @@ extension EvaluationOptions {
                 return Volume(grid: expected.grid, voxels: volume.voxels)
             }
         }
-        var predicted = try aligned(read(prediction), prediction)
-        let maskVolume = try mask.map { try aligned(read($0), "the mask \($0)") }
+        var predicted = try aligned(Volume(contentsOf: prediction), prediction)
+        let maskVolume = try mask.map { try aligned(Volume(contentsOf: $0), "the mask \($0)") }
+        if let faint = maskVolume?.voxels.count(where: { $0 > 0 && $0 < 0.5 }), faint > 0 {
+            warnings.append(
+                "the mask \(mask ?? ""): \(faint) voxels are above 0 and below 0.5; all above 0 are compared")
+        }
         if match != .none {
             predicted = try naming(prediction) { try match(predicted, to: expected, mask: maskVolume) }
         }

@@ -1,5 +1,6 @@
 import BridgeTraining
 import Foundation
+import VoxelSupport
 
 /// A table of pairs to compare: one line for each subject and method.
 ///
@@ -30,7 +31,7 @@ struct PairTable {
         let file = URL(filePath: path)
         let text: String
         do { text = try CommaSeparatedTable.text(contentsOf: file).text } catch {
-            throw FileFailure(path: path, reason: "cannot be read: \(error.localizedDescription)")
+            throw FileFailure(path: path, reason: "cannot be read: \(error.explanation)")
         }
         let records = CommaSeparatedTable(text, columns: Self.columns).records
         let header = (records.first?.fields ?? []).map { $0.trimmingCharacters(in: .whitespaces).lowercased() }

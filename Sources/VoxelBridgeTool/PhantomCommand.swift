@@ -3,6 +3,7 @@ import BridgeTraining
 import Foundation
 import VolumePhantoms
 import VoxelBridge
+import VoxelSupport
 
 extension PhantomSource: ExpressibleByArgument {}
 
@@ -96,19 +97,32 @@ struct PhantomCommand: AsyncParsableCommand {
             seed: seed, shape: extents!, spacing: spacing, anatomy: try readAnatomy(), source: source)
         logging.logger.debug(
             "\(shape) voxels of \(String(format: "%.4g", cohort.grid.spacing.x)) mm, \(threads.count) threads")
-        try folder.open()
+        let width = try parallelSubjects(of: cohort.grid.count)
+        let lock = try folder.open()
+        defer { withExtendedLifetime(lock) {} }
         let line = logging.quiet ? nil : ProgressLine(label: "Making")
-        try await concurrently(subjects, at: threads.count) { number in
+        try await concurrently(subjects, at: width) { number in
             try folder.write(cohort.subject(number))
         } done: { count in
             line?.show(count, of: subjects, detail: "subject \(count) of \(subjects)")
         }
         let splits = Manifest.Split.splits(count: subjects, validation: validation, test: test)
-        try folder.writeManifest(splits)
+        try folder.finish(splits, lock)
         let counts = Manifest.Split.allCases.map { split in "\(splits.count { $0 == split }) \(split.rawValue)"
         }
         logging.logger.info(
             "Wrote \(subjects) subjects and \(folder.manifest.path): \(counts.joined(separator: ", "))")
+    }
+
+    /// How many subjects are made at a time: as many as there are threads and as fit into half of the memory.
+    private func parallelSubjects(of voxels: Int) throws -> Int {
+        // The tissues of a voxel, its intensities and what is computed on the way.
+        let (bytes, available) = (voxels * 120, AvailableMemory.bytes)
+        try require(
+            bytes <= available,
+            "--shape \(shape) needs about \(AvailableMemory.text(bytes)) of memory, and there are "
+                + "\(AvailableMemory.text(available)); choose a smaller shape")
+        return max(1, min(threads.count, available / 2 / bytes))
     }
 
     private func readAnatomy() throws -> PhantomAnatomy {
@@ -134,12 +148,16 @@ struct PhantomCommand: AsyncParsableCommand {
 }
 
 /// The folder of a cohort: each subject's pair and mask, and the manifest.
+///
+/// While the cohort is made, a hidden file marks it as such, which the process that makes it keeps locked. If that is
+/// interrupted, the mark stays, and the same command starts again.
 private struct CohortFolder {
     let url: URL
 
     init(_ url: URL) { self.url = url }
 
     var manifest: URL { url.appending(path: "manifest.csv") }
+    private var mark: URL { url.appending(path: ".cohort-in-progress") }
 
     /// Checks that the folder is new, empty, or that of a cohort.
     func check() throws {
@@ -147,7 +165,8 @@ private struct CohortFolder {
         try require(isFolder(url), "the output, \(url.path), exists and is not a folder; choose another name")
         let files = try FileManager.default.contentsOfDirectory(atPath: url.path)
         try require(
-            files.isEmpty || files.contains(manifest.lastPathComponent),
+            files.isEmpty || files.contains(manifest.lastPathComponent)
+                || files.contains(mark.lastPathComponent),
             "the output, \(url.path), contains other files (\(files.min() ?? "")) and no manifest.csv of an "
                 + "earlier cohort; choose another name, or empty it")
     }
@@ -158,12 +177,21 @@ private struct CohortFolder {
             == url.standardizedFileURL.resolvingSymlinksInPath().path
     }
 
-    /// Creates the folder, and removes an earlier manifest: it must not list partly replaced subjects.
-    func open() throws {
+    /// Creates the folder, marks and locks it, and removes an earlier manifest: it must not list partly replaced subjects.
+    func open() throws -> FileLock {
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        let lock: FileLock
+        do { lock = try FileLock(mark) } catch {
+            throw FileFailure(
+                path: url.path,
+                reason: error.code == EWOULDBLOCK
+                    ? "another process is making a cohort in this folder; wait until it ends, or choose another name"
+                    : "the folder cannot be written to (\(error))")
+        }
         if FileManager.default.fileExists(atPath: manifest.path) {
             try FileManager.default.removeItem(at: manifest)
         }
+        return lock
     }
 
     func write(_ subject: PhantomSubject) throws {
@@ -173,14 +201,22 @@ private struct CohortFolder {
         }
     }
 
-    func writeManifest(_ splits: [Manifest.Split]) throws {
+    /// Writes the manifest, and removes what is left of an earlier cohort of more subjects, and the mark.
+    func finish(_ splits: [Manifest.Split], _ lock: FileLock) throws {
         let subjects = splits.enumerated().map { number, split in
             let name = name(number)
             return Manifest.Subject(
                 name: name, split: split, source: file(name, "source"), target: file(name, "target"),
                 mask: file(name, "mask"))
         }
+        for number in splits.count..<9999 {
+            let files = ["source", "target", "mask"].map { file(name(number), $0).path }
+            for file in files where access(file, F_OK) == 0 {
+                try FileManager.default.removeItem(atPath: file)
+            }
+        }
         try Manifest(subjects, file: manifest).write(to: manifest)
+        lock.removeFile()
     }
 
     private func name(_ number: Int) -> String { String(format: "sub-%04d", number + 1) }

@@ -54,7 +54,7 @@ struct PreprocessCommand: ParsableCommand {
         let inputs = [source, pipeline, geometry.onto].compactMap(\.self)
         try checkOutput(output, extensions: volumeExtensions, inputs: inputs)
         if let savePipeline { try checkOutput(savePipeline, extensions: [".json"], inputs: inputs) }
-        let file = try readVolume(source, logger: logger, keepsNaN: !labels)
+        let file = try readVolume(source, logger: logger)
         let mask = try intensities.foreground(of: file.volume, in: source, logger: logger)
         let reference = try geometry.onto.map { try NIfTIHeader(contentsOf: $0) }
         var steps =

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import VolumeRegistration
 import VoxelBridge
+import VoxelSupport
 
 struct RegisterCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -145,7 +146,7 @@ struct RegisterCommand: AsyncParsableCommand {
                 line?.show(Int(fraction * 100), of: 100, detail: moving)
             }
         } catch let error as RegistrationError {
-            throw FileFailure(path: "\(moving), \(fixed)", reason: "\(error)")
+            throw FileFailure(path: "\(moving), \(fixed)", reason: error.explanation)
         }
     }
 

@@ -72,10 +72,12 @@ struct ReportFolder: Sendable {
         var page = HTMLReport(title: title)
         page.summary = "\(pair.facts.voxels) voxels compared; \(pair.reference.grid)"
         page.warnings = pair.warnings
-        page.volumes = ReportVolumes(source: source, result: pair.prediction, reference: pair.reference)
+        page.volumes = ReportVolumes(
+            source: source, result: pair.prediction, reference: pair.reference, mask: pair.mask)
         page.setMetrics(pair.metrics, of: options.metrics)
-        page.charts = [.histogram(of: ["result": pair.prediction, "reference": pair.reference])]
-        if let result = try? StyleKey(of: pair.prediction), let reference = try? StyleKey(of: pair.reference) {
+        let (prediction, expected) = (pair.compared(pair.prediction), pair.compared(pair.reference))
+        page.charts = [.histogram(of: ["result": prediction, "reference": expected])]
+        if let result = try? StyleKey(of: prediction), let reference = try? StyleKey(of: expected) {
             page.charts.append(.styleKeys(["result": result, "reference": reference]))
         }
         let names = ["prediction", "reference", "mask", "source"]
@@ -85,7 +87,8 @@ struct ReportFolder: Sendable {
             dataRange: options.dataRange.map { .fixed($0) } ?? .ofReference)
         if let map = try? ssim.map(pair.prediction, against: pair.reference),
             let png = try? Montage(
-                rows: [.init(map, window: 0...1, scale: .heat)], at: pair.reference.foregroundCentre,
+                rows: [.init(pair.compared(map), window: 0...1, scale: .heat)],
+                at: pair.reference.foregroundCentre,
                 pixelSize: pair.reference.grid.extent / 240, isAnnotated: true
             ).image().pngData()
         {
@@ -101,9 +104,9 @@ struct ReportFolder: Sendable {
     ) throws -> (volume: Volume?, warnings: [String]) {
         guard let path else { return (nil, []) }
         do {
-            let file = try VolumeFile(contentsOf: path, keepsNaN: true)
+            let file = try VolumeFile(contentsOf: path)
             return (try GridAlignment.aligned(file.volume, onto: grid, name: path), [])
-        } catch { return (nil, ["The source is not shown: \(error)"]) }
+        } catch { return (nil, ["The source is not shown: \(error.explanation)"]) }
     }
 
     /// Writes volumes in full precision beside the page.
@@ -141,11 +144,16 @@ struct ReportFolder: Sendable {
         let letters = line.title.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" }
         let path = String(format: "subjects/%04d-%@.html", number + 1, String(letters.prefix(60)))
         try page.write(to: folder.appending(path: path))
+        // Volumes in one unit are shown alike.
+        let window = pair.facts.differenceOfUnits == nil ? pair.reference.displayRange : nil
         let montage = Montage(
             rows: [
-                .init(pair.prediction, label: "result"), .init(pair.reference, label: "reference"),
-                .init(difference: pair.prediction, from: pair.reference, label: "difference"),
+                .init(pair.prediction, label: "result", window: window),
+                .init(pair.reference, label: "reference", window: window),
+                .init(
+                    difference: pair.compared(pair.prediction), from: pair.reference, label: "difference"),
             ],
+            at: pair.compared(pair.reference).foregroundCentre,
             pixelSize: max(pair.reference.grid.spacing.min(), pair.reference.grid.extent / 160),
             isAnnotated: true)
         return SubjectPage(path: path, picture: try montage.image().pngData())
@@ -177,6 +185,15 @@ struct ReportFolder: Sendable {
         report.cohort = cohort
         report.facts = runFacts + [("table", table)]
         try report.write(to: folder.appending(path: "index.html"))
+    }
+}
+
+extension EvaluatedPair {
+    /// A volume with NaN where the two are not compared.
+    fileprivate func compared(_ volume: Volume) -> Volume {
+        guard let mask else { return volume }
+        return Volume(
+            grid: volume.grid, voxels: zip(volume.voxels, mask.voxels).map { $1 > 0 ? $0 : .nan })
     }
 }
 

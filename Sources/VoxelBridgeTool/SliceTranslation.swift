@@ -39,7 +39,7 @@ struct SliceTranslation<Denoiser: StyledDenoiser>: FileTranslation {
                 sampler: try options.sampling.sampler(for: denoiser(), settings: settings),
                 clipsEstimates: options.sampling.clip ?? true)
             if let batchesInFlight { translator.sampler.batchesInFlight = batchesInFlight }
-            let style = try options.readStyle(bins: styleBins, rule: settings.target, logger: logging.logger)
+            let style = try options.readStyle(bins: styleBins, settings: settings, logger: logging.logger)
             for mismatch in translator.mismatches { logging.logger.warning("\(model): \(mismatch)") }
             return (translator, style)
         }
@@ -74,7 +74,7 @@ struct SliceTranslation<Denoiser: StyledDenoiser>: FileTranslation {
         guard let output = files.outputs.first else { return }
         let pages = try output.report.map { try ReportFolder($0) }
         let (translator, style) = try prepared.get()
-        let file = try readVolume(files.source, logger: logger, keepsNaN: !options.raw)
+        let file = try readVolume(files.source, logger: logger)
         log(translator)
         let line = files.label.flatMap { logging.quiet ? nil : ProgressLine(label: $0) }
         let progress = line.map { line in { @Sendable report in line.show(report) } }
@@ -206,6 +206,15 @@ private struct SliceTranslationJob {
                     multiples of \(multiple); leave out --raw, or pad the volume first
                     """)
         }
+        let notFinite = volume.voxels.count { !$0.isFinite }
+        guard notFinite == 0 else {
+            throw FileFailure(
+                path: source,
+                reason: """
+                    \(notFinite) voxels are NaN or infinite, and --raw takes intensities as they are; leave out --raw, or \
+                    replace them first
+                    """)
+        }
         let range = volume.intensityRange
         if range.lowerBound < -1 || range.upperBound > 1 {
             logger.warning(
@@ -218,13 +227,16 @@ extension TranslationOptions {
     /// The style that the options give.
     ///
     /// - Parameter bins: the number of bins; nil for a denoiser that takes no style.
-    fileprivate func readStyle(bins: Int?, rule: IntensityRule, logger: Logger) throws -> StyleKey {
+    fileprivate func readStyle(bins: Int?, settings: TranslationSettings, logger: Logger) throws -> StyleKey {
         guard let style, let bins else {
             // Ignored by a denoiser that takes no style.
             return try StyleKey(histogram: [0, 0], cumulative: [0, 0], difference: [0, 0])
         }
         let url = URL(filePath: style)
         if url.pathExtension.lowercased() == "json" { return try StyleKey(contentsOf: url) }
-        return try readKey(ofVolume: style, bins: bins, intensities: RescaleIntensity(rule), logger: logger)
+        return try readKey(
+            ofVolume: style, bins: bins, intensities: RescaleIntensity(settings.target),
+            resampling: Resample(spacing: settings.spacing, antialiasing: settings.antialiasing), logger: logger
+        )
     }
 }

@@ -4,6 +4,7 @@ import Foundation
 import Logging
 import NetworkEngine
 import VoxelBridge
+import VoxelSupport
 
 struct TrainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -99,6 +100,8 @@ struct TrainCommand: AsyncParsableCommand {
         var configuration = given ?? known ?? .published
         if align { configuration.data.align = true }
         try configuration.validate()
+        let multiple = configuration.network.sizeMultiple
+        try checkMemory(for: configuration, rows: multiple, columns: multiple)
 
         let cache =
             cache.map { URL(filePath: $0, directoryHint: .isDirectory) } ?? folder.appending(path: "cache")
@@ -108,10 +111,20 @@ struct TrainCommand: AsyncParsableCommand {
             logger.warning("\(data):\(warning.line > 0 ? "\(warning.line):" : "") \(warning.text)")
         }
         let preparing = logging.quiet ? nil : ProgressLine(label: "Preparing")
-        let prepared = try ManifestDataset.prepare(manifest, cache: cache, configuration: configuration) {
-            preparing?.show($0, of: $1, detail: "subject \($0) of \($1)")
+        let end = maxMinutes.map { start + .seconds(60 * $0) }
+        let prepared: (training: ManifestDataset, validation: ManifestDataset?)
+        do {
+            prepared = try TimeLimit.$end.withValue(end) {
+                try ManifestDataset.prepare(manifest, cache: cache, configuration: configuration) {
+                    preparing?.show($0, of: $1, detail: "subject \($0) of \($1)")
+                }
+            }
+        } catch is TimeIsUp {
+            logger.info("Stopped while volumes were prepared; continue with --resume")
+            return
         }
         let training = prepared.training
+        try checkMemory(for: configuration, rows: training.rows, columns: training.columns)
         logger.info(
             """
             \(training.names.count) training subjects, \(training.count) slices of \(training.columns) x \
@@ -138,7 +151,7 @@ struct TrainCommand: AsyncParsableCommand {
             "\(inMillions(run.trainer.state.parameters.count)) parameters, starting at step \(run.trainer.state.step)"
         )
         let line = logging.quiet ? nil : TrainingLine()
-        let isComplete = try await run.run(until: maxMinutes.map { start + .seconds(60 * $0) }) { event in
+        let isComplete = try await run.run(until: end) { event in
             switch event {
             case .step(let progress): line?.show(progress)
             case .validated(let step, let loss, let isBest):
@@ -163,6 +176,22 @@ struct TrainCommand: AsyncParsableCommand {
                 ? "Trained \(configuration.steps) steps: \(output)/model.safetensors"
                 : "Stopped after step \(run.trainer.state.step) of \(configuration.steps); continue with --resume"
         )
+    }
+
+    /// Checks that the machine can hold what a step needs, before anything is made.
+    private func checkMemory(for configuration: TrainingConfiguration, rows: Int, columns: Int) throws {
+        let needed = TrainableUNet.memory(
+            toTrain: configuration, rows: rows, columns: columns, recomputesActivations: saveMemory)
+        let available = AvailableMemory.bytes
+        guard needed > available else { return }
+        throw TrainingConfigurationError(
+            field: "batch",
+            found:
+                "\(configuration.batch), which needs at least \(AvailableMemory.text(needed)) of memory for slices of "
+                + "\(columns) x \(rows)",
+            expected:
+                "a batch, and a network, that fit into \(AvailableMemory.text(available)); use a smaller batch with more "
+                + "accumulation" + (saveMemory ? "" : ", or --save-memory"))
     }
 
     /// A count, in millions if it is large.

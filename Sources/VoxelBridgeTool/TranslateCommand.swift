@@ -125,7 +125,9 @@ extension TranslateCommand {
             try checkOutput(state, extensions: [""], inputs: inputs + outputs.map(\.path))
         }
         try await work.translate(
-            TranslationFiles(source: source, outputs: outputs, label: "Translating"))
+            TranslationFiles(
+                source: source, outputs: outputs, newFolder: isOutputFolder ? output : nil, label: "Translating"
+            ))
     }
 
     /// A file for each target: OUTPUT, OUTPUT with the name in place of {target}, or a file of the target's name in the
@@ -134,29 +136,37 @@ extension TranslateCommand {
         for targets: [String], inputs: [String]
     ) throws -> [TranslationFiles.Output] {
         let isNamed = output.contains("{target}")
-        let isInFolder = !isNamed && (isFolder(URL(filePath: output)) || output.hasSuffix("/"))
-        if !isNamed && !isInFolder {
+        if !isNamed && !isOutputFolder {
             try require(
                 targets.count == 1,
                 "with several targets the output must be a folder, or a name with {target}, such as "
                     + "'out/{target}.nii.gz', and is \(output)")
         }
-        if isInFolder, !isFolder(URL(filePath: output)) {
-            try checkParent(ofOutput: URL(filePath: output))
-            try FileManager.default.createDirectory(
-                at: URL(filePath: output), withIntermediateDirectories: false)
+        let folder = URL(filePath: output)
+        // A folder that does not exist is made once the source is known to be right.
+        let isNew = isOutputFolder && !isFolder(folder)
+        if isNew {
+            try checkParent(ofOutput: folder)
+            try require(
+                !FileManager.default.fileExists(atPath: folder.standardizedFileURL.path),
+                "the output, \(output), exists and is not a folder; choose another name")
         }
         return try targets.map { target in
             let path =
                 isNamed
                 ? output.replacing("{target}", with: target)
-                : isInFolder ? URL(filePath: output).appending(path: "\(target).nii.gz").path : output
-            try checkOutput(path, extensions: volumeExtensions, inputs: inputs)
+                : isOutputFolder ? folder.appending(path: "\(target).nii.gz").path : output
+            if !isNew { try checkOutput(path, extensions: volumeExtensions, inputs: inputs) }
             return .init(
                 target: target, path: path,
                 state: try self.path(state, of: "--state", for: target, among: targets),
                 report: try self.path(report, of: "--report", for: target, among: targets))
         }
+    }
+
+    /// Whether the output is a folder, in which each target has a file.
+    private var isOutputFolder: Bool {
+        !output.contains("{target}") && (isFolder(URL(filePath: output)) || output.hasSuffix("/"))
     }
 
     /// The path that an option gives for a target.

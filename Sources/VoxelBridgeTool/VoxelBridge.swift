@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import VoxelSupport
 
 /// The command `voxelbridge`.
 struct VoxelBridge: AsyncParsableCommand {
@@ -33,8 +34,10 @@ struct VoxelBridge: AsyncParsableCommand {
 @main
 enum Main {
     static func main() async {
+        prepareProcess()
         var command: any ParsableCommand = VoxelBridge()
         do {
+            try checkLimits()
             command = try VoxelBridge.parseAsRoot()
             if var asyncCommand = command as? any AsyncParsableCommand {
                 try await asyncCommand.run()
@@ -73,5 +76,34 @@ enum Main {
     private static func exit(_ status: Int32, _ message: String) -> Never {
         writeMessage("\(message)\n")
         Foundation.exit(status)
+    }
+
+    /// Makes the process end as users expect: by the signal that it got, with nothing unfinished left; and a write beyond
+    /// the limit of a file's size (`ulimit -f`) is an error.
+    private static func prepareProcess() {
+        StandardStreams.openMissing()
+        signal(SIGXFSZ, SIG_IGN)
+        Interruption.endsCleanly()
+    }
+
+    /// The fewest open files with which the Swift runtime, which would crash, and a command can work.
+    private static let fewestFiles: rlim_t = 16
+
+    /// Checks what the runtime cannot report.
+    private static func checkLimits() throws {
+        var files = rlimit()
+        #if canImport(Darwin)
+            let resource = RLIMIT_NOFILE
+        #else
+            let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        #endif
+        guard getrlimit(resource, &files) == 0, files.rlim_cur < fewestFiles else { return }
+        files.rlim_cur = min(files.rlim_max, 256)
+        guard files.rlim_cur >= fewestFiles, setrlimit(resource, &files) == 0 else {
+            throw FileFailure(
+                message:
+                    "at most \(files.rlim_max) files may be open at a time, and at least \(fewestFiles) are needed; "
+                    + "raise the limit: ulimit -n 256")
+        }
     }
 }

@@ -35,8 +35,8 @@ package enum JSONValue: Hashable, Sendable {
     /// - Throws: `JSONFieldError`, which does not name the file, if it cannot be read or is not JSON.
     package init(contentsOf url: URL) throws(JSONFieldError) {
         let text: Data
-        do { text = try Data(contentsOf: url) } catch {
-            throw JSONFieldError(field: "", found: error.localizedDescription, expected: "a readable file")
+        do { text = try Data(contentsOf: url, atMost: 1 << 24) } catch {
+            throw JSONFieldError(field: "", found: error.explanation, expected: "a readable file")
         }
         try self.init(parsing: text)
     }
@@ -112,7 +112,7 @@ extension JSONValue: CustomStringConvertible {
         case .unsigned(let value): "\(value)"
         case .number(let value): "\(value)"
         case .excessive: "a number that Double cannot represent"
-        case .string(let text): "\"\(text.count > 60 ? text.prefix(60) + "..." : text)\""
+        case .string(let text): "\"\(text.shortened)\""
         case .array: "an array"
         case .object: "an object"
         }
@@ -190,7 +190,7 @@ package struct JSONFieldError: LocalizedError, CustomStringConvertible, Hashable
 
     /// The field, what was found and what was expected.
     package var description: String {
-        (field.isEmpty ? "" : "\(field): ") + "found \(found); expected \(expected)"
+        (field.isEmpty ? "" : "\(field.shortened): ") + "found \(found); expected \(expected)"
     }
 
     /// The same as `description`.

@@ -1,7 +1,10 @@
 import Foundation
+import Networks
 import TensorFiles
 import TestSupport
+import Synchronization
 import Testing
+import VoxelSupport
 
 @testable import BridgeTraining
 
@@ -117,12 +120,45 @@ struct TrainingRunTests {
         var configuration = TrainingConfiguration.tiny(&generator)
         (configuration.steps, configuration.intervals.checkpoint) = (20, 100)
         try await withTemporaryFolder { folder in
-            for step in 1...3 {
+            for _ in 1...3 {
                 var run = try TrainingRun(
                     TinyNetwork(), configuration: configuration, training: training, validation: nil,
                     folder: folder, resumes: true)
                 #expect(try await !run.run(until: .now))
-                #expect(run.trainer.state.step == step)
+                #expect(run.trainer.state.step == 0)
+            }
+            #expect(FileManager.default.fileExists(atPath: RunFolder(url: folder).checkpoint(0).path))
+        }
+    }
+
+    /// The time may be over within a step or a validation: the step is not taken, the validation made later.
+    @Test func aRunWhoseTimeIsOverAnywhereEndsTheSame() async {
+        await checkLaw(cases: 12) { generator in
+            let configuration = TrainingConfiguration.tiny(&generator)
+            try await withTemporaryFolder { folder in
+                let (whole, broken) = (folder.appending(path: "whole"), folder.appending(path: "broken"))
+                var uninterrupted = try TrainingRun(
+                    TinyNetwork(), configuration: configuration, training: training,
+                    validation: validation, folder: whole, resumes: false)
+                try #require(try await uninterrupted.run())
+                var (isComplete, parts) = (false, 0)
+                while !isComplete {
+                    // Enough for a step and a whole validation.
+                    let network = TimedNetwork(evaluations: Int.random(in: 60...120, using: &generator))
+                    var part = try TrainingRun(
+                        network, configuration: configuration, training: training,
+                        validation: validation, folder: broken, resumes: true)
+                    isComplete = try await part.run()
+                    parts += 1
+                    try #require(parts < 1000)
+                }
+                let (first, second) = (try results(whole), try results(broken))
+                let last =
+                    "checkpoints/" + RunFolder(url: whole).checkpoint(configuration.steps).lastPathComponent
+                for name in ["model.safetensors", "best.safetensors", "log.jsonl", last] {
+                    let isEqual = first[name] == second[name]
+                    try #require(isEqual, "\(name) after \(parts) parts")
+                }
             }
         }
     }
@@ -181,6 +217,47 @@ struct TrainingRunTests {
                 try begin(configuration, data: training, resumes: true)
             }
             #expect(error?.description.contains(checkpoint.path) == true)
+        }
+    }
+}
+
+/// A network whose time is over after a number of evaluations.
+private struct TimedNetwork: TrainableNetwork {
+    private final class Count: Sendable {
+        let left: Mutex<Int>
+        init(_ left: Int) { self.left = Mutex(left) }
+
+        func use() throws {
+            let isOver = left.withLock { left in
+                left -= 1
+                return left < 0
+            }
+            if isOver { throw TimeIsUp() }
+        }
+    }
+
+    private let network = TinyNetwork()
+    private let count: Count
+
+    init(evaluations: Int) { count = Count(evaluations) }
+
+    var parameters: [Parameter] { network.parameters }
+    var metadata: [String: String] { network.metadata }
+    func initialParameters(seed: UInt64) -> ParameterSet { network.initialParameters(seed: seed) }
+
+    func gradients(
+        of parameters: [String: Tensor], on batch: WindowBatch,
+        loss: (Tensor) -> (value: Double, gradient: Tensor)
+    ) throws -> (loss: Double, gradients: [String: Tensor]) {
+        try count.use()
+        return try network.gradients(of: parameters, on: batch, loss: loss)
+    }
+
+    func evaluator(of parameters: [String: Tensor]) throws -> @Sendable (WindowBatch) throws -> Tensor {
+        let evaluate = try network.evaluator(of: parameters)
+        return { [count] batch in
+            try count.use()
+            return try evaluate(batch)
         }
     }
 }

@@ -27,6 +27,21 @@ struct LatentPreparationTests {
         }
     }
 
+    @Test func notANumberIsBackground() async {
+        await checkLaw(cases: 20) { generator in
+            let grid = VoxelGrid(shape: [9, 8, 7], spacing: [2, 1, 1])
+            var source = Volume(grid: grid, voxels: generator.floats(grid.count, in: 1...9))
+            var cleared = source
+            for index in 0..<grid.count where index % 5 == 0 {
+                (source.voxels[index], cleared.voxels[index]) = (.nan, 0)
+            }
+            var preparation = LatentPreparation(shape: [8, 8, 8])
+            preparation.spacing = Bool.random(using: &generator) ? 1.5 : nil
+            try #require(
+                try preparation.apply(to: source).volume == preparation.apply(to: cleared).volume)
+        }
+    }
+
     /// What was cut out lies at its own place afterwards, whatever the orientation, and everything else is 0.
     @Test func theCropLiesAtItsPlaceAgain() async {
         await checkLaw(cases: 50) { generator in

@@ -81,6 +81,35 @@ struct LatentVolumeTranslatorTests {
         #expect(parts.grid == whole.grid && parts != whole)
     }
 
+    /// Encoding, sampling and decoding: threads, a saved state and a covering tile change no bit.
+    @Test func theWholePathHasTheSameBits() async throws {
+        let head = Self.head()
+        var first: [UInt32]?
+        for threads in [1, 2, 3, 5] {
+            var generator = SeededGenerator(seed: 21)
+            let model = try generator.latentModel(options: ComputeOptions(threads: threads))
+            for isTiled in [false, true] {
+                var translator = try LatentVolumeTranslator(model, steps: 5, eta: 1, seed: 9)
+                translator.tiling = isTiled ? LatentTiling(size: 64) : nil
+                let encoded = try await translator.encode(head)
+                var saved: SamplingState<Tensor>?
+                var results: [Volume] = []
+                for try await state in try await translator.states(of: encoded, to: "t2") {
+                    if saved == nil { saved = state.sampling }
+                    if state.isComplete { results.append(try await state.volume()) }
+                }
+                for try await state in try await translator.states(of: encoded, to: "t2", resuming: saved)
+                where state.isComplete { results.append(try await state.volume()) }
+                try #require(results.count == 2)
+                for result in results {
+                    let bits = result.voxels.map(\.bitPattern)
+                    if first == nil { first = bits }
+                    #expect(bits == first, "\(threads) threads, tiled: \(isTiled)")
+                }
+            }
+        }
+    }
+
     @Test func cancellationIsObserved() async throws {
         let translator = try Self.translator(steps: 200)
         let encoded = try await translator.encode(Self.head())

@@ -16,10 +16,11 @@ extension SeededGenerator {
         return parameters
     }
 
-    mutating func latentModel() throws -> LatentModel {
+    mutating func latentModel(options: ComputeOptions = ComputeOptions()) throws -> LatentModel {
         let configuration = LatentModelConfiguration.small
         return try LatentModel(
-            LatentWeights(parameters: latentParameters(configuration), configuration: configuration))
+            LatentWeights(parameters: latentParameters(configuration), configuration: configuration),
+            options: options)
     }
 }
 

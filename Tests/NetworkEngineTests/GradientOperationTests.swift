@@ -23,8 +23,8 @@ struct GradientOperationTests {
         _ compose: @escaping @Sendable (GraphValue) -> GraphValue
     ) throws -> [String: Tensor] {
         let options = ComputeOptions(threads: 1)
-        return try NetworkGradients(Composed(compose: compose), options: options)(
-            parameters: parameters, images: [x], shared: []
+        return try NetworkGradients(options: options)(
+            Composed(compose: compose), parameters: parameters, images: [x], shared: []
         ) { output in
             (
                 output.values.reduce(0) { $0 + Double($1 * $1) },
@@ -68,13 +68,13 @@ struct GradientOperationTests {
     @Test func operationsWithoutGradientsAreNamed() {
         let half = Convolution.Padding(before: 1, after: 1)
         let cases: [(String, @Sendable (GraphValue) -> GraphValue)] = [
-            ("relu", { $0.relu() }), ("leakyReLU", { $0.leakyReLU(slope: 0.1) }),
-            ("groupNorm", { GroupNorm.instance(channels: 16)($0) }),
-            ("groupNorm 'n.weight'", { GroupNorm("n", channels: 3, groups: 3)($0.slice(axis: 1, 0..<3)) }),
-            ("codebook 'q.weight'", { Codebook("q", entries: 3, width: 16)($0) }),
             (
                 "convolution 'c.weight'",
-                { Convolution("c", inputs: 16, outputs: 2, kernel: [2, 2], padding: [half, half])($0) }
+                { Convolution("c", inputs: 16, outputs: 2, kernel: [1, 1], padding: [half, half])($0) }
+            ),
+            (
+                "convolution 'c.weight'",
+                { Convolution("c", inputs: 16, outputs: 2, kernel: [3, 3], stride: [3, 3])($0) }
             ),
             ("slice", { $0.slice(axis: 2, 0..<2) }),
             ("concatenated", { .concatenated([$0, $0], axis: 3) }),

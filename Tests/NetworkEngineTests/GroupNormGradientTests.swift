@@ -17,8 +17,8 @@ struct GroupNormGradientTests {
                 $0[$1.name] = Tensor(
                     shape: $1.shape, values: generator.floats($1.shape.reduce(1, *), in: -2...2))
             }
-            let (_, gradients) = try NetworkGradients(network, options: ComputeOptions(threads: 1))(
-                parameters: parameters, images: [image], shared: []
+            let (_, gradients) = try NetworkGradients(options: ComputeOptions(threads: 1))(
+                network, parameters: parameters, images: [image], shared: []
             ) { (0, Tensor(shape: $0.shape, values: generator.floats($0.count))) }
             let sizes = gradients["convolution.weight"]!.values.map { Double(abs($0)) }
             let bias = gradients["convolution.bias"]!.values.map { Double(abs($0)) }

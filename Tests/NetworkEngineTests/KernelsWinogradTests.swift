@@ -21,7 +21,7 @@ struct KernelsWinogradTests {
             let stride = (tiles + generator.size(in: 0...1)) * Block.lanes
             let (input, output) = (Numbers(unwritten: 36 * stride), Numbers(unwritten: 36 * stride))
             let transformed = Numbers(unwritten: 36 * Block.lanes * Block.lanes)
-            kernels.winograd_weights(weights.start, transformed.start, Block.lanes * Block.lanes)
+            kernels.winograd_weights(weights.start, 9 * Block.lanes, transformed.start, Block.lanes * Block.lanes)
             kernels.winograd_input(image.start, rowStride, tiles, input.start, stride)
             for frequency in 0..<36 {
                 kernels.multiply(

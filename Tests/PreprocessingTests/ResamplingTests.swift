@@ -18,6 +18,46 @@ struct ResamplingTests {
         return volume
     }
 
+    /// A voxel that is not a number makes its own neighbourhood NaN, and no more.
+    @Test(arguments: Interpolation.allCases) func notANumberStaysWhereItIs(interpolation: Interpolation) async {
+        await checkLaw(cases: 30) { generator in
+            let source = randomGrid(&generator, extents: 4...12)
+            var volume = Volume(grid: source, voxels: generator.floats(source.count, in: 1...2))
+            let hole = Int.random(in: 0..<source.count, using: &generator)
+            volume.voxels[hole] = .nan
+            let target = randomGrid(&generator, extents: 4...12)
+            let nearest = volume.map { $0.isNaN ? 1 : 0 }.resampled(onto: target, interpolation: .nearest)
+            for outside in [Float(0), .nan] {
+                let result = volume.resampled(
+                    onto: target, interpolation: interpolation, outside: outside)
+                let expected = volume.map { $0.isNaN ? 0 : $0 }.resampled(
+                    onto: target, interpolation: interpolation, outside: outside)
+                for (index, value) in result.voxels.enumerated() {
+                    try #require(value.isNaN == (nearest.voxels[index] == 1 || expected.voxels[index].isNaN))
+                }
+            }
+        }
+    }
+
+    /// Splines overshoot at edges; scaled intensities stay within [0, 1], in the prepared volume and on the way back.
+    @Test func cubicInterpolationKeepsTheRangeOfScaledIntensities() async throws {
+        let resample = Resample(spacing: 0.7, interpolation: .cubic)
+        await checkLaw(cases: 20) { generator in
+            let grid = VoxelGrid(shape: [12, 10, 11], spacing: [1, 1.2, 2])
+            let steps = generator.floats(grid.count).map { $0 > 0.3 ? Float(70) : -900 }
+            let source = Volume(grid: grid, voxels: steps)
+            let bare = try resample.apply(to: source).volume.intensityRange
+            try #require(bare.lowerBound < -900 && bare.upperBound > 70)
+            let prepared = try PreprocessingPipeline([
+                RescaleIntensity(.window(IntensityWindow(0, 80)), background: .lowest), resample,
+            ]).apply(to: source)
+            let range = prepared.volume.intensityRange
+            try #require(range.lowerBound == 0 && range.upperBound == 70 / 80)
+            let back = try prepared.restoreGrid(of: prepared.volume.map { $0 > 0.4 ? 1 : 0 }).intensityRange
+            try #require(back.lowerBound >= 0 && back.upperBound <= 1)
+        }
+    }
+
     /// The largest difference between two volumes on one grid, at voxels whose place is `margin` voxels inside another
     /// grid.
     private func difference(_ a: Volume, _ b: Volume, inside grid: VoxelGrid, margin: Double = 0) -> Float {

@@ -107,8 +107,8 @@ private struct RandomBatch {
         loss: Double, gradients: [String: Tensor]
     ) {
         let gradients = NetworkGradients(
-            architecture, options: ComputeOptions(threads: threads), recomputesActivations: recomputes)
-        return try gradients(parameters: parameters, images: [inputs.x, inputs.y], shared: shared) {
+            options: ComputeOptions(threads: threads), recomputesActivations: recomputes)
+        return try gradients(architecture, parameters: parameters, images: [inputs.x, inputs.y], shared: shared) {
             (loss($0), weights)
         }
     }

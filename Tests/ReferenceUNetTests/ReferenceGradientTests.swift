@@ -71,8 +71,8 @@ struct TrainingBatch {
     }
 
     func gradients(_ loss: String, threads: Int = 2) throws -> (loss: Double, gradients: [String: Tensor]) {
-        let gradients = NetworkGradients(architecture, options: ComputeOptions(threads: threads))
-        return try gradients(parameters: parameters, images: [noisy, source], shared: [time, key]) { output in
+        let gradients = NetworkGradients(options: ComputeOptions(threads: threads))
+        return try gradients(architecture, parameters: parameters, images: [noisy, source], shared: [time, key]) { output in
             let differences = zip(output.values, target.values).map { Double($0) - Double($1) }
             let count = Double(differences.count)
             let value = differences.reduce(0) { $0 + (loss == "l1" ? abs($1) : $1 * $1) } / count

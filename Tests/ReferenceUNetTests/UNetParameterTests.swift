@@ -18,8 +18,8 @@ struct UNetParameterTests {
         var parameters = UNetConfiguration.small.randomParameters(&generator)
         parameters["out.3.bias"] = parameters.removeValue(forKey: "out.2.bias")
         parameters["time_embed.0.bias"] = Tensor(shape: [127])
-        let error = #expect(throws: UNetError.self) { try network(of: parameters, prefix: "denoise_fn.") }
-        guard case .parameters(_, let missing, let extra, let misshapen) = error else {
+        let error = #expect(throws: ParameterError.self) { try network(of: parameters, prefix: "denoise_fn.") }
+        guard case .mismatch(_, _, let missing, let extra, let misshapen) = error else {
             Issue.record("found \(String(describing: error))")
             return
         }
@@ -33,7 +33,7 @@ struct UNetParameterTests {
     }
 
     @Test func longListsAreCutAfterTen() throws {
-        let error = #expect(throws: UNetError.self) { try network(of: [:]) }
+        let error = #expect(throws: ParameterError.self) { try network(of: [:]) }
         let count = UNetArchitecture(.small).parameters.count
         let description = try #require(error?.description)
         #expect(description.contains("\(count) missing:"))
@@ -45,7 +45,7 @@ struct UNetParameterTests {
         var generator = SeededGenerator(seed: 2)
         var parameters = UNetConfiguration.small.randomParameters(&generator)
         parameters["denoise_fn.out.2.bias"] = parameters["out.2.bias"]
-        #expect(throws: UNetError.self) { try network(of: parameters) }
+        #expect(throws: ParameterError.self) { try network(of: parameters) }
     }
 
     @Test(arguments: [Float.nan, .infinity, -.infinity])
@@ -53,7 +53,7 @@ struct UNetParameterTests {
         var generator = SeededGenerator(seed: 3)
         var parameters = UNetConfiguration.small.randomParameters(&generator)
         parameters["middle_block.0.in_layers.2.weight"]?.values[12345] = number
-        let error = #expect(throws: UNetError.self) { try network(of: parameters) }
+        let error = #expect(throws: ParameterError.self) { try network(of: parameters) }
         guard case .notFinite(_, let parameter) = error else {
             Issue.record("found \(String(describing: error))")
             return

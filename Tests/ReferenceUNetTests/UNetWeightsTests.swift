@@ -114,7 +114,7 @@ struct UNetWeightsTests {
             ]
             #expect(found == [ema, ema, model, model, ema, model])
             for (kinds, wanted) in [([("model", model)], UNetWeights.Selection.ema), ([("ema", ema)], .model)] {
-                let error = #expect(throws: UNetError.self) { try bias(kinds, wanted) }
+                let error = #expect(throws: ParameterError.self) { try bias(kinds, wanted) }
                 guard case .noSelection(_, wanted.rawValue, [kinds[0].0]) = error else {
                     Issue.record("found \(String(describing: error))")
                     continue
@@ -134,8 +134,10 @@ struct UNetWeightsTests {
         _ = try UNet(parameters: parameters, configuration: .small)
         parameters["table"] = Tensor(shape: [10, 10])
         parameters["ema.decay"] = Tensor(shape: [1])
-        let error = #expect(throws: UNetError.self) { try UNet(parameters: parameters, configuration: .small) }
-        guard case .parameters(_, [], let extra, []) = error else {
+        let error = #expect(throws: ParameterError.self) {
+            try UNet(parameters: parameters, configuration: .small)
+        }
+        guard case .mismatch(_, _, [], let extra, []) = error else {
             Issue.record("found \(String(describing: error))")
             return
         }
@@ -146,13 +148,13 @@ struct UNetWeightsTests {
     @Test func parametersHaveNumbersOfTheirOwn() throws {
         try withTemporaryFolder { folder in
             let url = folder.appending(path: "checkpoint.pth")
-            func problem(_ bytes: Data) throws -> UNetError? {
+            func problem(_ bytes: Data) throws -> ParameterError? {
                 try bytes.write(to: url)
-                return #expect(throws: UNetError.self) {
+                return #expect(throws: ParameterError.self) {
                     try UNetWeights(contentsOf: url, configuration: .small)
                 }
             }
-            guard case .parameterType(_, _, "I32") = try problem(checkpoint([("ema", 1)], type: "IntStorage"))
+            guard case .type(_, _, "I32") = try problem(checkpoint([("ema", 1)], type: "IntStorage"))
             else {
                 Issue.record("whole numbers passed")
                 return
@@ -173,7 +175,7 @@ struct UNetWeightsTests {
                 (["denoise_fn.out.2.bias": Tensor(shape: [4])], "no parameter denoise_fn.time_embed.0.weight"),
             ] as [([String: Tensor], String)] {
                 try Safetensors.write(tensors, to: url)
-                let error = #expect(throws: UNetError.self) { try UNet(weights: url) }
+                let error = #expect(throws: ParameterError.self) { try UNet(weights: url) }
                 #expect(error?.description.contains(message) == true)
             }
         }

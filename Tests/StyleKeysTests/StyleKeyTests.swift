@@ -43,6 +43,15 @@ private func randomKey(bins: Int, using generator: inout SeededGenerator) throws
             ])
     }
 
+    @Test func resamplingHasALimit() throws {
+        let volume = Volume(
+            grid: VoxelGrid(shape: [2, 2, 2], spacing: [500, 500, 500]), voxels: (0..<8).map(Float.init))
+        let error = #expect(throws: StyleKeyError.self) {
+            try StyleKey(of: volume, resampling: Resample(spacing: 0.1))
+        }
+        #expect(error?.description.contains("choose a larger spacing") == true)
+    }
+
     @Test func edgesDecideWhereTheDivisionRoundsAcrossThem() throws {
         // Thousandths of the range, and 999 bins whose edges are the thousandths but for rounding.
         let step = (1.0 - 0.001) / 999

@@ -80,6 +80,22 @@ struct HostileFileTests {
             }
         }
     }
+
+    /// A file that is cut while it is open is an error, and does not end the process.
+    @Test(arguments: FileKind.allCases, [0, 100])
+    func filesThatAreCutWhileTheyAreOpen(kind: FileKind, length: Int) throws {
+        try withTemporaryFolder { folder in
+            for seed in kind.seeds {
+                let url = folder.appending(path: "cut")
+                try writeWithoutFlushing(seed, to: url)
+                let sources = try kind.open(url)
+                try #require(truncate(url.path, off_t(length)) == 0)
+                let error = #expect(throws: (any Error).self) { try readAll(sources) }
+                #expect("\(String(describing: error))".contains("was cut to \(length) bytes while it was read"))
+                unlink(url.path)
+            }
+        }
+    }
 }
 
 /// The kinds of file that hold tensors.

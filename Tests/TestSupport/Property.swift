@@ -1,24 +1,21 @@
 import Foundation
 import Testing
+import VoxelSupport
 
 /// A stream of random numbers that is the same on every machine for one seed (SplitMix64).
 public struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
+    private var generator: SplitMix64
 
     /// How far sizes may lie above the least that they can be.
     private let sizeLimit: Int
 
     /// A stream for a seed.
-    public init(seed: UInt64, sizeLimit: Int = .max) { (state, self.sizeLimit) = (seed, sizeLimit) }
+    public init(seed: UInt64, sizeLimit: Int = .max) {
+        (generator, self.sizeLimit) = (SplitMix64(seed: seed), sizeLimit)
+    }
 
     /// The next 64 random bits.
-    public mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
+    public mutating func next() -> UInt64 { generator.next() }
 
     /// `count` values drawn evenly from a range.
     public mutating func floats(_ count: Int, in range: ClosedRange<Float> = -1...1) -> [Float] {

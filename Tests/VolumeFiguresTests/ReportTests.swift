@@ -134,23 +134,109 @@ struct ReportTests {
     }
 
     /// An axial slice as it is shown.
+    private struct Accessibility: Decodable {
+        let unnamed: [String]
+        let faint: [String]
+        let jumps: [String]
+        let headings: [Int]
+        let focusable: Int
+        let language: String
+    }
+
+    /// Names of controls and pictures, contrast of all text in both schemes of colours (4.5, or 3 for large text: WCAG 2.2,
+    /// 1.4.3), the order of focus and of headings.
+    @Test(.enabled(if: Browser.program != nil, Browser.missing), arguments: [false, true])
+    func everyoneCanUseThePage(ofCohort: Bool) throws {
+        try withTemporaryFolder { folder in
+            let found: Accessibility = try Browser.run(
+                ofCohort ? cohortPage().html() : page().html(), in: folder,
+                """
+                await report;
+                const name = element => (element.getAttribute('aria-label') || element.getAttribute('alt')
+                    || [...element.labels ?? []].map(label => label.textContent).join(' ') || element.textContent).trim();
+                const shown = [...document.querySelectorAll('body *')].filter(element =>
+                    element.checkVisibility() && !element.closest('[aria-hidden="true"]'));
+                const controls = shown.filter(element => element.matches('button, input, select, a[href], img, canvas, svg'));
+                const unnamed = controls.filter(element => !name(element)).map(element => element.outerHTML.slice(0, 120));
+                const channels = colour => colour.match(/[\\d.]+/g).map(Number);
+                const light = colour => channels(colour).slice(0, 3).map(value => value / 255)
+                    .map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+                    .reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0);
+                const back = element => {
+                    for (let place = element; place; place = place.parentElement) {
+                        const colour = getComputedStyle(place).backgroundColor;
+                        if ((channels(colour)[3] ?? 1) > 0) return colour;
+                    }
+                    return 'rgb(255, 255, 255)';
+                };
+                const faint = [];
+                for (const theme of ['light', 'dark']) {
+                    document.documentElement.dataset.theme = theme;
+                    for (const element of shown) {
+                        if (![...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim())) continue;
+                        const style = getComputedStyle(element);
+                        const ends = [light(element.closest('svg') ? style.fill : style.color), light(back(element))];
+                        const contrast = (Math.max(...ends) + 0.05) / (Math.min(...ends) + 0.05);
+                        const isLarge = parseFloat(style.fontSize) >= 24;
+                        if (contrast < (isLarge ? 3 : 4.5))
+                            faint.push(`${theme}: ${contrast.toFixed(2)} ${element.textContent.trim().slice(0, 60)}`);
+                    }
+                }
+                const focusable = shown.filter(element => element.tabIndex >= 0 && !element.disabled);
+                const jumps = focusable.filter(element => element.tabIndex > 0).map(element => element.outerHTML.slice(0, 120));
+                const headings = [...document.querySelectorAll('h1, h2, h3, h4')].map(heading => Number(heading.tagName[1]));
+                return { unnamed, faint, jumps, headings, focusable: focusable.length,
+                    language: document.documentElement.lang };
+                """)
+            #expect(found.unnamed.isEmpty && found.faint.isEmpty && found.jumps.isEmpty, "\(found)")
+            #expect(found.language == "en" && found.focusable > 5)
+            #expect(found.headings.first == 1 && found.headings.count { $0 == 1 } == 1)
+            #expect(zip(found.headings, found.headings.dropFirst()).allSatisfy { $1 <= $0 + 1 })
+        }
+    }
+
+    /// Outside a mask the difference is grey, and the result and the reference are as they are.
+    @Test(.enabled(if: Browser.program != nil, Browser.missing))
+    func theDifferenceEndsAtTheMask() throws {
+        struct Colours: Decodable {
+            let names: [String]
+            let outside, inside: [Int]
+            let value: Double?
+            let readout: String
+        }
+        try withTemporaryFolder { folder in
+            var page = try page()
+            let reference = try #require(page.volumes?.reference)
+            var mask = Volume(grid: reference.grid, repeating: 1)
+            for index in 0..<mask.grid.count where index % mask.shape.x < mask.shape.x / 2 {
+                mask.voxels[index] = 0
+            }
+            page.volumes?.mask = mask
+            let found: Colours = try Browser.run(
+                page.html(), in: folder,
+                """
+                const viewer = await report;
+                const difference = viewer.volumes.findIndex(volume => volume.kind === 'difference');
+                const colours = viewer.colours(viewer.volumes[difference], difference);
+                const outside = viewer.mask.indexOf(0), inside = viewer.mask.findIndex(value => value > 0);
+                viewer.voxel = [outside % viewer.shape[0], Math.floor(outside / viewer.shape[0]) % viewer.shape[1], 0];
+                viewer.drawNow();
+                return { names: viewer.volumes.map(volume => volume.name), outside: colours(outside), inside: colours(inside),
+                    value: viewer.value(viewer.volumes[difference], outside), readout: viewer.readout.textContent };
+                """)
+            #expect(found.names == ["Source", "Result", "Reference", "Difference"])
+            #expect(found.outside == [128, 128, 128] && found.inside != found.outside && found.value == nil)
+            #expect(found.readout.contains("Difference outside the mask"))
+        }
+    }
+
     private func axial(_ ras: Volume, _ z: Int) -> [Int] {
         (0..<ras.shape.y).flatMap { row in
             (0..<ras.shape.x).map { Int(ras[ras.shape.x - 1 - $0, ras.shape.y - 1 - row, z]) }
         }
     }
 
-    private struct Cohort: Decodable {
-        let first: [String]
-        let sorted: [String]
-        let reversed: [String]
-        let failure: Bool
-        let circles: Int
-        let link: String
-    }
-
-    @Test(.enabled(if: Browser.program != nil, Browser.missing))
-    func theWorstSubjectsComeFirst() throws {
+    private func cohortPage() -> HTMLReport {
         let values = [21.0, 19, 30, 25]
         let results = values.enumerated().map { index, value in
             CohortEvaluation.Result(
@@ -166,9 +252,23 @@ struct ReportTests {
         report.cohort = CohortReport(
             CohortEvaluation(results: results + [failed], metrics: metrics), metrics: metrics)
         report.cohort?.links = [1: "subjects/s1.html"]
+        return report
+    }
+
+    private struct Cohort: Decodable {
+        let first: [String]
+        let sorted: [String]
+        let reversed: [String]
+        let failure: Bool
+        let circles: Int
+        let link: String
+    }
+
+    @Test(.enabled(if: Browser.program != nil, Browser.missing))
+    func theWorstSubjectsComeFirst() throws {
         try withTemporaryFolder { folder in
             let shown: Cohort = try Browser.run(
-                report.html(), in: folder,
+                cohortPage().html(), in: folder,
                 """
                 await report;
                 const table = [...document.querySelectorAll('table')].find(table => table.querySelector('th button'));

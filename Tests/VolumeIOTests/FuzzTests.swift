@@ -52,7 +52,7 @@ import Volumes
             switch result {
             case .success(let file):
                 read += 1
-                try #require(file.volume.voxels.allSatisfy { $0.isFinite })
+                try #require(file.volume.voxels.allSatisfy { !$0.isInfinite })
                 try #require(file.volume.grid.count <= 1032 * bytes.count)
             case .failure(let error):
                 reasons.insert(String("\(error.reason)".prefix(24)))

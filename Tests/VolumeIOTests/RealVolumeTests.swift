@@ -67,7 +67,7 @@ import Volumes
         #expect(header.dataType == expected.type)
         #expect([header.sformCode, header.qformCode] == expected.codes)
         #expect((header.version, header.placement) == (.nifti1, .sform))
-        #expect(file.replacedVoxels == 0)
+        #expect(file.notFinite == 0)
         #expect(file.volume.intensityRange == expected.range)
         let mean = file.volume.voxels.reduce(0.0) { $0 + Double($1) } / Double(grid.count)
         #expect(abs(mean - expected.mean) < 1e-6 * expected.mean)

@@ -46,7 +46,7 @@ import Volumes
                 try #require(file.volume.grid.affine.largestDifference(from: grid.affine) < 1e-4)
                 try #require(file.header.version == version && file.header.space == space)
                 try #require(file.header.placement == .sform && file.header.text == "a ± b")
-                try #require(file.header.dataType == "float32" && file.replacedVoxels == 0)
+                try #require(file.header.dataType == "float32" && file.notFinite == 0)
             }
         }
     }

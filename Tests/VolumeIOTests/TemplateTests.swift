@@ -145,7 +145,7 @@ import Volumes
             let error = #expect(throws: VolumeIOError.self) { try volume.write(to: url, as: .int16) }
             #expect(error?.reason == .notFiniteAsInteger(count: 2, dataType: "int16"))
             try volume.write(to: url, as: .float64)
-            #expect(try VolumeFile(contentsOf: url).replacedVoxels == 2)
+            #expect(try VolumeFile(contentsOf: url).notFinite == 2)
         }
     }
 }

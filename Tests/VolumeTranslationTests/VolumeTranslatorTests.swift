@@ -180,9 +180,30 @@ struct VolumeTranslatorTests {
         for try await state in states where state.isComplete { #expect(try state.volume() == masked) }
     }
 
-    /// A model states how its targets were scaled.
-    @Test func aStyleIsScaledAsTheModelsTargets() throws {
+    /// Interpolated slices have intensities that thick ones have not: a key must be that of what is translated.
+    @Test func theStyleOfThickSlicesIsThatOfThePreparedVolume() async {
+        await checkLaw(cases: 8) { generator in
+            let thickness = Double.random(in: 6...12, using: &generator)
+            let source = Volume.brainPhantom(
+                on: VoxelGrid(shape: [24, 28, Int(60 / thickness)], spacing: [3, 3, thickness]))
+            let translator = translator()
+            let prepared = try translator.preprocessing.apply(to: source).volume
+            let seen = try StyleKey(of: prepared, intensities: RescaleIntensity(.unit))
+            let distances = try [translator.style(of: source), StyleKey(of: source)].map {
+                try $0.distance(to: seen)
+            }
+            try #require(distances[0] < 1e-4 && distances[1] > 0.005, "\(distances)")
+        }
+    }
+
+    /// A model states how its targets were scaled, and their spacing.
+    @Test func aStyleIsScaledAndResampledAsTheModelsTargets() throws {
         let reference = Volume.brainPhantom(on: VoxelGrid(shape: [20, 24, 18], spacing: [3.5, 3, 4]))
-        #expect(try translator().style(of: reference) == StyleKey(of: reference))
+        let key = try translator().style(of: reference)
+        #expect(key == (try StyleKey(of: reference, resampling: Resample(spacing: 3))))
+        #expect(key != (try StyleKey(of: reference)))
+        // A volume with that spacing keeps its own voxels.
+        let fine = Volume.brainPhantom(on: VoxelGrid(shape: [20, 24, 18], spacing: [3, 3, 3]))
+        #expect(try translator().style(of: fine) == StyleKey(of: fine))
     }
 }

@@ -51,6 +51,7 @@ struct FailureTests {
             #expect(outcome.status == status, "\(outcome.messages)")
             #expect(outcome.output.isEmpty)
             #expect(outcome.messages.hasPrefix("Error: "))
+            #expect(!outcome.messages.contains("Error Domain"))
             for message in misuse.messages { #expect(outcome.messages.contains(message)) }
             // Also where the command finds the misuse while it runs.
             if status == 2, let command = words.first, command != "frobnicate" {
@@ -167,6 +168,14 @@ struct FailureTests {
         Misuse("preprocess @flat.nii @out.nii", "flat.nii: every voxel"),
         Misuse("evaluate @brain.nii @flat.nii", "12 x 14 x 10", "4 x 4 x 4"),
         Misuse("evaluate @brain.nii @brain.nii --mask @flat.nii", "mask", "4 x 4 x 4"),
+        Misuse("train --data @missing.csv --output @new", "missing.csv", "No such file or directory"),
+        Misuse("train --data @folder.nii --output @new", "folder.nii", "Is a directory"),
+        Misuse("train --data @brain.nii --output @new --config @folder.nii", "folder.nii", "Is a directory"),
+        Misuse("evaluate --pairs @folder.nii --output @new", "folder.nii", "Is a directory"),
+        Misuse(
+            "register @brain.nii @brain.nii --output @out.nii --initial @missing.json", "missing.json",
+            "No such file"),
+        Misuse("preprocess @brain.nii @out.nii --pipeline @folder.nii", "folder.nii", "Is a directory"),
         Misuse("montage @missing.nii --output @out.png", "missing.nii"),
         Misuse("phantom --output @new --anatomy @missing.nii", "missing.nii"),
         Misuse("phantom --output @new --anatomy @flat.nii", "flat.nii: found no brain"),

@@ -6,12 +6,24 @@ struct HelpTests {
     @Test(arguments: [
         (
             [],
-            "translate predict evaluate key mask preprocess register info convert montage import phantom train serve --version"
+            "translate predict evaluate key mask preprocess register info convert montage import phantom train bids serve --version"
         ),
         (
             ["translate"],
             """
             --model --config --weights --winograd-memory --style --steps --mode --corrections --step-size --scaling --bound --no-bound --clip --no-clip --solver --process --schedule --plane --batch --threads --spacing --prediction-type --objective --state --target --eta --seed --noise --encode-only --decode --first-stage --shape --reference --requantise --tile --overlap --report --raw --window --intensities --background --mask --server --in-flight --token-file --certificates --timeout --wire --verbose --quiet
+            """
+        ),
+        (
+            ["bids"],
+            """
+            --participant-label --participant_label --session-label --session_label --source-suffix --target-suffix \
+            --entity --desc --model --dry-run --skull-stripped --jobs --skip-bids-validation --skip_bids_validation \
+            --reference-suffix --references --match --config --weights --winograd-memory --style --steps --mode \
+            --corrections --step-size --scaling --bound --no-bound --clip --no-clip --solver --process --schedule \
+            --plane --batch --threads --spacing --prediction-type --objective --target --eta --seed --noise \
+            --encode-only --decode --first-stage --shape --reference --requantise --tile --overlap --raw --window \
+            --intensities --background --mask --verbose --quiet
             """
         ),
         (["predict"], "--model --config --weights --winograd-memory --threads"),
@@ -27,7 +39,7 @@ struct HelpTests {
             ["evaluate"],
             "--mask --data-range --match --window --plane --voxelwise --json --csv --pairs --output --report --source --seed --threads --verbose --quiet"
         ),
-        (["key"], "--bins --output --window --intensities --background --mask --verbose --quiet"),
+        (["key"], "--bins --spacing --output --window --intensities --background --mask --verbose --quiet"),
         (["mask"], "--method --largest-component --fill-holes --output --verbose --quiet"),
         (
             ["preprocess"],

@@ -146,6 +146,43 @@ struct LatentTranslateTests {
         }
     }
 
+    @Test func aKilledTranslationContinuesFromItsState() async throws {
+        try await withTemporaryFolder { folder in
+            func path(_ name: String) -> String { folder.appending(path: name).path }
+            try Volume.brainPhantom(on: VoxelGrid(shape: [21, 17, 19], spacing: [5, 5, 5]))
+                .write(to: path("brain.nii"))
+            let common = [
+                "--model", url("unet_a.safetensors"), "--first-stage", url("autoencoder_a.safetensors"),
+                "--shape", "fit", "--steps", "250", "--seed", "3",
+            ]
+            let targets = ["--target", "t2", "--target", "flair"]
+            try await succeed([path("brain.nii"), path("whole-{target}.nii")] + common + targets)
+            let states = ["--state", path("{target}.state")]
+            let (process, ended) = try Tool.start(
+                ["translate", path("brain.nii"), path("broken-{target}.nii")] + common + targets + states,
+                output: folder)
+            await Tool.killed(process.processIdentifier, onceThereIs: path("flair.state"))
+            for await _ in ended {}
+            try #require(process.terminationStatus == SIGKILL, "it was done before it was killed")
+
+            let other = try await translate(
+                [path("brain.nii"), path("other-{target}.nii")] + common
+                    + ["--target", "flair", "--eta", "0"] + states)
+            #expect(other.status == 1, "\(other.messages)")
+            #expect(other.messages.contains("\(path("flair.state")): the state belongs to another run"))
+            let rest = try await translate(
+                [path("brain.nii"), path("broken-{target}.nii"), "--threads", "1"] + common + targets + states)
+            #expect(rest.status == 0 && rest.messages.contains("Continuing after step"), "\(rest.messages)")
+            for target in ["t2", "flair"] {
+                let files = try ["whole", "broken"].map {
+                    try Data(contentsOf: URL(filePath: path("\($0)-\(target).nii")))
+                }
+                #expect(files[0] == files[1], "\(target)")
+                #expect(!FileManager.default.fileExists(atPath: path("\(target).state")))
+            }
+        }
+    }
+
     @Test func whatDoesNotFitIsReported() async throws {
         try await withTemporaryFolder { folder in
             func path(_ name: String) -> String { folder.appending(path: name).path }
@@ -181,6 +218,12 @@ struct LatentTranslateTests {
                     outcome.status == Int32(status) && outcome.messages.contains(message), "\(outcome.messages)"
                 )
             }
+            // A folder is made only for results.
+            let folders = try await translate(
+                [path("odd.nii"), path("new") + "/", "--target", "t1", "--raw", "--steps", "4"] + model)
+            #expect(folders.status == 1 && folders.messages.contains("expected multiples of 4"))
+            let taken = try await translate([path("odd.nii"), path("odd.nii") + "/", "--target", "t1"] + model)
+            #expect(taken.status == 2 && taken.messages.contains("exists and is not a folder"))
             let slices = Fixtures.reference("unet_b.safetensors").path
             let target = try await translate([
                 path("odd.nii"), path("out.nii"), "--model", slices, "--target", "t1",

@@ -44,13 +44,53 @@ enum Tool {
     static func start(
         _ arguments: [String], output folder: URL
     ) throws -> (process: Process, ended: AsyncStream<Void>) {
+        let executable = try #require(executable, "voxelbridge has not been built with the tests")
+        return try start(executable, arguments, output: folder)
+    }
+
+    /// Runs a script of Bash in a folder, to its end. `$TOOL` is the command.
+    ///
+    /// - Parameter mounts: whether the script mounts file systems, which nobody else then sees.
+    static func shell(_ script: String, in folder: URL, mounts: Bool = false) async throws -> Outcome {
+        try await withTemporaryFolder { results in
+            let tool = try #require(executable, "voxelbridge has not been built with the tests")
+            let whole = "TOOL='\(tool.path)'; cd '\(folder.path)' || exit\n\(script)"
+            let (program, arguments) = mounts ? ("/usr/bin/unshare", ["-rm", "bash"]) : ("/bin/bash", [])
+            let (process, ended) = try start(
+                URL(filePath: program), arguments + ["-c", whole], output: results)
+            for await _ in ended {}
+            func text(_ name: String) throws -> String {
+                String(decoding: try Data(contentsOf: results.appending(path: name)), as: UTF8.self)
+            }
+            return try Outcome(
+                status: process.terminationStatus, output: text("output"), messages: text("messages"))
+        }
+    }
+
+    /// Whether the command runs under a sanitizer, by `.ci/sanitize`.
+    static let isSanitized = ProcessInfo.processInfo.environment["VOXELBRIDGE_SANITIZER"] != nil
+
+    /// Whether scripts may mount file systems.
+    static let canMount: Bool = {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/unshare")
+        process.arguments = ["-rm", "mount", "-t", "tmpfs", "none", "/mnt"]
+        process.standardError = FileHandle.nullDevice
+        guard (try? process.run()) != nil else { return false }
+        process.waitUntilExit()
+        return process.terminationStatus == 0
+    }()
+
+    private static func start(
+        _ program: URL, _ arguments: [String], output folder: URL
+    ) throws -> (process: Process, ended: AsyncStream<Void>) {
         func file(_ name: String) throws -> FileHandle {
             let url = folder.appending(path: name)
             try Data().write(to: url)
             return try FileHandle(forWritingTo: url)
         }
         let process = Process()
-        process.executableURL = try #require(executable, "voxelbridge has not been built with the tests")
+        process.executableURL = program
         process.arguments = arguments
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try file("output")
@@ -59,6 +99,18 @@ enum Tool {
         process.terminationHandler = { _ in continuation.finish() }
         try process.run()
         return (process, ended)
+    }
+
+    /// Kills a process as soon as a file exists; returns where it ends before. A thread of its own watches: those that
+    /// tests share may be busy for longer than the process runs.
+    static func killed(_ process: Int32, onceThereIs file: String) async {
+        await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                while kill(process, 0) == 0, access(file, F_OK) != 0 { usleep(200) }
+                kill(process, SIGKILL)
+                continuation.resume()
+            }
+        }
     }
 
     /// The command, in the folder of the test bundle or of the test executable.

@@ -47,8 +47,7 @@ struct TrainTests {
             try await Tool.succeed(
                 "key", folder.appending(path: "anna-t1.nii.gz").path,
                 folder.appending(path: "ben-t1.nii.gz").path, "--bins", "16", "--output", key.path)
-            let outcome = try await Tool.run(
-                TrainingPairs.arguments(folder, run: "run") + ["--max-minutes", "0.00001"])
+            let outcome = try await Tool.run(TrainingPairs.arguments(folder, run: "run"))
             try #require(outcome.status == 0, "\(outcome.messages)")
             let style = try Data(contentsOf: folder.appending(path: "run/style.json"))
             #expect(try style == Data(contentsOf: key))
@@ -116,13 +115,33 @@ struct TrainTests {
 
     @Test func minutesAreKept() async throws {
         try await TrainingPairs.withFolder { folder in
-            let stopped = try await Tool.run(
-                TrainingPairs.arguments(folder, run: "run") + ["--max-minutes", "0.00001"])
-            #expect(stopped.status == 0 && stopped.messages.contains("Stopped after step 1 of 10"))
-            let again = try await Tool.run(TrainingPairs.arguments(folder, run: "run"))
+            func train(_ more: String...) async throws -> Tool.Outcome {
+                try await Tool.run(TrainingPairs.arguments(folder, run: "run") + more)
+            }
+            let unprepared = try await train("--max-minutes", "0.00001")
+            #expect(
+                unprepared.status == 0 && unprepared.messages.contains("Stopped while volumes were prepared"))
+            let cache = folder.appending(path: "cache").path
+            _ = try await Tool.run(TrainingPairs.arguments(folder, run: "other") + ["--cache", cache])
+            let stopped = try await train("--max-minutes", "0.00001", "--cache", cache)
+            #expect(stopped.status == 0 && stopped.messages.contains("Stopped after step 0 of 10"))
+            let again = try await train()
             #expect(again.status == 1 && again.messages.contains("--resume"))
-            let resumed = try await Tool.run(TrainingPairs.arguments(folder, run: "run") + ["--resume"])
-            #expect(resumed.status == 0 && resumed.messages.contains("starting at step 1"))
+            let resumed = try await train("--resume")
+            #expect(resumed.status == 0 && resumed.messages.contains("starting at step 0"))
+        }
+    }
+
+    /// What does not fit is refused before anything is made.
+    @Test(arguments: [
+        ("\"batch\": 2147483648", "batch: found 2147483648; expected 1 to 65536"),
+        ("\"batch\": 65536, \"steps\": 2", "of memory for slices of"),
+    ])
+    func countsAreBounded(setting: String, message: String) async throws {
+        try await TrainingPairs.withFolder("{ \(setting) }") { folder in
+            let outcome = try await Tool.run(TrainingPairs.arguments(folder, run: "run"))
+            #expect(outcome.status == 1 && outcome.messages.contains(message), "\(outcome.messages)")
+            #expect(!FileManager.default.fileExists(atPath: folder.appending(path: "run").path))
         }
     }
 

@@ -26,18 +26,6 @@ struct TranslateTests {
         ]
     }
 
-    /// Kills a process as soon as a file exists; returns where it ends before. A thread of its own watches: those that
-    /// tests share may be busy for longer than the process runs.
-    private func killed(_ process: Int32, onceThereIs file: String) async {
-        await withCheckedContinuation { continuation in
-            Thread.detachNewThread {
-                while kill(process, 0) == 0, access(file, F_OK) != 0 { usleep(200) }
-                kill(process, SIGKILL)
-                continuation.resume()
-            }
-        }
-    }
-
     private func translate(_ folder: URL, to name: String, _ options: String...) async throws -> Tool.Outcome {
         try await Tool.run(arguments(folder, to: name) + options)
     }
@@ -55,10 +43,13 @@ struct TranslateTests {
             #expect(result.volume.grid == source.volume.grid)
             #expect(result.header.space == .scanner)
             #expect(zip(result.volume.voxels, source.volume.voxels).allSatisfy { $1 > 0 || $0 == 0 })
-            let style = try StyleKey(of: Volume(contentsOf: folder.appending(path: "style.nii")))
-            let before = try StyleKey(of: source.volume).distance(to: style)
-            let after = try StyleKey(of: result.volume, intensities: RescaleIntensity(.unit)).distance(
-                to: style)
+            let resampling = Resample(spacing: 3)
+            let style = try StyleKey(
+                of: Volume(contentsOf: folder.appending(path: "style.nii")), resampling: resampling)
+            let before = try StyleKey(of: source.volume, resampling: resampling).distance(to: style)
+            let after = try StyleKey(
+                of: result.volume, intensities: RescaleIntensity(.unit), resampling: resampling
+            ).distance(to: style)
             #expect(after < 0.5 * before, "\(before) became \(after)")
         }
     }
@@ -78,7 +69,8 @@ struct TranslateTests {
     @Test func aStyleMayBeAKey() async throws {
         try await withSource { folder in
             let key = folder.appending(path: "style.json").path
-            try await Tool.succeed("key", folder.appending(path: "style.nii").path, "--output", key)
+            try await Tool.succeed(
+                "key", folder.appending(path: "style.nii").path, "--output", key, "--spacing", "3")
             _ = try await translate(folder, to: "a.nii")
             _ = try await translate(folder, to: "b.nii", "--style", key)
             let results = try ["a.nii", "b.nii"].map { try Volume(contentsOf: folder.appending(path: $0)) }
@@ -121,7 +113,7 @@ struct TranslateTests {
             #expect(try await translate("whole.nii").status == 0)
             let (process, ended) = try Tool.start(
                 arguments(folder, to: "broken.nii") + options + ["--state", state], output: folder)
-            await killed(process.processIdentifier, onceThereIs: state)
+            await Tool.killed(process.processIdentifier, onceThereIs: state)
             for await _ in ended {}
             try #require(process.terminationStatus == SIGKILL, "it was done before it was killed")
 
@@ -148,6 +140,9 @@ struct TranslateTests {
             #expect(
                 outcome.messages.contains(
                     "Warning: \(url.path): 2 voxels are NaN or infinite, and count as background"))
+            let raw = try await translate(folder, to: "b.nii", "--raw")
+            #expect(raw.status == 1)
+            #expect(raw.messages.contains("\(url.path): 2 voxels are NaN or infinite, and --raw takes"))
         }
     }
 

@@ -37,7 +37,7 @@ extension TrainingConfiguration {
             throw error
         } catch {
             throw TrainingConfigurationError(
-                file: url.path, field: "", found: "\(error)", expected: "a training configuration")
+                file: url.path, field: "", found: error.explanation, expected: "a training configuration")
         }
     }
 
@@ -73,9 +73,10 @@ extension TrainingConfiguration {
             throw TrainingConfigurationError(field: field, found: error.found, expected: error.expected)
         }
         try validateOptimizer()
-        try positive("batch", batch)
-        try positive("accumulation", accumulation)
-        try positive("steps", steps)
+        // Far beyond any training, and such that windows can be counted.
+        try require("batch", batch, (1...1 << 16).contains(batch), "1 to \(1 << 16)")
+        try require("accumulation", accumulation, (1...1 << 16).contains(accumulation), "1 to \(1 << 16)")
+        try require("steps", steps, (1...1 << 30).contains(steps), "1 to \(1 << 30)")
         try require(
             "data.minimum_foreground", data.minimumForeground, data.minimumForeground >= 0, "0 or more")
         try positive("intervals.log", intervals.log)
@@ -163,7 +164,7 @@ public struct TrainingConfigurationError: Error, Equatable, CustomStringConverti
 }
 
 extension TrainingConfigurationError {
-    init(field: String, found: String, expected: String) {
+    package init(field: String, found: String, expected: String) {
         (file, self.field, self.found, self.expected) = (nil, field, found, expected)
     }
 }

@@ -71,7 +71,7 @@ public struct Manifest: Sendable {
         let read: (text: String, note: String?)
         do { read = try CommaSeparatedTable.text(contentsOf: file) } catch {
             throw ManifestError(
-                file: file.path, problems: [.init(0, "cannot be read: \(error.localizedDescription)")])
+                file: file.path, problems: [.init(0, "cannot be read: \(error.explanation)")])
         }
         let table = CommaSeparatedTable(read.text, columns: Columns.known)
         guard let header = table.records.first else {
@@ -354,7 +354,7 @@ private struct ManifestCheck {
                 let header = try NIfTIHeader(contentsOf: file)
                 headers[column] = header
                 for warning in header.warnings { warn(line, "\(column) \(file.path): \(warning)") }
-            } catch { problem(line, "\(column) \(error)") }
+            } catch { problem(line, "\(column) \(error.explanation)") }
         }
         guard let source = headers["source"] else { return }
         for column in ["target", "mask"] {

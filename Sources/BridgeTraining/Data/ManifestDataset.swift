@@ -2,6 +2,7 @@ import Dispatch
 public import Foundation
 public import StyleKeys
 import Synchronization
+import VoxelSupport
 
 /// The data set of a manifest: windows around every slice with enough foreground.
 ///
@@ -11,7 +12,7 @@ import Synchronization
 /// let trainer = try Trainer(network, configuration: .published, dataset: data.training)
 /// ```
 ///
-/// Volumes are prepared once, stored in a folder and memory-mapped. All slices are padded with background to the size of
+/// Volumes are prepared once and stored in a folder, from which slices are read as they are needed. All slices are padded with background to the size of
 /// the largest.
 public struct ManifestDataset: TrainingDataset {
     /// N: number of slices on either side of the middle slice of a window.
@@ -67,20 +68,25 @@ public struct ManifestDataset: TrainingDataset {
     ///   - configuration: the settings of the run.
     ///   - progress: called with the number of subjects prepared and the number of all subjects.
     /// - Returns: the training data, and the validation data, if any.
-    /// - Throws: `ManifestError` with all problems of the manifest and of its volumes.
+    /// - Throws: `ManifestError` with all problems of the manifest and of its volumes; `CancellationError`.
     public static func prepare(
         _ manifest: Manifest, cache: URL, configuration: TrainingConfiguration,
         progress: (@Sendable (_ ready: Int, _ all: Int) -> Void)? = nil
     ) throws -> (training: ManifestDataset, validation: ManifestDataset?) {
         try FileManager.default.createDirectory(at: cache, withIntermediateDirectories: true)
         let wanted = manifest.subjects.filter { $0.split != .test }
+        let lock = try lock(cache) { progress?(0, wanted.count) }
+        defer { withExtendedLifetime(lock) {} }
         let minimum = configuration.data.minimumForeground
         let results = Mutex<[Int: Result<PreparedSubject, any Error>]>([:])
+        let end = TimeLimit.end
         DispatchQueue.concurrentPerform(iterations: wanted.count) { index in
             let result = Result {
-                try PreparedSubject(
-                    wanted[index], in: cache, settings: configuration.data,
-                    bins: configuration.network.contextWidth ?? 128)
+                try TimeLimit.$end.withValue(end) {
+                    try PreparedSubject(
+                        wanted[index], in: cache, settings: configuration.data,
+                        bins: configuration.network.contextWidth ?? 128)
+                }
             }
             let ready = results.withLock { results in
                 results[index] = result
@@ -88,6 +94,7 @@ public struct ManifestDataset: TrainingDataset {
             }
             progress?(ready, wanted.count)
         }
+        for case .failure(let error as TimeIsUp) in results.withLock(\.values) { throw error }
         var problems = manifest.problems
         let prepared = results.withLock { results in
             zip(wanted.indices, wanted).compactMap { index, subject -> PreparedSubject? in
@@ -97,7 +104,7 @@ public struct ManifestDataset: TrainingDataset {
                 case .success?:
                     let text = "no slice of the target has more than \(minimum) foreground voxels"
                     problems.append(.init(subject.line, "\(subject.target.path): \(text)"))
-                case .failure(let error)?: problems.append(.init(subject.line, "\(error)"))
+                case .failure(let error)?: problems.append(.init(subject.line, error.explanation))
                 case nil: break
                 }
                 return nil
@@ -120,6 +127,22 @@ public struct ManifestDataset: TrainingDataset {
         }
         let validation = dataset(.validation)
         return (dataset(.train), validation.count > 0 ? validation : nil)
+    }
+
+    /// Locks a folder of prepared volumes. Whoever comes second waits, and finds them prepared.
+    ///
+    /// - Parameter wait: called while another process prepares volumes in it.
+    /// - Returns: the lock, or nil for a folder that cannot be written to.
+    private static func lock(_ cache: URL, wait: () -> Void) throws -> FileLock? {
+        while true {
+            do throws(SystemError) { return try FileLock(cache.appending(path: "lock")) } catch {
+                if [EACCES, EROFS].contains(error.code) { return nil }
+                guard error.code == EWOULDBLOCK else { throw error }
+            }
+            try TimeLimit.check()
+            wait()
+            usleep(100_000)
+        }
     }
 
     /// Prepares the subjects of a manifest, with the cache at a path; see

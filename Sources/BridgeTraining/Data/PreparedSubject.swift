@@ -6,7 +6,7 @@ import VolumeIO
 import Volumes
 import VoxelSupport
 
-/// A subject whose prepared slices are stored on disk and memory-mapped.
+/// A subject whose prepared slices are stored on disk.
 ///
 /// The file is a safetensors file with a tensor for each slice, `source.<slice>` and `target.<slice>`,
 /// `[rows, columns]` in [-1, 1], the style key `style`, `[3, bins]`, and a record of its origin in the metadata.
@@ -14,7 +14,9 @@ struct PreparedSubject: Sendable {
     let name: String
     let style: StyleKey
     let record: Record
-    private let file: Safetensors
+    private let url: URL
+    /// The record as it is stored, which changes whenever the file is prepared again.
+    private let stored: String?
 
     /// The origin and the contents of a prepared file.
     struct Record: Codable, Equatable, Sendable {
@@ -37,7 +39,7 @@ struct PreparedSubject: Sendable {
     /// What the contents of a prepared file depend on. If it changes, the file is prepared again.
     struct Origin: Codable, Equatable, Sendable {
         /// The version of the preparation.
-        var version = 3
+        var version = 4
         let source: FileStamp
         let target: FileStamp
         let mask: FileStamp?
@@ -87,6 +89,7 @@ struct PreparedSubject: Sendable {
             self = known
             return
         }
+        try TimeLimit.check()
         let pair = try PreparedPair(subject, settings: settings, bins: bins)
         let record = Record(
             origin: origin, shape: [pair.source.shape.z, pair.source.shape.y, pair.source.shape.x],
@@ -98,9 +101,11 @@ struct PreparedSubject: Sendable {
 
     private init(name: String, contentsOf url: URL) throws {
         self.name = name
-        file = try Safetensors(contentsOf: url)
+        self.url = url
+        let file = try Safetensors(contentsOf: url)
+        stored = file.metadata[Self.recordField]
         record = try JSONDecoder().decode(
-            Record.self, from: Data((file.metadata[Self.recordField] ?? "").utf8))
+            Record.self, from: Data((stored ?? "").utf8))
         let tokens = try file.tensor("style")
         let bins = tokens.shape[1]
         style = try StyleKey(
@@ -118,6 +123,12 @@ struct PreparedSubject: Sendable {
     ) throws -> [Float] {
         var window = [Float](
             repeating: IntensityConvention.networkBackground, count: (2 * radius + 1) * rows * columns)
+        // Opened for each window: there may be more subjects than files that a process can have open.
+        let file = try Safetensors(contentsOf: url)
+        guard file.metadata[Self.recordField] == stored else {
+            throw FileProblem(
+                file: url.path, reason: "it was prepared with other settings meanwhile; use another cache")
+        }
         let (top, left) = ((rows - self.rows) / 2, (columns - self.columns) / 2)
         for position in 0...2 * radius {
             let index = slice - radius + position
@@ -149,11 +160,14 @@ private struct PreparedPair {
 
     /// Prepares the source with `PreprocessingPipeline.brain`, and brings the target to the same box.
     init(_ subject: Manifest.Subject, settings: DataSettings, bins: Int) throws {
-        let source = try VolumeFile(contentsOf: subject.source, keepsNaN: true).volume
-        var target = try VolumeFile(contentsOf: subject.target, keepsNaN: true).volume
+        let source = try Volume(contentsOf: subject.source)
+        var target = try Volume(contentsOf: subject.target)
         let mask = try subject.mask.map { ForegroundMask(above: 0, in: try Volume(contentsOf: $0)) }
         func naming<Value>(_ url: URL, _ body: () throws -> Value) throws -> Value {
-            do { return try body() } catch { throw FileProblem(file: url.path, reason: "\(error)") }
+            try TimeLimit.check()
+            do { return try body() } catch let error as TimeIsUp { throw error } catch {
+                throw FileProblem(file: url.path, reason: error.explanation)
+            }
         }
         if settings.align {
             target = try naming(subject.target) { try target.aligned(with: source, in: subject.source) }
@@ -167,6 +181,7 @@ private struct PreparedPair {
                     "\(target.grid.difference(from: source.grid)); the grids of aligned pairs (data.align) may differ"
             )
         }
+        let resampling = Resample(spacing: settings.spacing, antialiasing: settings.antialiasing)
         let preparedSource = try naming(subject.source) {
             try PreprocessingPipeline.brain(
                 spacing: settings.spacing, intensities: RescaleIntensity(settings.source),
@@ -182,12 +197,10 @@ private struct PreparedPair {
             if settings.align {
                 return (fit, fit.scaled.resampled(onto: box.grid, antialiasing: settings.antialiasing))
             }
-            let pipeline = PreprocessingPipeline([
-                Reorient(to: .ras), Resample(spacing: settings.spacing, antialiasing: settings.antialiasing),
-            ])
+            let pipeline = PreprocessingPipeline([Reorient(to: .ras), resampling])
             return (fit, try pipeline.apply(to: fit.scaled).volume.cropped(to: box.grid))
         }
-        style = try naming(subject.target) { try StyleKey(of: fit, bins: bins) }
+        style = try naming(subject.target) { try StyleKey(of: fit, bins: bins, resampling: resampling) }
         // Whole heads may be trained on; what is translated must be like them.
         func sentences(_ warnings: [IntensityWarning], _ url: URL) -> [String] {
             warnings.filter { if case .wholeHead = $0 { false } else { true } }.map { "\(url.path): \($0)" }

@@ -1,4 +1,5 @@
 import Foundation
+import VoxelSupport
 
 extension CommaSeparatedTable {
     /// The text of a file: UTF-8, UTF-16, or Latin-1 as older spreadsheets write it.
@@ -6,7 +7,7 @@ extension CommaSeparatedTable {
     /// - Returns: the text, and a note if its encoding was guessed.
     /// - Throws: the system's error; `NotText` if the file holds no text.
     package static func text(contentsOf file: URL) throws -> (text: String, note: String?) {
-        let data = try Data(contentsOf: file)
+        let data = try Data(contentsOf: file, atMost: 1 << 26)
         // A byte order mark, or every other byte of the first characters is zero.
         let isLittle = data.starts(with: [0xFF, 0xFE]) || data.count > 3 && data[1] == 0 && data[3] == 0
         let isBig = data.starts(with: [0xFE, 0xFF]) || data.count > 3 && data[0] == 0 && data[2] == 0

@@ -1,4 +1,5 @@
 import Foundation
+import VoxelSupport
 
 /// The files of a training run.
 ///
@@ -49,7 +50,7 @@ struct RunFolder: Sendable {
     /// Whether the folder contains a run.
     var holdsRun: Bool { FileManager.default.fileExists(atPath: configuration.path) }
 
-    /// Creates the folders, and removes partial files of a killed run.
+    /// Creates the folders, and removes what a killed run has left.
     func prepare() throws {
         let files = FileManager.default
         for folder in [checkpointFolder, sampleFolder] {
@@ -58,11 +59,10 @@ struct RunFolder: Sendable {
         let cache = url.appending(path: "cache")
         let isCacheHere = files.fileExists(atPath: cache.path)
         for folder in [url, checkpointFolder, sampleFolder] + (isCacheHere ? [cache] : []) {
-            for name in try files.contentsOfDirectory(atPath: folder.path)
-            where name.hasPrefix(".") && name.hasSuffix(".partial") {
-                try files.removeItem(at: folder.appending(path: name))
-            }
+            AtomicFile.removeLeftovers(in: folder.path)
         }
+        // One too many, if the run was killed after it wrote a checkpoint.
+        try removeOldCheckpoints()
     }
 
     /// The checkpoints, newest first.
@@ -84,35 +84,16 @@ struct RunFolder: Sendable {
 
 /// Exclusive use of a run's folder while the instance exists.
 ///
-/// It is an advisory lock (`flock`) on the file `lock` in the folder, which is never removed. The system releases it
-/// however the process ends. On a file system without locks it has no effect.
-final class FolderLock: Sendable {
-    private let descriptor: Int32
+/// It is a lock on the file `lock` in the folder, which is never removed.
+struct FolderLock: Sendable {
+    private let lock: FileLock
 
     /// Locks an existing folder.
     ///
     /// - Throws: `TrainingError.locked` if it is locked already; the system's error if the file cannot be created.
     init(_ folder: URL) throws {
-        let path = folder.appending(path: "lock").path
-        // Closed in child processes, which would otherwise hold the lock after this process has ended.
-        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-        guard file >= 0 else {
-            throw CocoaError(
-                .fileWriteUnknown,
-                userInfo: [
-                    NSFilePathErrorKey: path,
-                    NSUnderlyingErrorKey: NSError(domain: NSPOSIXErrorDomain, code: Int(errno)),
-                ])
+        do { lock = try FileLock(folder.appending(path: "lock")) } catch {
+            throw error.code == EWOULDBLOCK ? TrainingError.locked(folder: folder.path) : error
         }
-        if flock(file, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
-            close(file)
-            throw TrainingError.locked(folder: folder.path)
-        }
-        descriptor = file
-    }
-
-    deinit {
-        flock(descriptor, LOCK_UN)
-        close(descriptor)
     }
 }

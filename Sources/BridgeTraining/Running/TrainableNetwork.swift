@@ -2,6 +2,7 @@ public import NetworkEngine
 public import Networks
 import ReferenceUNet
 public import TensorFiles
+import VoxelSupport
 
 /// A network that can be trained: its parameters, the gradients of a loss, and its evaluation.
 ///
@@ -74,8 +75,7 @@ public struct TrainableUNet: TrainableNetwork {
         self.configuration = configuration
         self.options = options
         architecture = UNetArchitecture(configuration)
-        differentiated = NetworkGradients(
-            architecture, options: options, recomputesActivations: recomputesActivations)
+        differentiated = NetworkGradients(options: options, recomputesActivations: recomputesActivations)
     }
 
     /// Every parameter, under its published name without prefix.
@@ -97,7 +97,7 @@ public struct TrainableUNet: TrainableNetwork {
         loss: (Tensor) -> (value: Double, gradient: Tensor)
     ) throws -> (loss: Double, gradients: [String: Tensor]) {
         try differentiated(
-            parameters: parameters, images: [batch.noisy, batch.source],
+            architecture, parameters: parameters, images: [batch.noisy, batch.source],
             shared: [architecture.sinusoids(of: batch.timesteps)]
                 + (configuration.contextWidth == nil ? [] : [batch.keys]), loss: loss)
     }
@@ -111,6 +111,7 @@ public struct TrainableUNet: TrainableNetwork {
         }
         return { [architecture, takesKey = configuration.contextWidth != nil] batch in
             let outputs = try batch.timesteps.indices.map { item in
+                try TimeLimit.check()
                 func part(_ tensor: Tensor) -> Tensor { tensor.slice(axis: 0, item..<item + 1) }
                 return try network(
                     images: [part(batch.noisy), part(batch.source)],
@@ -119,6 +120,25 @@ public struct TrainableUNet: TrainableNetwork {
             }
             return .concatenated(outputs, axis: 0)
         }
+    }
+}
+
+extension TrainableUNet {
+    /// A lower bound of the bytes of memory that a step needs: the activations of a batch, and the parameters with their
+    /// gradients, moments and average.
+    package static func memory(
+        toTrain configuration: TrainingConfiguration, rows: Int, columns: Int, recomputesActivations: Bool
+    ) -> Int {
+        let architecture = UNetArchitecture(configuration.network)
+        let graph = architecture.graph(batch: 1, size: [rows, columns])
+        // Within a segment only its result is kept where it is recomputed.
+        let hidden =
+            recomputesActivations ? graph.segments.map { $0.nodes.lowerBound..<$0.nodes.upperBound - 1 } : []
+        let kept = graph.nodes.indices.filter { node in !hidden.contains { $0.contains(node) } }
+            .reduce(0) { $0 + graph.nodes[$1].shape.reduce(1, *) }
+        let parameters = architecture.parameters.reduce(0) { $0 + $1.shape.reduce(1, *) }
+        let (activations, isBeyond) = kept.multipliedReportingOverflow(by: configuration.batch)
+        return isBeyond || activations > .max / 8 ? .max : 4 * (activations + 5 * parameters)
     }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import VoxelSupport
 
 /// Trains a network in memory, one step at a time.
 ///
@@ -86,6 +87,7 @@ public struct Trainer<Network: TrainableNetwork>: Sendable {
         gradients.clear()
         var loss = 0.0
         for part in 0..<accumulation {
+            try TimeLimit.check()
             let first = (state.step * accumulation + part) * batch
             let (inputs, target) = try batches.batch(first..<first + batch)
             let result = try network.gradients(of: parameters, on: inputs) {

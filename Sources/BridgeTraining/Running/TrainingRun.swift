@@ -119,7 +119,8 @@ public struct TrainingRun<Network: TrainableNetwork> {
         case saved(URL)
     }
 
-    /// Trains until the last step, or the first one after a deadline, on its own threads.
+    /// Trains until the last step or until a deadline, on its own threads. A step that is not done by then is not taken, and
+    /// a validation that is not done is made when the run is resumed.
     ///
     /// - Parameters:
     ///   - deadline: when to write a checkpoint and stop; nil for no deadline.
@@ -131,17 +132,27 @@ public struct TrainingRun<Network: TrainableNetwork> {
     public mutating func run(
         until deadline: ContinuousClock.Instant? = nil, report: (Event) throws -> Void = { _ in }
     ) async throws -> Bool {
-        try await withTaskExecutorPreference(executor) { try await train(until: deadline, report) }
+        try await withTaskExecutorPreference(executor) {
+            try await TimeLimit.$end.withValue(deadline) { try await train(report) }
+        }
     }
 
-    private mutating func train(
-        until deadline: ContinuousClock.Instant?, _ report: (Event) throws -> Void
-    ) async throws -> Bool {
+    private mutating func train(_ report: (Event) throws -> Void) async throws -> Bool {
         let configuration = trainer.configuration
         let clock = ContinuousClock()
+        if trainer.state.owesValidation {
+            try await validate(report)
+            if !trainer.state.owesValidation { try save(report) }
+            try Task.checkCancellation()
+        }
         var pace = Pace(clock.now)
-        while trainer.state.step < configuration.steps {
-            let made = try trainer.step()
+        while trainer.state.step < configuration.steps, !trainer.state.owesValidation {
+            let made: Trainer<Network>.StepReport
+            do { made = try trainer.step() } catch  where error is TimeIsUp || error is CancellationError {
+                try save(report)
+                try Task.checkCancellation()
+                return false
+            }
             let step = trainer.state.step
             pace.windows += configuration.batch * configuration.accumulation
             pace.steps += 1
@@ -154,16 +165,17 @@ public struct TrainingRun<Network: TrainableNetwork> {
                         remaining: pace.perStep * Double(configuration.steps - step))))
             let isLast = step == configuration.steps
             if isLast || step % configuration.intervals.log == 0 { try write(made, pace.windowsPerSecond) }
-            try await validate(isLast: isLast, report)
-            let isOver = deadline.map { clock.now >= $0 } ?? false || Task.isCancelled
-            if isLast || isOver || step % configuration.intervals.checkpoint == 0 { try save(report) }
+            try await validate(report)
+            if isLast || trainer.state.owesValidation || step % configuration.intervals.checkpoint == 0 {
+                try save(report)
+            }
             try Task.checkCancellation()
-            if isOver { break }
             pace.mark = clock.now
         }
         // A run that was killed after its last checkpoint may lack the model.
-        if trainer.state.step == configuration.steps { try writeModel(to: files.model) }
-        return trainer.state.step == configuration.steps
+        let isComplete = trainer.state.step == configuration.steps && !trainer.state.owesValidation
+        if isComplete { try writeModel(to: files.model) }
+        return isComplete
     }
 
     private mutating func write(_ made: Trainer<Network>.StepReport, _ windowsPerSecond: Double) throws {
@@ -175,14 +187,26 @@ public struct TrainingRun<Network: TrainableNetwork> {
         (trainer.state.lossSum, trainer.state.lossCount) = (0, 0)
     }
 
+    /// Validates, unless the time is over first.
+    private mutating func validate(_ report: (Event) throws -> Void) async throws {
+        trainer.state.owesValidation = true
+        do {
+            try await validateIfDue(report)
+            trainer.state.owesValidation = false
+        } catch  where error is TimeIsUp || error is CancellationError {}
+    }
+
     /// Validates and writes pictures at the configured intervals.
-    private mutating func validate(isLast: Bool, _ report: (Event) throws -> Void) async throws {
+    private mutating func validateIfDue(_ report: (Event) throws -> Void) async throws {
+        let isLast = trainer.state.step == trainer.configuration.steps
         let (step, intervals) = (trainer.state.step, trainer.configuration.intervals)
         let isDue = isLast || step % intervals.validation == 0
         let isPictureDue = isLast || step % intervals.samples == 0
         if let validation, isDue || isPictureDue {
             let network = try trainer.network.evaluator(of: trainer.state.averagedParameters.tensors)
-            if isDue, trainer.configuration.validation.windows > 0 {
+            // A validation that was broken off may have got as far as this.
+            let isKnown = log.entries.contains { $0.step == step && $0.validationLoss != nil }
+            if isDue, !isKnown, trainer.configuration.validation.windows > 0 {
                 let loss = try validation.loss(of: network)
                 let isBest = trainer.state.bestValidationLoss.map { loss < $0 } ?? true
                 if isBest {

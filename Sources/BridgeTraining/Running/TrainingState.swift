@@ -35,6 +35,9 @@ public struct TrainingState: Equatable, Sendable {
     /// The learning rate of the next step.
     public var learningRate: Double { rate.value }
 
+    /// Whether the validation that follows the last step was broken off, and is still to be made.
+    var owesValidation = false
+
     /// The state before the first step.
     init(_ parameters: ParameterSet, configuration: TrainingConfiguration) {
         self.parameters = parameters
@@ -58,6 +61,8 @@ extension TrainingState {
         let lossSum: Double
         let lossCount: Int
         let bestValidationLoss: Double?
+        /// Left out if it is not.
+        var owesValidation: Bool?
         let configuration: TrainingConfiguration
         let dataChecksum: String
     }
@@ -66,7 +71,8 @@ extension TrainingState {
     func write(to file: URL, configuration: TrainingConfiguration, dataChecksum: String) throws {
         let record = Record(
             step: step, rate: rate.state, lossSum: lossSum, lossCount: lossCount,
-            bestValidationLoss: bestValidationLoss, configuration: configuration, dataChecksum: dataChecksum)
+            bestValidationLoss: bestValidationLoss, owesValidation: owesValidation ? true : nil,
+            configuration: configuration, dataChecksum: dataChecksum)
         let json = String(decoding: try record.sortedJSON(), as: UTF8.self)
         var tensors: [String: Tensor] = [:]
         let sets = [
@@ -111,8 +117,9 @@ extension TrainingState {
             rate.state = record.rate
             (lossSum, lossCount) = (record.lossSum, record.lossCount)
             bestValidationLoss = record.bestValidationLoss
+            owesValidation = record.owesValidation ?? false
         } catch let error as TrainingError { throw error } catch {
-            throw TrainingError.badCheckpoint(file: file.path, reason: "\(error)")
+            throw TrainingError.badCheckpoint(file: file.path, reason: error.explanation)
         }
     }
 }

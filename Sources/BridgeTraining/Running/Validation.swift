@@ -3,6 +3,7 @@ import SliceSampling
 import StyleKeys
 import TensorFiles
 import VolumeFigures
+import VoxelSupport
 
 /// The evaluation of a network on the validation data.
 struct Validation: Sendable {
@@ -57,7 +58,13 @@ struct Validation: Sendable {
         guard let window = SliceStack(restoring: example.source, as: layout) else {
             preconditionFailure("the data set's windows have \(example.source.count) values")
         }
-        return try await sampler.stackSampler.sample(from: window, conditioning: example.style).volume.voxels
+        do {
+            return try await sampler.stackSampler.sample(from: window, conditioning: example.style).volume
+                .voxels
+        } catch let error as SliceSamplingError {
+            if case .denoiser(let cause as TimeIsUp) = error.reason { throw cause }
+            throw error
+        }
     }
 
     private func middle(of window: [Float]) -> ArraySlice<Float> {

@@ -104,11 +104,14 @@ typedef struct {
         const float *m, size_t frequency_stride, size_t rows, size_t columns, const voxel_finish *finish,
         float *result, size_t row_stride);
 
+    /// x + y and x - y, in place of x and y.
+    void (*butterfly)(float *x, float *y, size_t pixels);
+
     /// The Winograd form G g G^T of 16 x 16 kernels g.
     ///
-    /// - kernels: `[16 inputs][9][16 outputs]`. - u: 36 frequencies of `[16 inputs][16 outputs]`,
-    ///   `frequency_stride` apart.
-    void (*winograd_weights)(const float *kernels, float *u, size_t frequency_stride);
+    /// - kernels: for each of 16 inputs, `input_stride` apart, `[9][16 outputs]`. - u: 36 frequencies of
+    ///   `[16 inputs][16 outputs]`, `frequency_stride` apart.
+    void (*winograd_weights)(const float *kernels, size_t input_stride, float *u, size_t frequency_stride);
 
     /// Layer normalisation of each of `pixels` pixels over the first `channels` channels of some blocks.
     ///
@@ -149,14 +152,17 @@ typedef struct {
     void (*blend_keeping_sum)(
         const float *x, const float *y, size_t pixels, const double *coefficients, float *result);
 
-    /// Adds the sums of x and of x (y - center) over the pixels, in double precision, to sixteen `sums` and
-    /// `products`.
+    /// Adds x and x (y - center) to sixteen `sums` and `products`, pixel by pixel, in double precision.
     void (*correlate)(
         const float *x, const float *y, const float *center, size_t pixels, double *sums, double *products);
 
     /// The gradients of x / (1 + e^-x) and of GELU at x, times the gradient of what they give.
     void (*silu_gradient)(const float *x, const float *gradient, size_t pixels, float *result);
     void (*gelu_gradient)(const float *x, const float *gradient, size_t pixels, float *result);
+
+    /// The gradient, or slope times the gradient where x is not positive.
+    void (*rectify_gradient)(
+        const float *x, const float *gradient, float slope, size_t pixels, float *result);
 
     /// The gradient of `layer_norm` at `blocks`, and the normalised numbers before weight and bias.
     void (*layer_norm_gradient)(
@@ -170,6 +176,19 @@ typedef struct {
 
     /// Sixteen rows of sixteen numbers, rows for columns.
     void (*transpose)(const float *from, size_t from_stride, float *to, size_t to_stride);
+
+    // Weights to the order of the other kernels and back. Plain weights may have any alignment.
+
+    /// Columns of sixteen of up to sixteen rows, `row_stride` apart, of `[groups][places]`: `groups`, `group_stride` apart,
+    /// of `places`, `place_stride` apart, of 16; zeros for missing rows.
+    void (*pack)(
+        const float *from, size_t row_stride, size_t rows, size_t groups, size_t places, float *to,
+        size_t group_stride, ptrdiff_t place_stride);
+
+    /// The reverse for one group: `places`, `place_stride` apart, of 16, to the first `rows` rows of `[places]`,
+    /// `row_stride` apart.
+    void (*unpack)(
+        const float *from, size_t place_stride, size_t places, size_t rows, float *to, size_t row_stride);
 } voxel_kernels;
 
 /// The kernels for the processor that the program runs on.

@@ -47,7 +47,7 @@ struct PackedCodebook: Sendable {
     }
 
     /// The entry nearest to each pixel of some blocks.
-    fileprivate func nearest(_ source: [UnsafePointer<Float>?], pixels: Int) -> [Int] {
+    func nearest(_ source: [UnsafePointer<Float>?], pixels: Int) -> [Int] {
         [Int](unsafeUninitializedCapacity: pixels) { indices, count in
             Block.kernels.nearest(source, width, pixels, numbers.start, blocks, indices.baseAddress)
             count = pixels
@@ -55,7 +55,7 @@ struct PackedCodebook: Sendable {
     }
 
     /// Writes sixteen channels of an entry, zeros after the last.
-    fileprivate func copy(_ entry: Int, block: Int, to target: UnsafeMutablePointer<Float>) {
+    func copy(_ entry: Int, block: Int, to target: UnsafeMutablePointer<Float>) {
         for lane in 0..<Block.lanes {
             let channel = block * Block.lanes + lane
             target[lane] = channel < width ? numbers.start[place(entry, channel)] : 0

@@ -28,7 +28,7 @@ struct ConvolutionStep: ProgramStep {
         let reader = ImageReader.scratchSize(source)
         switch method {
         case .winograd: return reader + winograd.scratchSize(threads: threads)
-        case .direct: return reader + directScratchSize(threads: threads)
+        case .direct: return reader + direct.scratchSize(threads: threads)
         case .pointwise: return reader + pointwiseScratchSize(threads: threads)
         }
     }
@@ -43,13 +43,22 @@ struct ConvolutionStep: ProgramStep {
                 scratch: scratch, pool: evaluation.pool, into: evaluation.places(of: writes),
                 moments: moments(in: evaluation),
                 reading: { reader.read(plane: $0, row: $1, of: $2, to: $3) },
-                finishing: { finish($0, from: $1, moments: nil, in: evaluation) })
-        case .direct: runDirect(reader, scratch, in: evaluation)
+                finishing: { finish($0, from: $1, in: evaluation) })
+        case .direct:
+            direct.run(
+                scratch: scratch, pool: evaluation.pool,
+                into: evaluation.place(BlockReference(image: writes, block: 0)),
+                stride: size.pixels * Block.lanes, moments: moments(in: evaluation),
+                reading: { reader.read(plane: $0, row: $1, of: $2, to: $3) },
+                finishing: { finish($0, from: $1, in: evaluation) })
         case .pointwise: runPointwise(reader, scratch, in: evaluation)
         }
     }
 
     private var winograd: WinogradConvolution { WinogradConvolution(weights: weights, size: size) }
+    private var direct: DirectConvolution {
+        DirectConvolution(weights: weights, image: source.size, size: size)
+    }
 
     private enum Method { case winograd, direct, pointwise }
 
@@ -66,36 +75,10 @@ struct ConvolutionStep: ProgramStep {
     }
 
     /// What is added to block `block` of the result from pixel `offset` on.
-    private func finish(
-        _ block: Int, from offset: Int, moments: UnsafeMutablePointer<voxel_moments>?, in evaluation: Evaluation
-    ) -> voxel_finish {
+    func finish(_ block: Int, from offset: Int, in evaluation: Evaluation) -> voxel_finish {
         voxel_finish(
             bias: weights.bias.map { UnsafePointer($0.start + block * Block.lanes) },
             residual: residual.map { UnsafePointer(evaluation.block($0[block]) + offset * Block.lanes) },
-            moments: moments)
-    }
-
-    /// Some pixels of some blocks of the result, finished: the product of what is at `places` and the weights.
-    ///
-    /// - Parameters:
-    ///   - places: where the first pixel's sixteen numbers of each inner block are, less `offset`.
-    ///   - moments: those of a block, to which the pixels' are added, or nil.
-    func multiply(
-        _ places: [BufferPlace], _ offset: Int, pixels: Range<Int>, blocks: Range<Int>,
-        in evaluation: Evaluation, moments: (_ block: Int) -> UnsafeMutablePointer<voxel_moments>?
-    ) {
-        let inner = weights.geometry.places * weights.paddedInputs
-        func result(_ block: Int) -> UnsafeMutablePointer<Float> {
-            evaluation.block(BlockReference(image: writes, block: block)) + pixels.lowerBound * Block.lanes
-        }
-        Block.kernels.multiply(
-            pixels.count, blocks.count, places.count, places.map { UnsafePointer<Float>?($0.start) }, offset,
-            Block.lanes * weights.geometry.stride,
-            weights.numbers.start + blocks.lowerBound * inner * Block.lanes, inner * Block.lanes,
-            result(blocks.lowerBound), size.pixels * Block.lanes, false)
-        for block in blocks {
-            var finish = finish(block, from: pixels.lowerBound, moments: moments(block), in: evaluation)
-            Block.kernels.finish(result(block), pixels.count, &finish)
-        }
+            moments: nil)
     }
 }

@@ -5,28 +5,28 @@ import CVoxelKernels
 ///
 /// A chunk is transformed channel block by channel block, multiplied frequency by frequency, and transformed back:
 /// its 36 matrices lie flat, all tiles of all its rows after one another. Of a volume, a chunk is a column of slabs of
-/// planes. A kernel's planes are summed in the transformed domain: the inner dimension of the product runs over them,
-/// as the same tiles seen from other planes. Tiles that two slabs need are transformed once.
+/// planes. A kernel of three planes takes pairs of planes, by F(2, 3) along planes: 27 multiplications become 4.5.
 struct WinogradConvolution {
     let weights: PackedConvolution
     /// The size of the image, before and after.
     let size: Extents
     private let tiling: WinogradTiling
     private let outputBlocks: Int
-    /// Planes of the kernel.
-    private let taps: Int
-    /// Planes of the result in a slab, and in a chunk.
+    /// Whether pairs of planes are computed together.
+    private let isPaired: Bool
+    /// Planes of the result in a slab, and in a chunk: even numbers where they are paired.
     private let slabPlanes, chunkPlanes: Int
 
-    /// About how many tiles of a plane a chunk of a volume has, all planes of a slab together, and planes in a chunk.
-    private static let (bandTiles, slabTiles, chunkPlanes) = (54, 144, 24)
+    /// About how many tiles of a plane a chunk of a volume has, all planes or pairs of a slab together, and planes in a
+    /// chunk.
+    private static let (bandTiles, slabTiles, chunkPlanes) = (54, 108, 24)
 
     init(weights: PackedConvolution, size: Extents) {
         (self.weights, self.size) = (weights, size)
-        taps = weights.geometry.kernel.planes
+        isPaired = weights.geometry.kernel.planes == 3
         outputBlocks = Block.count(weights.outputs)
         let inputBlocks = Block.count(weights.inputs)
-        if size.planes == 1 && taps == 1 {
+        if size.planes == 1 && !isPaired {
             tiling = WinogradTiling(blocks: inputBlocks, rows: size.rows, columns: size.columns)
             (slabPlanes, chunkPlanes) = (1, 1)
         } else {
@@ -35,12 +35,17 @@ struct WinogradConvolution {
             let bandTiles = max(2 * columns, Self.bandTiles)
             let band = WinogradTiling(
                 blocks: inputBlocks, rows: size.rows, columns: size.columns, chunkTiles: bandTiles)
-            let segments = (size.planes + Self.chunkPlanes - 1) / Self.chunkPlanes
-            chunkPlanes = (size.planes + segments - 1) / segments
-            slabPlanes = min(chunkPlanes, max(2, (Self.slabTiles + band.tiles / 2) / band.tiles))
+            let unit = isPaired ? 2 : 1
+            func parts(of planes: Int, by most: Int) -> Int {
+                let count = (planes + most - 1) / most
+                return (planes + count * unit - 1) / (count * unit) * unit
+            }
+            chunkPlanes = parts(of: size.planes, by: Self.chunkPlanes)
+            let units = max(1, (Self.slabTiles + band.tiles / 2) / band.tiles)
+            slabPlanes = parts(of: chunkPlanes, by: units * unit)
             tiling = WinogradTiling(
-                blocks: inputBlocks, rows: size.rows, columns: size.columns, planes: slabPlanes + taps - 1,
-                chunkTiles: bandTiles)
+                blocks: inputBlocks, rows: size.rows, columns: size.columns,
+                planes: isPaired ? 1 : slabPlanes, chunkTiles: bandTiles)
         }
     }
 
@@ -50,7 +55,7 @@ struct WinogradConvolution {
     }
 
     private var chunks: [Chunk] {
-        stride(from: 0, to: size.planes, by: chunkPlanes).flatMap { first in
+        Swift.stride(from: 0, to: size.planes, by: chunkPlanes).flatMap { first in
             tiling.chunks.map {
                 Chunk(planes: first..<min(first + chunkPlanes, size.planes), tileRows: $0)
             }
@@ -60,10 +65,19 @@ struct WinogradConvolution {
         (size.planes + chunkPlanes - 1) / chunkPlanes * tiling.chunks.count
     }
 
+    /// Numbers between two frequencies of a slab, before and after the product.
+    private var inputStride: Int {
+        isPaired
+            ? tiling.stride(blocks: 4 * tiling.blocks, planes: slabPlanes / 2)
+            : tiling.stride(blocks: tiling.blocks, planes: slabPlanes)
+    }
     private var outputStride: Int { tiling.stride(blocks: outputBlocks, planes: slabPlanes) }
 
     /// The numbers of one slab's tiles, before and after.
-    private var slabSize: Int { tiling.inputSize + 36 * outputStride }
+    private var slabSize: Int { 36 * (inputStride + outputStride) }
+
+    /// The numbers of a thread's strips.
+    private var stripSize: Int { isPaired ? tiling.pairStripSize : tiling.stripSize }
 
     /// How many threads can have chunks of their own, at least two each.
     private func chunkWorkers(threads: Int) -> Int { min(threads, chunkCount / 2) }
@@ -72,7 +86,7 @@ struct WinogradConvolution {
 
     /// The numbers of scratch memory that it uses with this number of threads.
     func scratchSize(threads: Int) -> Int {
-        momentSize + max(1, chunkWorkers(threads: threads)) * slabSize + threads * tiling.stripSize
+        momentSize + max(1, chunkWorkers(threads: threads)) * slabSize + threads * stripSize
     }
 
     /// Writes a row of a block of the image.
@@ -95,12 +109,12 @@ struct WinogradConvolution {
     ) {
         let chunks = chunks
         let strips = scratch + momentSize
-        let tiles = strips + pool.threads * tiling.stripSize
+        let tiles = strips + pool.threads * stripSize
         let isMeasured = moments.map { $0 != nil }
         let parts = PartialMoments(parts: chunks.count, blocks: outputBlocks, in: scratch)
         @Sendable func run(_ chunk: Int, worker: Int, pool: WorkerPool) {
             self.run(
-                chunks[chunk], strips: strips + worker * tiling.stripSize, tiles: tiles + worker * slabSize,
+                chunks[chunk], strips: strips + worker * stripSize, tiles: tiles + worker * slabSize,
                 pool: pool, into: results, reading: read
             ) { block, pixel in
                 var finish = finish(block, pixel)
@@ -125,26 +139,22 @@ struct WinogradConvolution {
         into results: [BufferPlace], reading read: RowReader,
         finishing finish: @Sendable (_ block: Int, _ pixel: Int) -> voxel_finish
     ) {
-        let halo = taps - 1
-        for first in stride(from: chunk.planes.lowerBound, to: chunk.planes.upperBound, by: slabPlanes) {
+        for first in Swift.stride(from: chunk.planes.lowerBound, to: chunk.planes.upperBound, by: slabPlanes) {
             let planes = first..<min(first + slabPlanes, chunk.planes.upperBound)
-            // Slot i holds the plane `first - halo / 2 + i`; the first ones are the last of the slab before.
-            let isFirst = first == chunk.planes.lowerBound
-            if !isFirst && halo > 0 {
-                tiling.moveToFront(
-                    slots: slabPlanes..<slabPlanes + halo, of: tiles.start, tileRows: chunk.tileRows)
-            }
-            for slot in (isFirst ? 0 : halo)..<planes.count + halo {
-                let plane = first - halo / 2 + slot
-                if (0..<size.planes).contains(plane) {
+            if isPaired {
+                tiling.transformPairs(
+                    chunk.tileRows, from: first, pairs: (planes.count + 1) / 2, into: tiles,
+                    stride: inputStride, strips: strips, imagePlanes: size.planes, pool: pool, reading: read)
+                multiplyPairs(
+                    planes, chunk.tileRows, tiles: tiles, pool: pool, into: results, finishing: finish)
+            } else {
+                for (slot, plane) in planes.enumerated() {
                     tiling.transform(
                         chunk.tileRows, slot: slot, into: tiles, strips: strips, pool: pool
                     ) { read(plane, $0, $1, $2) }
-                } else {
-                    tiling.clear(slots: slot..<slot + 1, of: tiles.start, tileRows: chunk.tileRows)
                 }
+                multiply(planes, chunk.tileRows, tiles: tiles, pool: pool, into: results, finishing: finish)
             }
-            multiply(planes, chunk.tileRows, tiles: tiles, pool: pool, into: results, finishing: finish)
         }
     }
 
@@ -155,18 +165,15 @@ struct WinogradConvolution {
     ) {
         let planeTiles = tiling.tiles(tileRows)
         let tiles = planes.count * planeTiles
-        let output = input + tiling.inputSize
-        let inner = taps * weights.paddedInputs
+        let output = input + 36 * inputStride
+        let inner = weights.paddedInputs
         pool.split(outputBlocks, by: 2) { blocks, _ in
-            let places = (0..<taps).flatMap { tap in
-                Block.starts(
-                    input.start + tap * planeTiles * Block.lanes, count: tiling.blocks,
-                    stride: tiling.planes * planeTiles * Block.lanes)
-            }
+            let places = Block.starts(
+                input.start, count: tiling.blocks, stride: tiling.planes * planeTiles * Block.lanes)
             for frequency in 0..<36 {
                 let place = frequency * outputBlocks + blocks.lowerBound
                 Block.kernels.multiply(
-                    tiles, blocks.count, places.count, places, frequency * tiling.stride, Block.lanes,
+                    tiles, blocks.count, places.count, places, frequency * inputStride, Block.lanes,
                     weights.numbers.start + place * inner * Block.lanes, inner * Block.lanes,
                     output.start + frequency * outputStride + blocks.lowerBound * tiles * Block.lanes,
                     tiles * Block.lanes, false)
@@ -175,18 +182,75 @@ struct WinogradConvolution {
         pool.split(outputBlocks) { blocks, _ in
             for block in blocks {
                 for (index, plane) in planes.enumerated() {
-                    for row in tileRows {
-                        let pixel = (plane * size.rows + row * 4) * size.columns
-                        var finish = finish(block, pixel)
-                        let tile =
-                            block * tiles + index * planeTiles + (row - tileRows.lowerBound) * tiling.columns
-                        Block.kernels.winograd_output(
-                            output.start + tile * Block.lanes, outputStride, min(4, size.rows - row * 4),
-                            size.columns, &finish, results[block].start + pixel * Block.lanes,
-                            size.columns * Block.lanes)
+                    let tiles = output.start + (block * tiles + index * planeTiles) * Block.lanes
+                    write(tiles, plane, tileRows, of: block, into: results, finishing: finish)
+                }
+            }
+        }
+    }
+
+    /// Multiplies the tiles of a slab of pairs of planes, and transforms the products back.
+    private func multiplyPairs(
+        _ planes: Range<Int>, _ tileRows: Range<Int>, tiles input: BufferPlace, pool: WorkerPool,
+        into results: [BufferPlace], finishing finish: @Sendable (_ block: Int, _ pixel: Int) -> voxel_finish
+    ) {
+        let pairs = (planes.count + 1) / 2
+        let planeTiles = tiling.tiles(tileRows)
+        let tiles = pairs * planeTiles
+        let output = input + 36 * inputStride
+        let inner = weights.paddedInputs
+        // Of the four sums' products m0 to m3, the first plane is m0 + m1 + m2 and the second m1 - m2 - m3; the weights of the
+        // last are negated. All blocks at once: the tiles of a frequency stay in the cache, and weights are read once.
+        let planeStride = outputBlocks * tiles * Block.lanes
+        pool.split(36) { frequencies, _ in
+            let places = (0..<4).map { depth in
+                Block.starts(
+                    input.start + depth * tiling.blocks * tiles * Block.lanes, count: tiling.blocks,
+                    stride: tiles * Block.lanes)
+            }
+            for frequency in frequencies {
+                let first = output.start + frequency * outputStride
+                func multiply(_ depth: Int, into result: UnsafeMutablePointer<Float>, adding: Bool) {
+                    let place = frequency * outputBlocks * 4 + depth
+                    Block.kernels.multiply(
+                        tiles, outputBlocks, tiling.blocks, places[depth], frequency * inputStride, Block.lanes,
+                        weights.numbers.start + place * inner * Block.lanes, 4 * inner * Block.lanes, result,
+                        tiles * Block.lanes, adding)
+                }
+                multiply(1, into: first, adding: false)
+                multiply(2, into: first + planeStride, adding: false)
+                Block.kernels.butterfly(first, first + planeStride, outputBlocks * tiles)
+                multiply(0, into: first, adding: true)
+                multiply(3, into: first + planeStride, adding: true)
+            }
+        }
+        pool.split(outputBlocks) { blocks, _ in
+            for block in blocks {
+                for pair in 0..<pairs {
+                    for index in 0..<2 {
+                        let plane = planes.lowerBound + 2 * pair + index
+                        guard plane < planes.upperBound else { continue }
+                        let start = (block * tiles + pair * planeTiles) * Block.lanes
+                        write(
+                            output.start + index * planeStride + start, plane, tileRows, of: block,
+                            into: results, finishing: finish)
                     }
                 }
             }
+        }
+    }
+
+    /// Transforms the products of a plane of a block back.
+    private func write(
+        _ tiles: UnsafeMutablePointer<Float>, _ plane: Int, _ tileRows: Range<Int>, of block: Int,
+        into results: [BufferPlace], finishing finish: (_ block: Int, _ pixel: Int) -> voxel_finish
+    ) {
+        for (index, row) in tileRows.enumerated() {
+            let pixel = (plane * size.rows + row * 4) * size.columns
+            var finish = finish(block, pixel)
+            Block.kernels.winograd_output(
+                tiles + index * tiling.columns * Block.lanes, outputStride, min(4, size.rows - row * 4),
+                size.columns, &finish, results[block].start + pixel * Block.lanes, size.columns * Block.lanes)
         }
     }
 }

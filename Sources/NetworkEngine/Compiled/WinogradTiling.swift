@@ -54,7 +54,7 @@ struct WinogradTiling {
     var stride: Int { stride(blocks: blocks, planes: planes) }
     var inputSize: Int { 36 * stride }
     /// Pixels in a row of a strip: all tiles' and one on either side.
-    private var stripColumns: Int { columns * 4 + 2 }
+    var stripColumns: Int { columns * 4 + 2 }
     var stripSize: Int { (chunkRows * 4 + 2) * stripColumns * Block.lanes }
 
     /// Transforms some rows of tiles of a plane to the Winograd domain: 36 frequencies of
@@ -94,13 +94,6 @@ struct WinogradTiling {
         }
     }
 
-    /// Copies slots to the first ones, which must lie before them.
-    func moveToFront(slots: Range<Int>, of tiles: UnsafeMutablePointer<Float>, tileRows: Range<Int>) {
-        forEachRun(tileRows) { run, size in
-            (tiles + run).update(from: tiles + run + slots.lowerBound * size, count: slots.count * size)
-        }
-    }
-
     /// Calls `body` for each frequency and block, with where its planes begin and the size of each.
     private func forEachRun(_ tileRows: Range<Int>, _ body: (_ start: Int, _ size: Int) -> Void) {
         let size = tiles(tileRows) * Block.lanes
@@ -110,13 +103,12 @@ struct WinogradTiling {
     }
 
     /// Transforms the gradient of a convolution's result to the Winograd domain, as `transform` does the image: 36
-    /// frequencies of `[blocks][tiles][16]`.
+    /// frequencies, `stride` apart, of `[blocks][blockTiles][16]`, of which it writes the first tiles.
     func transformGradient(
-        _ tileRows: Range<Int>, blocks: Int, into result: BufferPlace, strips: BufferPlace, pool: WorkerPool,
-        reading read: RowReader
+        _ tileRows: Range<Int>, blocks: Int, into result: BufferPlace, blockTiles: Int, stride: Int,
+        strips: BufferPlace, pool: WorkerPool, reading read: RowReader
     ) {
-        let tiles = tiles(tileRows)
-        let (stride, width) = (stride(blocks: blocks, planes: 1), columns * 4 * Block.lanes)
+        let width = columns * 4 * Block.lanes
         pool.split(blocks) { range, worker in
             let strip = strips.start + worker * stripSize
             for block in range {
@@ -130,9 +122,9 @@ struct WinogradTiling {
                 for row in 0..<tileRows.count {
                     Block.kernels.winograd_output_adjoint(
                         strip + row * 4 * width, width, columns,
-                        result.start + (block * tiles + row * columns) * Block.lanes, stride)
+                        result.start + (block * blockTiles + row * columns) * Block.lanes, stride)
                 }
-                clearPadding(of: result.start + block * tiles * Block.lanes, tileRows, stride: stride)
+                clearPadding(of: result.start + block * blockTiles * Block.lanes, tileRows, stride: stride)
             }
         }
     }
@@ -148,7 +140,7 @@ struct WinogradTiling {
     }
 
     /// Reads the rows under some rows of tiles, with zeros where they lie outside the image.
-    private func fill(
+    func fill(
         _ strip: UnsafeMutablePointer<Float>, tileRows: Range<Int>,
         reading read: (_ row: Int, _ target: UnsafeMutablePointer<Float>) -> Void
     ) {

@@ -46,6 +46,11 @@ final class BlockedTensor: Sendable {
         target.update(from: self.block(block, of: item) + row * count, count: count)
     }
 
+    /// Where the first block of one image is.
+    func place(of item: Int) -> BufferPlace {
+        BufferPlace(buffer: numbers, offset: item * pixels * Block.lanes)
+    }
+
     /// Where each block of one image is.
     func places(of item: Int) -> [BufferPlace] {
         (0..<blockCount).map { BufferPlace(buffer: numbers, offset: $0 * stride + item * pixels * Block.lanes) }

@@ -14,7 +14,7 @@ extension GradientTape {
             }
         }
         return record(result, shape: queries.shape, isTokens: true, from: [queries, keys, values]) {
-            [self] gradient in
+            [unowned self] gradient in
             let back = [queries.data, keys.data, values.data].map { $0.zeros(from: memory) }
             attention.forEachHead(workers, memory) { head, scratch in
                 head.copyContext(to: scratch)

@@ -2,7 +2,10 @@ import CVoxelKernels
 
 extension GradientTape {
     func silu(_ x: Value) -> Value {
-        curve(x, { Block.kernels.silu_gradient($0, $1, $2, $3) }) { source, pixels, result in
+        if let (normalization, source) = x.deferred, !normalization.isCurved {
+            return curved(normalization, of: source)
+        }
+        return curve(x, { Block.kernels.silu_gradient($0, $1, $2, $3) }) { source, pixels, result in
             Block.kernels.activate(source, nil, pixels, nil, nil, true, VOXEL_SAME_SIZE, result)
         }
     }
@@ -13,11 +16,19 @@ extension GradientTape {
         }
     }
 
-    private typealias Numbers = UnsafePointer<Float>?
+    /// x, or slope x where x is negative.
+    func rectified(_ x: Value, slope: Float) -> Value {
+        curve(x, { Block.kernels.rectify_gradient($0, $1, slope, $2, $3) }) { source, pixels, result in
+            result.update(from: source, count: pixels * Block.lanes)
+            Block.kernels.rectify(result, slope, pixels)
+        }
+    }
+
+    private typealias Pixels = UnsafePointer<Float>?
     private typealias Result = UnsafeMutablePointer<Float>
 
     private func curve(
-        _ x: Value, _ derivative: @escaping @Sendable (Numbers, Numbers, Int, Result?) -> Void,
+        _ x: Value, _ derivative: @escaping @Sendable (Pixels, Pixels, Int, Result?) -> Void,
         _ function: @Sendable (Result, Int, Result) -> Void
     ) -> Value {
         let data = x.data
@@ -25,7 +36,7 @@ extension GradientTape {
         forEachRun(of: result) { offset, pixels in
             function(data.numbers.start + offset, pixels, result.numbers.start + offset)
         }
-        return record(result, shape: x.shape, isTokens: x.isTokens, from: [x]) { [self] gradient in
+        return record(result, shape: x.shape, isTokens: x.isTokens, from: [x]) { [unowned self] gradient in
             let back = empty(channels: data.channels, like: data)
             forEachRun(of: back) { offset, pixels in
                 derivative(
@@ -37,14 +48,16 @@ extension GradientTape {
     }
 
     func sum(_ a: Value, _ b: Value) -> Value {
-        record(sum(a.data, b.data), shape: a.shape, isTokens: a.isTokens, from: [a, b]) { [self] gradient in
+        record(sum(a.data, b.data), shape: a.shape, isTokens: a.isTokens, from: [a, b]) {
+            [unowned self] gradient in
             add(gradient, to: a)
             add(gradient, to: b)
         }
     }
 
     func product(_ a: Value, _ b: Value) -> Value {
-        record(product(a.data, b.data), shape: a.shape, isTokens: a.isTokens, from: [a, b]) { [self] gradient in
+        record(product(a.data, b.data), shape: a.shape, isTokens: a.isTokens, from: [a, b]) {
+            [unowned self] gradient in
             add(product(gradient, b.data), to: a)
             add(product(gradient, a.data), to: b)
         }
@@ -61,21 +74,50 @@ extension GradientTape {
 
     func shifted(_ x: Value, by shift: Value) -> Value {
         let result = affine(x.data, scale: nil, shift: shift.data)
-        return record(result, shape: x.shape, isTokens: x.isTokens, from: [x, shift]) { [self] gradient in
+        return record(result, shape: x.shape, isTokens: x.isTokens, from: [x, shift]) {
+            [unowned self] gradient in
             add(gradient, to: x)
             add(sums(gradient).sums, to: shift)
         }
     }
 
+    /// x (1 + scale) + shift, with one scale and shift for each channel, or for each number.
     func modulated(_ x: Value, scale: Value, shift: Value) -> Value {
+        guard scale.shape != x.shape else { return modulated(x, scales: scale, shifts: shift) }
         let result = affine(x.data, scale: scale.data, shift: shift.data)
         return record(result, shape: x.shape, isTokens: x.isTokens, from: [x, scale, shift]) {
-            [self] gradient in
+            [unowned self] gradient in
             add(affine(gradient, scale: scale.data, shift: nil), to: x)
             let (sums, products) = sums(gradient, times: x.data)
             if let products { add(products, to: scale) }
             add(sums, to: shift)
         }
+    }
+
+    private func modulated(_ x: Value, scales: Value, shifts: Value) -> Value {
+        let result = scaled(x.data, by: scales.data)
+        let addend = shifts.data
+        forEachRun(of: result) { offset, pixels in
+            Block.kernels.add(result.numbers.start + offset, addend.numbers.start + offset, nil, pixels)
+        }
+        return record(result, shape: x.shape, isTokens: x.isTokens, from: [x, scales, shifts]) {
+            [unowned self] gradient in
+            add(scaled(gradient, by: scales.data), to: x)
+            add(product(gradient, x.data), to: scales)
+            add(gradient, to: shifts)
+        }
+    }
+
+    /// `x (1 + factor)`.
+    private func scaled(_ x: BlockedTensor, by factor: BlockedTensor) -> BlockedTensor {
+        let result = empty(channels: x.channels, like: x)
+        forEachRun(of: x) { offset, pixels in
+            (result.numbers.start + offset).update(
+                from: x.numbers.start + offset, count: pixels * Block.lanes)
+            Block.kernels.scale(
+                result.numbers.start + offset, factor.numbers.start + offset, 1, pixels)
+        }
+        return result
     }
 
     /// `x (1 + scale) + shift`, where scale and shift have one pixel for each image.

@@ -1,8 +1,9 @@
 import CVoxelKernels
 
 extension GradientTape {
-    /// Channels joined; nil for another axis.
+    /// Channels or images joined; nil for another axis.
     func concatenated(_ parts: [Value], axis: Int, shape: [Int]) -> Value? {
+        if axis == 0 { return concatenatedItems(parts, shape: shape) }
         guard axis == channelAxis(parts[0]) else { return nil }
         let channels = parts.reduce(0) { $0 + $1.data.channels }
         let result = empty(channels: channels, like: parts[0].data)
@@ -13,20 +14,67 @@ extension GradientTape {
             copy(part.data, Array(0..<part.data.channels), to: result, Array(places[places.count - 1]))
         }
         clearPadding(of: result)
-        return record(result, shape: shape, isTokens: parts[0].isTokens, from: parts) { [self] gradient in
+        return record(result, shape: shape, isTokens: parts[0].isTokens, from: parts) {
+            [unowned self] gradient in
             for (part, place) in zip(parts, places) { add(extract(Array(place), of: gradient), to: part) }
         }
     }
 
-    /// Channels taken from others; nil for another axis.
+    /// Some channels or images; nil for another axis.
     func slice(_ x: Value, axis: Int, _ range: Range<Int>, shape: [Int]) -> Value? {
+        if axis == 0 { return slicedItems(x, range, shape: shape) }
         guard axis == channelAxis(x) else { return nil }
         let channels = (0..<x.data.channels).filter { range.contains($0 % x.shape[axis]) }
         let result = extract(channels, of: x.data)
-        return record(result, shape: shape, isTokens: x.isTokens, from: [x]) { [self] gradient in
+        return record(result, shape: shape, isTokens: x.isTokens, from: [x]) { [unowned self] gradient in
             let back = x.data.zeros(from: memory)
             copy(gradient, Array(channels.indices), to: back, channels)
             add(back, to: x)
+        }
+    }
+
+    private func concatenatedItems(_ parts: [Value], shape: [Int]) -> Value {
+        let data = parts[0].data
+        let result = BlockedTensor(
+            channels: data.channels, batch: shape[0], pixels: data.pixels, from: memory)
+        var first = 0
+        for part in parts {
+            copyItems(0..<part.data.batch, of: part.data, to: result, from: first)
+            first += part.data.batch
+        }
+        return record(result, shape: shape, isTokens: parts[0].isTokens, from: parts) {
+            [unowned self] gradient in
+            var first = 0
+            for part in parts {
+                add(items(first..<first + part.data.batch, of: gradient), to: part)
+                first += part.data.batch
+            }
+        }
+    }
+
+    private func slicedItems(_ x: Value, _ range: Range<Int>, shape: [Int]) -> Value {
+        record(items(range, of: x.data), shape: shape, isTokens: x.isTokens, from: [x]) {
+            [unowned self] gradient in
+            let back = x.data.zeros(from: memory)
+            copyItems(0..<range.count, of: gradient, to: back, from: range.lowerBound)
+            add(back, to: x)
+        }
+    }
+
+    private func items(_ range: Range<Int>, of data: BlockedTensor) -> BlockedTensor {
+        let result = BlockedTensor(
+            channels: data.channels, batch: range.count, pixels: data.pixels, from: memory)
+        copyItems(range, of: data, to: result, from: 0)
+        return result
+    }
+
+    private func copyItems(
+        _ range: Range<Int>, of source: BlockedTensor, to target: BlockedTensor, from first: Int
+    ) {
+        for block in 0..<source.blockCount {
+            target.block(block, of: first).update(
+                from: source.block(block, of: range.lowerBound),
+                count: range.count * source.pixels * Block.lanes)
         }
     }
 
@@ -79,52 +127,69 @@ extension GradientTape {
 
     /// Every spatial axis averaged in pairs; nil for other than two axes.
     func averagePooled(_ x: Value) -> Value? {
-        resampled(x, extents: x.shape[2...].map { $0 / 2 }, VOXEL_HALF_SIZE) { columns in
-            { gradient, block, item, row, target in
-                let source = gradient.block(block, of: item) + row / 2 * (columns / 2) * Block.lanes
-                Block.kernels.activate(
-                    source, nil, columns, quarter.start, quarter.start + Block.lanes, false, VOXEL_DOUBLE_SIZE,
-                    target)
-            }
+        guard x.shape.count == 4 else { return nil }
+        let size = Extents(x.shape[2...])
+        let half = Extents(rows: size.rows / 2, columns: size.columns / 2)
+        return resampled(x, to: half) { source, _, row, target in
+            let first = source + 2 * row * size.columns * Block.lanes
+            Block.kernels.activate(
+                first, first + size.columns * Block.lanes, half.columns, nil, nil, false, VOXEL_HALF_SIZE,
+                target)
+        } back: { gradient, _, row, target in
+            Block.kernels.activate(
+                gradient + row / 2 * half.columns * Block.lanes, nil, size.columns, quarter.start,
+                quarter.start + Block.lanes, false, VOXEL_DOUBLE_SIZE, target)
         }
     }
 
-    /// Every element repeated along each spatial axis; nil for other than two axes.
+    /// Every element repeated along each spatial axis; nil for other than two or three axes.
     func upsampled(_ x: Value) -> Value? {
-        resampled(x, extents: x.shape[2...].map { $0 * 2 }, VOXEL_DOUBLE_SIZE) { columns in
-            { gradient, block, item, row, target in
-                let source = gradient.block(block, of: item) + 2 * row * (2 * columns) * Block.lanes
-                Block.kernels.activate(
-                    source, source + 2 * columns * Block.lanes, columns, four.start, four.start + Block.lanes,
-                    false, VOXEL_HALF_SIZE, target)
+        guard (4...5).contains(x.shape.count) else { return nil }
+        let size = Extents(x.shape[2...])
+        // Slices have one plane before and after.
+        let planes = x.shape.count == 5 ? 2 : 1
+        let full = Extents(planes: planes * size.planes, rows: 2 * size.rows, columns: 2 * size.columns)
+        return resampled(x, to: full) { source, plane, row, target in
+            let first = source + (plane / planes * size.rows + row / 2) * size.columns * Block.lanes
+            Block.kernels.activate(first, nil, full.columns, nil, nil, false, VOXEL_DOUBLE_SIZE, target)
+        } back: { gradient, plane, row, target in
+            let width = full.columns * Block.lanes
+            for index in 0..<planes {
+                let first = gradient + ((planes * plane + index) * full.rows + 2 * row) * width
+                if index == 0 {
+                    Block.kernels.activate(
+                        first, first + width, size.columns, four.start, four.start + Block.lanes, false,
+                        VOXEL_HALF_SIZE, target)
+                } else {
+                    addPairs(first, first + width, columns: size.columns, to: target)
+                }
             }
         }
     }
 
-    /// Writes one row of one block of one image from a gradient.
-    private typealias BackwardRow =
+    /// Writes one row of one block of one image from all of another.
+    private typealias RowMap =
         @Sendable (
-            _ gradient: BlockedTensor, _ block: Int, _ item: Int, _ row: Int,
+            _ source: UnsafeMutablePointer<Float>, _ plane: Int, _ row: Int,
             _ target: UnsafeMutablePointer<Float>
         ) -> Void
 
     private func resampled(
-        _ x: Value, extents: [Int], _ resampling: voxel_resampling, back: (_ columns: Int) -> BackwardRow
+        _ x: Value, to size: Extents, forward: RowMap, back: @escaping RowMap
     ) -> Value? {
-        guard extents.count == 2, !x.isTokens else { return nil }
-        let (data, columns) = (x.data, x.shape[3])
-        let result = empty(channels: data.channels, like: data, pixels: extents[0] * extents[1])
-        let stride = columns * Block.lanes
-        forEachRow(of: result, columns: extents[1]) { block, item, row, target in
-            let first = resampling == VOXEL_HALF_SIZE ? 2 * row : row / 2
-            let source = data.block(block, of: item) + first * stride
-            Block.kernels.activate(source, source + stride, extents[1], nil, nil, false, resampling, target)
+        guard !x.isTokens else { return nil }
+        let (data, from) = (x.data, Extents(x.shape[2...]))
+        let result = empty(channels: data.channels, like: data, pixels: size.pixels)
+        forEachRow(of: result, columns: size.columns) { block, item, row, target in
+            forward(data.block(block, of: item), row / size.rows, row % size.rows, target)
         }
-        let backwardRow = back(columns)
-        return record(result, shape: x.shape[..<2] + extents, isTokens: false, from: [x]) { [self] gradient in
-            let back = empty(channels: data.channels, like: data)
-            forEachRow(of: back, columns: columns) { backwardRow(gradient, $0, $1, $2, $3) }
-            add(back, to: x)
+        let shape = x.shape[..<2] + [size.planes, size.rows, size.columns].suffix(x.shape.count - 2)
+        return record(result, shape: Array(shape), isTokens: false, from: [x]) { [unowned self] gradient in
+            let slopes = empty(channels: data.channels, like: data)
+            forEachRow(of: slopes, columns: from.columns) { block, item, row, target in
+                back(gradient.block(block, of: item), row / from.rows, row % from.rows, target)
+            }
+            add(slopes, to: x)
         }
     }
 
@@ -133,8 +198,11 @@ extension GradientTape {
         of data: BlockedTensor, columns: Int,
         _ body: @Sendable (_ block: Int, _ item: Int, _ row: Int, _ target: UnsafeMutablePointer<Float>) -> Void
     ) {
-        forEachImage(of: data) { block, item in
-            for row in 0..<data.pixels / columns {
+        let rows = data.pixels / columns
+        workers.split(data.blockCount * data.batch * rows) { range, _ in
+            for index in range {
+                let (image, row) = index.quotientAndRemainder(dividingBy: rows)
+                let (block, item) = image.quotientAndRemainder(dividingBy: data.batch)
                 body(block, item, row, data.block(block, of: item) + row * columns * Block.lanes)
             }
         }
@@ -154,7 +222,7 @@ extension GradientTape {
             }
         }
         return record(result, shape: x.shape[..<2] + [rows, columns], isTokens: false, from: [x]) {
-            [self] gradient in
+            [unowned self] gradient in
             let back = data.zeros(from: memory)
             forEachRow(of: gradient, columns: columns) { block, item, row, source in
                 let target = back.block(block, of: item) + 2 * row * stride
@@ -171,6 +239,20 @@ extension GradientTape {
 /// A scale and no shift, for each of sixteen channels.
 private func scale(_ factor: Float) -> FloatBuffer {
     FloatBuffer([Float](repeating: factor, count: Block.lanes) + [Float](repeating: 0, count: Block.lanes))
+}
+
+/// Adds the sums of 2 x 2 pixels of two rows.
+private func addPairs(
+    _ upper: UnsafePointer<Float>, _ lower: UnsafePointer<Float>, columns: Int,
+    to target: UnsafeMutablePointer<Float>
+) {
+    for column in 0..<columns {
+        for row in [upper, lower] {
+            for pixel in 2 * column..<2 * column + 2 {
+                Block.kernels.add(target + column * Block.lanes, row + pixel * Block.lanes, nil, 1)
+            }
+        }
+    }
 }
 
 private let quarter = scale(0.25)

@@ -9,7 +9,10 @@ extension GradientTape {
     ) -> Value {
         let matrix = parameter(weight).reshaped([weight.shape[0], weight.shape[1]])
         let result = mapped(x.data, by: matrix, bias: bias.map(parameter))
-        return record(result, shape: shape, isTokens: isTokens, isLearned: true, from: [x]) { [self] gradient in
+        return record(
+            result, shape: shape, isTokens: isTokens, from: [x],
+            parameters: [weight] + (bias.map { [$0] } ?? [])
+        ) { [unowned self] gradient in
             add(mapped(gradient, by: matrix.transposed(), bias: nil), to: x)
             add(weightGradient(gradient, x.data), to: weight)
             if let bias { add(channelSums(gradient), to: bias) }

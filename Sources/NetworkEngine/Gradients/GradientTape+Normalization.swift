@@ -3,90 +3,35 @@ import Networks
 import TensorFiles
 
 extension GradientTape {
-    /// Group normalisation; nil without scales and shifts, or with blocks that are not full.
+    /// Group normalisation; nil for tokens. The numbers are computed where they are read.
     func normalized(_ x: Value, _ layer: GroupNorm) -> Value? {
-        guard let weight = layer.weight, let bias = layer.bias, layer.channels % Block.lanes == 0, !x.isTokens
-        else { return nil }
-        let data = x.data
-        let groups = GroupMoments(data, groups: layer.groups, epsilon: layer.epsilon, workers: workers)
-        let (scales, shifts) = (parameter(weight).values, parameter(bias).values)
-        let result = empty(channels: data.channels, like: data)
-        forEachImage(of: data) { block, item in
-            Self.withCoefficients { (coefficients: UnsafeMutablePointer<Float>) in
-                for channel in channels(of: block) {
-                    let (mean, scale) = groups.moments(channel, item)
-                    let slope = scale * Double(scales[channel])
-                    coefficients[channel % Block.lanes] = Float(slope)
-                    coefficients[2 * Block.lanes + channel % Block.lanes] = Float(
-                        Double(shifts[channel]) - mean * slope)
-                }
-                let source = data.block(block, of: item)
-                Block.kernels.blend(source, source, data.pixels, coefficients, result.block(block, of: item))
-            }
-        }
-        return record(result, shape: x.shape, isTokens: x.isTokens, isLearned: true, from: [x]) {
-            [self] gradient in
-            let sums = groups.sums(gradient, data, workers: workers)
-            add(normalized(gradient, data, groups, sums, scales), to: x)
-            let places = data.channels
-            var (weights, biases) = (
-                [Double](repeating: 0, count: places), [Double](repeating: 0, count: places)
-            )
-            for item in 0..<data.batch {
-                for channel in 0..<places {
-                    weights[channel] +=
-                        sums.products[item * places + channel] * groups.moments(channel, item).scale
-                    biases[channel] += sums.sums[item * places + channel]
-                }
-            }
-            add(weights.map { Float($0) }, to: weight)
-            add(biases.map { Float($0) }, to: bias)
+        guard !x.isTokens else { return nil }
+        let normalization = Normalization(
+            x.data, layer, scales: layer.weight.map(parameter), shifts: layer.bias.map(parameter), tape: self)
+        return record(normalization, of: x, parameters: layer.parameters) { [unowned self] gradient in
+            let sums = normalization.sums(gradient)
+            add(normalization.gradient(gradient, sums), to: x)
+            addSlopes(sums, of: layer, normalization)
         }
     }
 
-    /// With g the gradient times the weight and z the normalised image, `(g - mean(g) - z mean(g z)) / deviation`.
-    ///
-    /// Over each group this sums to 0, here to within one rounding: where a group is one channel, the gradients of the
-    /// biases before it are these sums, and Adam would turn rounding errors into full steps.
-    private func normalized(
-        _ gradient: BlockedTensor, _ x: BlockedTensor, _ groups: GroupMoments,
-        _ sums: (sums: [Double], products: [Double]), _ weight: [Float]
-    ) -> BlockedTensor {
-        let result = empty(channels: x.channels, like: x)
-        let count = Double(groups.size * x.pixels)
-        forEachImage(of: x) { block, item in
-            Self.withCoefficients { (coefficients: UnsafeMutablePointer<Double>) in
-                for channel in channels(of: block) {
-                    let (mean, scale) = groups.moments(channel, item)
-                    var (slopes, products) = (0.0, 0.0)
-                    for member in groups.members(of: channel) {
-                        let place = item * x.channels + member
-                        slopes += Double(weight[member]) * sums.sums[place]
-                        products += Double(weight[member]) * sums.products[place]
-                    }
-                    let along = scale * scale * scale * products / count
-                    coefficients[channel % Block.lanes] = scale * Double(weight[channel])
-                    coefficients[Block.lanes + channel % Block.lanes] = -along
-                    coefficients[2 * Block.lanes + channel % Block.lanes] =
-                        along * mean - scale * slopes / count
-                }
-                Block.kernels.blend_keeping_sum(
-                    gradient.block(block, of: item), x.block(block, of: item), x.pixels, coefficients,
-                    result.block(block, of: item))
-            }
+    /// SiLU of a group normalisation of x: computed where it is read as well.
+    func curved(_ normalization: Normalization, of x: Value) -> Value {
+        let layer = normalization.layer
+        return record(normalization.curved, of: x, parameters: layer.parameters) { [unowned self] gradient in
+            let (slopes, sums) = normalization.slopesBeforeCurve(gradient)
+            add(normalization.gradient(slopes, sums, into: slopes), to: x)
+            addSlopes(sums, of: layer, normalization)
         }
-        return result
     }
 
-    private static func withCoefficients<Number: BinaryFloatingPoint>(
-        _ body: (UnsafeMutablePointer<Number>) -> Void
+    private func addSlopes(
+        _ sums: (sums: [Double], products: [Double]), of layer: GroupNorm, _ normalization: Normalization
     ) {
-        withUnsafeTemporaryAllocation(byteCount: 3 * Block.lanes * MemoryLayout<Number>.size, alignment: 128) {
-            bytes in
-            let coefficients = bytes.bindMemory(to: Number.self)
-            coefficients.update(repeating: 0)
-            if let start = coefficients.baseAddress { body(start) }
-        }
+        guard let weight = layer.weight, let bias = layer.bias else { return }
+        let slopes = normalization.slopes(sums)
+        add(slopes.weights, to: weight)
+        add(slopes.biases, to: bias)
     }
 
     /// Layer normalisation.
@@ -103,8 +48,9 @@ extension GradientTape {
                 pixels.count,
                 weight.start, bias.start, layer.epsilon, result.numbers.start + offset, result.stride)
         }
-        return record(result, shape: x.shape, isTokens: x.isTokens, isLearned: true, from: [x]) {
-            [self] gradient in
+        return record(
+            result, shape: x.shape, isTokens: x.isTokens, from: [x], parameters: layer.parameters
+        ) { [unowned self] gradient in
             let (back, normal) = (
                 empty(channels: data.channels, like: data), empty(channels: data.channels, like: data)
             )
@@ -121,93 +67,4 @@ extension GradientTape {
             add(channelSums(gradient), to: layer.bias)
         }
     }
-}
-
-/// The mean of each group of channels of each image, and 1 / sqrt(variance + epsilon).
-private struct GroupMoments: Sendable {
-    /// Groups, and channels of a group.
-    let groups, size: Int
-    private let means, scales: [Double]
-
-    init(_ x: BlockedTensor, groups: Int, epsilon: Float, workers: WorkerPool) {
-        self.groups = groups
-        size = x.channels / groups
-        // About the first pixel, which keeps deviations when the mean is large.
-        @Sendable func pivot(_ channel: Int, _ item: Int) -> Float {
-            x.block(channel / Block.lanes, of: item)[channel % Block.lanes]
-        }
-        let (sums, products) = correlate(x, x, about: pivot, workers: workers)
-        var (means, scales) = ([Double](), [Double]())
-        for item in 0..<x.batch {
-            for group in 0..<groups {
-                let members = (group * size..<(group + 1) * size).map { channel in
-                    let place = item * x.channels + channel
-                    let mean = sums[place] / Double(x.pixels)
-                    let deviation = products[place] - (mean - Double(pivot(channel, item))) * sums[place]
-                    return (mean: mean, deviation: max(0, deviation))
-                }
-                let mean = members.reduce(0) { $0 + $1.mean } / Double(size)
-                let spread = members.reduce(0) {
-                    $0 + $1.deviation + Double(x.pixels) * ($1.mean - mean) * ($1.mean - mean)
-                }
-                means.append(mean)
-                scales.append(1 / (spread / Double(size * x.pixels) + Double(epsilon)).squareRoot())
-            }
-        }
-        (self.means, self.scales) = (means, scales)
-    }
-
-    func members(of channel: Int) -> Range<Int> { channel / size * size..<(channel / size + 1) * size }
-
-    func moments(_ channel: Int, _ item: Int) -> (mean: Double, scale: Double) {
-        let place = item * groups + channel / size
-        return (means[place], scales[place])
-    }
-
-    /// For each channel of each image, the sum of the gradient, and that of its product with x less the mean.
-    func sums(
-        _ gradient: BlockedTensor, _ x: BlockedTensor, workers: WorkerPool
-    ) -> (sums: [Double], products: [Double]) {
-        var (sums, products) = correlate(
-            gradient, x, about: { Float(moments($0, $1).mean) }, workers: workers)
-        for item in 0..<x.batch {
-            for channel in 0..<x.channels {
-                let (place, mean) = (item * x.channels + channel, moments(channel, item).mean)
-                products[place] -= (mean - Double(Float(mean))) * sums[place]
-            }
-        }
-        return (sums, products)
-    }
-}
-
-/// The channels of a full block.
-private func channels(of block: Int) -> Range<Int> { block * Block.lanes..<(block + 1) * Block.lanes }
-
-/// For each channel of each image, the sums of x and of x (y - center).
-private func correlate(
-    _ x: BlockedTensor, _ y: BlockedTensor, about center: @Sendable (_ channel: Int, _ item: Int) -> Float,
-    workers: WorkerPool
-) -> (sums: [Double], products: [Double]) {
-    var sums = [Double](repeating: 0, count: x.batch * x.channels)
-    var products = sums
-    sums.withUnsafeMutableBufferPointer { sums in
-        products.withUnsafeMutableBufferPointer { products in
-            // Each worker writes the sums of its own blocks.
-            nonisolated(unsafe) let (sums, products) = (sums, products)
-            workers.split(x.blockCount * x.batch) { places, _ in
-                let centers = FloatBuffer(zeros: Block.lanes)
-                for place in places {
-                    let (block, item) = (place / x.batch, place % x.batch)
-                    for channel in channels(of: block) {
-                        centers.start[channel % Block.lanes] = center(channel, item)
-                    }
-                    let first = item * x.channels + block * Block.lanes
-                    Block.kernels.correlate(
-                        x.block(block, of: item), y.block(block, of: item), centers.start, x.pixels,
-                        sums.baseAddress.map { $0 + first }, products.baseAddress.map { $0 + first })
-                }
-            }
-        }
-    }
-    return (sums, products)
 }

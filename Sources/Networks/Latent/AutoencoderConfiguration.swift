@@ -110,38 +110,32 @@ extension AutoencoderConfiguration {
     ///
     /// - Throws: `NetworkConfigurationError` naming the field that is wrong.
     public func validate() throws(NetworkConfigurationError) {
-        try require(.inputChannels, inputChannels, (1...64).contains(inputChannels), "1 to 64")
-        try require(.outputChannels, outputChannels, (1...64).contains(outputChannels), "1 to 64")
-        try require(.groups, groups, (1...4096).contains(groups), "1 to 4096")
+        try require(CodingKeys.inputChannels, inputChannels, (1...64).contains(inputChannels), "1 to 64")
+        try require(CodingKeys.outputChannels, outputChannels, (1...64).contains(outputChannels), "1 to 64")
+        try require(CodingKeys.groups, groups, (1...4096).contains(groups), "1 to 4096")
         try require(
-            .channels, channels, (1...4096).contains(channels) && channels % groups == 0,
+            CodingKeys.channels, channels, (1...4096).contains(channels) && channels % groups == 0,
             "a multiple of \(groups), the groups of a normalisation, up to 4096")
         try require(
-            .channelMultipliers, channelMultipliers,
+            CodingKeys.channelMultipliers, channelMultipliers,
             (1...8).contains(channelMultipliers.count)
                 && channelMultipliers.allSatisfy { (1...64).contains($0) }, "1 to 8 numbers from 1 to 64")
-        try require(.residualBlocks, residualBlocks, (1...16).contains(residualBlocks), "1 to 16")
-        try require(.resolution, resolution, (1...1 << 16).contains(resolution), "1 to \(1 << 16)")
+        try require(CodingKeys.residualBlocks, residualBlocks, (1...16).contains(residualBlocks), "1 to 16")
+        try require(CodingKeys.resolution, resolution, (1...1 << 16).contains(resolution), "1 to \(1 << 16)")
         try require(
-            .attentionResolutions, attentionResolutions, attentionResolutions.count <= 32,
+            CodingKeys.attentionResolutions, attentionResolutions, attentionResolutions.count <= 32,
             "at most 32 edge lengths")
-        try require(.middleBlocks, middleBlocks, (1...2).contains(middleBlocks), "1 or 2")
-        try require(.latentChannels, latentChannels, (1...256).contains(latentChannels), "1 to 256")
+        try require(CodingKeys.middleBlocks, middleBlocks, (1...2).contains(middleBlocks), "1 or 2")
+        try require(CodingKeys.latentChannels, latentChannels, (1...256).contains(latentChannels), "1 to 256")
         try require(
-            .codeWidth, codeWidth, codeWidth == latentChannels,
+            CodingKeys.codeWidth, codeWidth, codeWidth == latentChannels,
             "\(latentChannels), as z_channels: the translator takes the quantised latent")
-        try require(.codes, codes, (1...1 << 20).contains(codes), "1 to \(1 << 20)")
-        try require(.commitment, commitment, commitment >= 0 && commitment.isFinite, "0 or more")
-        try require(.classes, classes, (1...1024).contains(classes), "1 to 1024")
-        try require(.translatorWidth, translatorWidth, (1...4096).contains(translatorWidth), "1 to 4096")
-        try require(.translatorHidden, translatorHidden, (1...4096).contains(translatorHidden), "1 to 4096")
-    }
-
-    private func require(
-        _ field: CodingKeys, _ found: Any, _ condition: Bool, _ expected: String
-    ) throws(NetworkConfigurationError) {
-        guard condition else {
-            throw NetworkConfigurationError(field: field.rawValue, found: "\(found)", expected: expected)
-        }
+        try require(CodingKeys.codes, codes, (1...1 << 20).contains(codes), "1 to \(1 << 20)")
+        try require(CodingKeys.commitment, commitment, commitment >= 0 && commitment.isFinite, "0 or more")
+        try require(CodingKeys.classes, classes, (1...1024).contains(classes), "1 to 1024")
+        try require(
+            CodingKeys.translatorWidth, translatorWidth, (1...4096).contains(translatorWidth), "1 to 4096")
+        try require(
+            CodingKeys.translatorHidden, translatorHidden, (1...4096).contains(translatorHidden), "1 to 4096")
     }
 }

@@ -88,41 +88,33 @@ extension LatentUNetConfiguration {
     ///
     /// - Throws: `NetworkConfigurationError` naming the field that is wrong.
     public func validate() throws(NetworkConfigurationError) {
-        try require(.outputChannels, outputChannels, (1...256).contains(outputChannels), "1 to 256")
+        try require(CodingKeys.outputChannels, outputChannels, (1...256).contains(outputChannels), "1 to 256")
         try require(
-            .inputChannels, inputChannels,
+            CodingKeys.inputChannels, inputChannels,
             inputChannels == 2 * outputChannels || inputChannels == 3 * outputChannels,
             "\(3 * outputChannels), the noisy latent, the source's and the translated one, or "
                 + "\(2 * outputChannels), without the source's")
-        try require(.groups, groups, (1...4096).contains(groups), "1 to 4096")
+        try require(CodingKeys.groups, groups, (1...4096).contains(groups), "1 to 4096")
         try require(
-            .modelChannels, modelChannels,
+            CodingKeys.modelChannels, modelChannels,
             (2...4096).contains(modelChannels) && modelChannels % groups == 0 && modelChannels % 2 == 0,
             "an even multiple of \(groups), the groups of a normalisation, up to 4096")
-        try require(.residualBlocks, residualBlocks, (1...16).contains(residualBlocks), "1 to 16")
+        try require(CodingKeys.residualBlocks, residualBlocks, (1...16).contains(residualBlocks), "1 to 16")
         try require(
-            .channelMultipliers, channelMultipliers,
+            CodingKeys.channelMultipliers, channelMultipliers,
             (1...8).contains(channelMultipliers.count)
                 && channelMultipliers.allSatisfy { (1...64).contains($0) }, "1 to 8 numbers from 1 to 64")
         try require(
-            .attentionResolutions, attentionResolutions,
+            CodingKeys.attentionResolutions, attentionResolutions,
             attentionResolutions.count <= 32 && attentionResolutions.allSatisfy { (1...1 << 16).contains($0) },
             "at most 32 down-sampling factors from 1 to \(1 << 16)")
         for level in channelMultipliers.indices
         where attentionResolutions.contains(1 << level) || level == channelMultipliers.count - 1 {
             let channels = channelMultipliers[level] * modelChannels
             try require(
-                .headChannels, headChannels, headChannels > 0 && channels % headChannels == 0,
+                CodingKeys.headChannels, headChannels, headChannels > 0 && channels % headChannels == 0,
                 "a divisor of \(channels), the channels of a level with attention")
         }
-        try require(.classes, classes, (1...1024).contains(classes), "1 to 1024")
-    }
-
-    private func require(
-        _ field: CodingKeys, _ found: Any, _ condition: Bool, _ expected: String
-    ) throws(NetworkConfigurationError) {
-        guard condition else {
-            throw NetworkConfigurationError(field: field.rawValue, found: "\(found)", expected: expected)
-        }
+        try require(CodingKeys.classes, classes, (1...1024).contains(classes), "1 to 1024")
     }
 }

@@ -5,6 +5,8 @@
 /// shared.
 package struct SpadeTranslator: Network {
     let channels: Int
+    /// The target of each item of a batch, or one of all.
+    let targets: [Int]
     /// The layers before and after the blocks, of the paper's form alone.
     let ends: (first: Convolution, last: Convolution)?
     let blocks: [SpadeBlock]
@@ -15,10 +17,20 @@ package struct SpadeTranslator: Network {
     ///   - configuration: a valid configuration.
     ///   - target: from `0..<configuration.classes`.
     package init(_ configuration: AutoencoderConfiguration, target: Int) {
+        self.init(configuration, targets: [target])
+    }
+
+    /// The layers of a configuration for a batch of several targets.
+    ///
+    /// - Parameters:
+    ///   - configuration: a valid configuration.
+    ///   - targets: for each item of a batch one of `0..<configuration.classes`; or one alone, for all items.
+    package init(_ configuration: AutoencoderConfiguration, targets: [Int]) {
+        self.targets = targets
         let (width, z) = (configuration.translatorWidth, configuration.latentChannels)
         channels = z
         let norms = SpadeNorms(
-            target: target, hidden: configuration.translatorHidden,
+            targets: targets, hidden: configuration.translatorHidden,
             usesOnePlusGamma: configuration.usesOnePlusGamma)
         let widths: [Int]
         switch configuration.translator {
@@ -66,9 +78,10 @@ package struct SpadeTranslator: Network {
     }
 }
 
-/// What the norms of a target have in common.
+/// What all norms have in common.
 struct SpadeNorms {
-    let target, hidden: Int
+    let targets: [Int]
+    let hidden: Int
     let usesOnePlusGamma: Bool
 }
 
@@ -128,30 +141,60 @@ struct SpadeBlock: Layer {
     }
 }
 
-/// One target's norm: instance normalisation n, scaled and shifted at every element by maps of the layer's own input,
-/// (1 + gamma) n + beta or gamma n + beta.
+/// The norm of each item's target: instance normalisation n, scaled and shifted at every element by maps of the layer's own
+/// input, (1 + gamma) n + beta or gamma n + beta.
 ///
 /// Park et al.: *Semantic Image Synthesis with Spatially-Adaptive Normalization*, arXiv 1903.07291.
 struct SpadeNorm: Layer {
     let norm: GroupNorm
-    let shared, gamma, beta: Convolution
+    /// The maps of each item's target, or one of all.
+    let maps: [Maps]
     let usesOnePlusGamma: Bool
 
-    /// Parameters `path.spades.K.mlp_shared.0`, `.mlp_gamma` and `.mlp_beta`, K being the target.
+    /// The kernels that give gamma and beta of a target.
+    struct Maps: Layer {
+        let target: Int
+        let shared, gamma, beta: Convolution
+
+        var parameters: [Parameter] { shared.parameters + gamma.parameters + beta.parameters }
+
+        /// Gamma and beta, each of x's shape.
+        func callAsFunction(_ x: GraphValue) -> (gamma: GraphValue, beta: GraphValue) {
+            let map = shared(x).relu()
+            return (gamma(map), beta(map))
+        }
+    }
+
+    /// Parameters `path.spades.K.mlp_shared.0`, `.mlp_gamma` and `.mlp_beta`, K being each target.
     init(_ path: String, channels: Int, _ norms: SpadeNorms) {
-        let path = "\(path).spades.\(norms.target)"
         norm = .instance(channels: channels)
-        shared = .cubic("\(path).mlp_shared.0", inputs: channels, outputs: norms.hidden)
-        gamma = .cubic("\(path).mlp_gamma", inputs: norms.hidden, outputs: channels)
-        beta = .cubic("\(path).mlp_beta", inputs: norms.hidden, outputs: channels)
+        maps = norms.targets.map { target in
+            let path = "\(path).spades.\(target)"
+            return Maps(
+                target: target,
+                shared: .cubic("\(path).mlp_shared.0", inputs: channels, outputs: norms.hidden),
+                gamma: .cubic("\(path).mlp_gamma", inputs: norms.hidden, outputs: channels),
+                beta: .cubic("\(path).mlp_beta", inputs: norms.hidden, outputs: channels))
+        }
         usesOnePlusGamma = norms.usesOnePlusGamma
     }
 
-    var parameters: [Parameter] { shared.parameters + gamma.parameters + beta.parameters }
+    /// Those of each target, once.
+    var parameters: [Parameter] {
+        Dictionary(maps.map { ($0.target, $0) }) { first, _ in first }
+            .sorted { $0.key < $1.key }.flatMap(\.value.parameters)
+    }
 
     func callAsFunction(_ x: GraphValue) -> GraphValue {
-        let map = shared(x).relu()
-        let (scale, shift, normal) = (gamma(map), beta(map), norm(x))
+        let (scale, shift) = map(x)
+        let normal = norm(x)
         return usesOnePlusGamma ? normal.modulated(scale: scale, shift: shift) : normal * scale + shift
+    }
+
+    private func map(_ x: GraphValue) -> (gamma: GraphValue, beta: GraphValue) {
+        guard Set(maps.map(\.target)).count > 1 else { return maps[0](x) }
+        precondition(maps.count == x.shape[0], "\(maps.count) targets are not those of \(x.shape)")
+        let items = maps.enumerated().map { item, map in map(x.slice(axis: 0, item..<item + 1)) }
+        return (.concatenated(items.map(\.gamma), axis: 0), .concatenated(items.map(\.beta), axis: 0))
     }
 }

@@ -93,22 +93,23 @@ extension UNetConfiguration {
     /// - Throws: `NetworkConfigurationError` naming the field that is wrong.
     public func validate() throws(NetworkConfigurationError) {
         try require(
-            .outputChannels, outputChannels, (1...255).contains(outputChannels) && outputChannels % 2 == 1,
+            CodingKeys.outputChannels, outputChannels,
+            (1...255).contains(outputChannels) && outputChannels % 2 == 1,
             "an odd number from 1 to 255: the 2N + 1 slices of a window")
         try require(
-            .inputChannels, inputChannels, inputChannels == 2 * outputChannels,
+            CodingKeys.inputChannels, inputChannels, inputChannels == 2 * outputChannels,
             "\(2 * outputChannels), twice out_channels: noisy and source slices")
         try require(
-            .modelChannels, modelChannels,
+            CodingKeys.modelChannels, modelChannels,
             (1...4096).contains(modelChannels) && modelChannels % GroupNorm.publishedGroups == 0,
             "a multiple of \(GroupNorm.publishedGroups), the groups of a normalisation, up to 4096")
-        try require(.residualBlocks, residualBlocks, (1...16).contains(residualBlocks), "1 to 16")
+        try require(CodingKeys.residualBlocks, residualBlocks, (1...16).contains(residualBlocks), "1 to 16")
         try require(
-            .channelMultipliers, channelMultipliers,
+            CodingKeys.channelMultipliers, channelMultipliers,
             (1...8).contains(channelMultipliers.count)
                 && channelMultipliers.allSatisfy { (1...64).contains($0) }, "1 to 8 numbers from 1 to 64")
         try require(
-            .attentionResolutions, attentionResolutions,
+            CodingKeys.attentionResolutions, attentionResolutions,
             attentionResolutions.count <= 32 && attentionResolutions.allSatisfy { (1...1 << 16).contains($0) },
             "at most 32 down-sampling factors from 1 to \(1 << 16)")
         try validateAttention()
@@ -117,17 +118,17 @@ extension UNetConfiguration {
     private func validateAttention() throws(NetworkConfigurationError) {
         for channels in attendedChannels {
             try require(
-                .headChannels, headChannels, headChannels > 0 && channels % headChannels == 0,
+                CodingKeys.headChannels, headChannels, headChannels > 0 && channels % headChannels == 0,
                 "a divisor of \(channels), the channels of a level with attention")
         }
         if usesSpatialTransformer {
             try require(
-                .contextWidth, contextWidth as Any? ?? "null",
+                CodingKeys.contextWidth, contextWidth as Any? ?? "null",
                 contextWidth.map((1...1 << 16).contains) ?? false,
                 "1 to \(1 << 16), the bins of a style key, since use_spatial_transformer is true")
         } else {
             try require(
-                .contextWidth, contextWidth as Any? ?? "null", contextWidth == nil,
+                CodingKeys.contextWidth, contextWidth as Any? ?? "null", contextWidth == nil,
                 "null, since use_spatial_transformer is false")
         }
     }
@@ -137,13 +138,5 @@ extension UNetConfiguration {
         channelMultipliers.indices
             .filter { attentionResolutions.contains(1 << $0) || $0 == channelMultipliers.count - 1 }
             .map { channelMultipliers[$0] * modelChannels }
-    }
-
-    private func require(
-        _ field: CodingKeys, _ found: Any, _ condition: Bool, _ expected: String
-    ) throws(NetworkConfigurationError) {
-        guard condition else {
-            throw NetworkConfigurationError(field: field.rawValue, found: "\(found)", expected: expected)
-        }
     }
 }

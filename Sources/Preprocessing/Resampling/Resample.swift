@@ -1,14 +1,37 @@
 public import Volumes
 import VoxelSupport
 
+/// A step that interpolates.
+protocol ResamplingTransform: VolumeTransform {
+    var interpolation: Interpolation { get }
+}
+
+extension TransformedVolume {
+    /// The volume, and what its inverse makes, without intensities beyond those that were resampled: cubic splines overshoot.
+    func keepingRange(of volume: Volume) -> TransformedVolume {
+        guard case .geometry(let restore) = inverse else { return self }
+        return TransformedVolume(
+            volume: self.volume.clamped(to: volume.intensityRange),
+            inverse: .geometry { restore($0).clamped(to: $0.intensityRange) })
+    }
+}
+
+extension Volume {
+    fileprivate func clamped(to range: ClosedRange<Float>) -> Volume {
+        // A comparison with NaN is false.
+        map { $0 < range.lowerBound ? range.lowerBound : $0 > range.upperBound ? range.upperBound : $0 }
+    }
+}
+
 /// Resamples a volume to an isotropic spacing, along its own axes and about its own centre.
 ///
 /// The new grid covers the field of view of the old one. A volume that has the spacing already is returned unchanged. The
-/// inverse interpolates the same way, and never smooths: where thick slices were interpolated, it finds them again.
+/// inverse interpolates the same way, and never smooths: where thick slices were interpolated, it finds them again. After a
+/// ``RescaleIntensity`` in a pipeline, cubic interpolation is clipped to the range of what it resamples.
 ///
 /// In a description: `{"kind": "resample", "spacing": 1, "interpolation": "linear", "antialiasing": "gaussian"}`. Linear
 /// interpolation and no anti-aliasing need not be written.
-public struct Resample: StorableTransform {
+public struct Resample: StorableTransform, ResamplingTransform {
     /// The name in descriptions.
     public static let kind = "resample"
 
@@ -21,8 +44,8 @@ public struct Resample: StorableTransform {
     /// What is done first along axes on which the new grid is coarser.
     public var antialiasing: Antialiasing
 
-    /// The largest result: 2^30 voxels, 4 GiB.
-    static let voxelLimit = 1 << 30
+    /// The largest result: 2^30 voxels, 4 GiB, or what fits into the memory several times.
+    static let voxelLimit = min(1 << 30, AvailableMemory.bytes / 16)
 
     /// A step to a spacing in millimetres, above zero.
     public init(
@@ -36,12 +59,19 @@ public struct Resample: StorableTransform {
     ///
     /// - Throws: ``PreprocessingError/tooManyVoxels(shape:limit:)`` if the new grid would have more than 2^30 voxels.
     public func apply(to volume: Volume) throws -> TransformedVolume {
-        let ratio = volume.grid.spacing / spacing
-        guard (0..<3).contains(where: { abs(ratio[$0] - 1) > 1e-4 }) else {
+        guard !keeps(volume.grid) else {
             return TransformedVolume(volume: volume, inverse: .identity)
         }
         return volume.resampled(
-            reversiblyOnto: try isotropicGrid(over: volume.grid, ratio: ratio), interpolation, antialiasing)
+            reversiblyOnto: try isotropicGrid(over: volume.grid, ratio: volume.grid.spacing / spacing),
+            interpolation,
+            antialiasing)
+    }
+
+    /// Whether the grid has the spacing already, and stays as it is.
+    package func keeps(_ grid: VoxelGrid) -> Bool {
+        let ratio = grid.spacing / spacing
+        return !(0..<3).contains { abs(ratio[$0] - 1) > 1e-4 }
     }
 
     private func isotropicGrid(over source: VoxelGrid, ratio: SIMD3<Double>) throws -> VoxelGrid {
@@ -90,7 +120,7 @@ public struct Resample: StorableTransform {
 ///
 /// In a description: `{"kind": "resample_onto", "grid": {"shape": [...], "affine": [[...], [...], [...]]}}`, with
 /// `interpolation` and `antialiasing` as for ``Resample``.
-public struct ResampleOnto: StorableTransform {
+public struct ResampleOnto: StorableTransform, ResamplingTransform {
     /// The name in descriptions.
     public static let kind = "resample_onto"
 

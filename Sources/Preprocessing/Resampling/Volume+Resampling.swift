@@ -11,6 +11,9 @@ extension Volume {
     /// Points up to half a voxel beyond the outermost voxels' centres have the intensity at the edge; points farther out
     /// have the intensity `outside`. The result is the same to the bit on any number of cores.
     ///
+    /// Where the nearest voxel is NaN, so is the result; elsewhere NaN counts as `outside`, or as the lowest
+    /// intensity if that is NaN, so that it does not spread.
+    ///
     /// - Parameters:
     ///   - target: the new grid, anywhere in the world.
     ///   - interpolation: how the volume is continued between its voxels. Orders 0, 1 and 3 agree with SciPy's
@@ -23,6 +26,16 @@ extension Volume {
         onto target: VoxelGrid, interpolation: Interpolation = .linear,
         antialiasing: Antialiasing = .gaussian, outside: @autoclosure () -> Float = 0
     ) -> Volume {
+        if interpolation != .nearest, containsNaN {
+            let outside = outside()
+            let fill = outside.isNaN ? intensityRange.lowerBound : outside
+            let isNumber = map { $0.isNaN ? 0 : 1 }.resampled(
+                onto: target, interpolation: .nearest, outside: 1)
+            var result = map { $0.isNaN ? fill : $0 }.resampled(
+                onto: target, interpolation: interpolation, antialiasing: antialiasing, outside: outside)
+            for (index, value) in isNumber.voxels.enumerated() where value == 0 { result.voxels[index] = .nan }
+            return result
+        }
         // Of the source's axes in the order of the target's, each runs roughly along its counterpart.
         let nearest = Orientation(nearestTo: grid.inverseAffine.after(target.affine))
         let source = permuted(AxisPermutation(sources: nearest.directions.map(\.worldAxis)))

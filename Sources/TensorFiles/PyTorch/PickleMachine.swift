@@ -1,3 +1,5 @@
+import VoxelSupport
+
 /// Reads a pickle as `torch.save` writes it, executing nothing.
 ///
 /// A pickle is a program for a machine with a stack, a memo and a few operations (Python's documentation,
@@ -31,12 +33,16 @@ struct PickleMachine {
     ///
     /// - Throws: `PyTorchError.Problem`.
     static func read(_ bytes: UnsafeRawBufferPointer, fileLength: Int) throws -> Pickle {
-        guard bytes.count <= longest else {
-            throw PyTorchError.Problem.pickle(reason: "it is longer than \(longest) bytes", byte: longest)
-        }
         var machine = PickleMachine(bytes: bytes, allowance: 24 << 20 + fileLength / 2)
         while try machine.step() {}
         return machine.pickle
+    }
+
+    /// - Throws: `PyTorchError.Problem` where a pickle is longer than any that is read.
+    static func checkLength(_ count: Int) throws(PyTorchError.Problem) {
+        guard count <= longest else {
+            throw .pickle(reason: "it is longer than \(longest) bytes", byte: longest)
+        }
     }
 
     private init(bytes: UnsafeRawBufferPointer, allowance: Int) {
@@ -272,7 +278,7 @@ extension PickleMachine {
             try charge(Self.costOfField + Int(count))
             let name = try string(items[place], limit: Self.longest)
             guard pickle.dictionaries[index].updateValue(items[place + 1], forKey: name) == nil else {
-                throw failure("a dictionary has two values named '\(name)'")
+                throw failure("a dictionary has two values named '\(name.shortened)'")
             }
         }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import VoxelSupport
 
 /// A checkpoint as `torch.save` writes it (`.pth`, `.pt`, `.ckpt`), read without executing anything.
 ///
@@ -12,8 +13,8 @@ import Foundation
 ///
 /// Such a file is a zip archive of a pickle, which is a program, and of the tensors' numbers. Of the program
 /// only what makes tensors, numbers, text, dictionaries, lists and tuples is followed, and a call of anything else is
-/// refused by its name; a name that is not called is skipped, as the classes in Lightning's checkpoints are. The file is mapped: opening it costs its pickle and its directory, and tensors are made
-/// when they are asked for. Everything is checked on opening, so a checkpoint that opens holds every tensor it
+/// refused by its name; a name that is not called is skipped, as the classes in Lightning's checkpoints are. Opening it reads its
+/// pickle and its directory, and tensors are read when they are asked for. Everything is checked on opening, so a checkpoint that opens holds every tensor it
 /// names. The file must not be changed in place while it is open.
 public struct PyTorchCheckpoint: Sendable {
     /// What a checkpoint holds at a place.
@@ -45,11 +46,8 @@ public struct PyTorchCheckpoint: Sendable {
     /// - Throws: `PyTorchError` if the file cannot be read, is not a checkpoint, or has unsupported contents.
     public init(contentsOf url: URL) throws {
         do {
-            let file = try MappedFile(contentsOf: url)
-            // Directory and pickle have been read; the tensors' pages have not been looked at.
-            defer { file.release(0..<file.count) }
-            contents = try Contents(of: file, at: url.path)
-        } catch let failure as MappedFile.Failure {
+            contents = try Contents(of: StoredFile(contentsOf: url), at: url.path)
+        } catch let failure as StoredFile.Failure {
             throw PyTorchError(file: url.path, problem: .unreadable(reason: failure.reason))
         } catch let problem as PyTorchError.Problem {
             throw PyTorchError(file: url.path, problem: problem)
@@ -72,8 +70,10 @@ public struct PyTorchCheckpoint: Sendable {
 
     /// Whether a file begins as PyTorch's files do, of whichever version.
     package static func canRead(_ url: URL) -> Bool {
-        guard let file = try? MappedFile(contentsOf: url) else { return false }
-        return file.withBytes { $0.starts(with: zipMark) || $0.starts(with: legacyMark) }
+        guard let file = try? StoredFile(contentsOf: url),
+            let start = try? file.bytes(0..<min(file.count, legacyMark.count))
+        else { return false }
+        return start.starts(with: zipMark) || start.starts(with: legacyMark)
     }
 
     fileprivate static let zipMark = [UInt8]("PK".utf8)
@@ -111,34 +111,36 @@ public struct PyTorchTensors: TensorSource {
 
     /// A tensor, converted to `Float` if it is stored as another type. O(n).
     ///
-    /// - Throws: `PyTorchError` if it does not exist.
+    /// - Throws: `PyTorchError` if it does not exist, or the file cannot be read any more.
     public func tensor(_ name: String) throws -> Tensor {
         guard let index = indices[name] else {
             throw PyTorchError(file: contents.path, problem: .missingTensor(name: name))
         }
-        return contents.tensors[index].read(from: contents.file)
+        do { return try contents.tensors[index].read(from: contents.file) } catch {
+            throw PyTorchError(file: contents.path, problem: .unreadable(reason: error.reason))
+        }
     }
 }
 
 /// What a checkpoint's file holds, checked.
 private final class Contents: Sendable {
     let path: String
-    let file: MappedFile
+    let file: StoredFile
     let pickle: Pickle
     let tensors: [StoredTensor]
-    /// Where the pickle lies in the file.
-    private let pickleBytes: Range<Int>
+    private let pickleBytes: [UInt8]
 
-    init(of file: MappedFile, at path: String) throws {
+    init(of file: StoredFile, at path: String) throws {
         (self.file, self.path) = (file, path)
-        (pickleBytes, pickle, tensors) = try file.withBytes { bytes in
-            guard !bytes.starts(with: PyTorchCheckpoint.legacyMark) else { throw PyTorchError.Problem.legacy }
-            let entries = try ZipArchive(bytes).entries
-            let archive = try ArchiveFolder(entries, bytes)
-            let pickle = try PickleMachine.read(
-                UnsafeRawBufferPointer(rebasing: bytes[archive.pickle]), fileLength: bytes.count)
-            return (archive.pickle, pickle, try archive.tensors(of: pickle))
+        let mark = PyTorchCheckpoint.legacyMark
+        if file.count >= mark.count, try file.bytes(0..<mark.count) == mark {
+            throw PyTorchError.Problem.legacy
         }
+        let archive = try ArchiveFolder(try ZipArchive(file).entries, file)
+        try PickleMachine.checkLength(archive.pickle.count)
+        pickleBytes = try file.bytes(archive.pickle)
+        pickle = try pickleBytes.withUnsafeBytes { try PickleMachine.read($0, fileLength: file.count) }
+        tensors = try archive.tensors(of: pickle)
     }
 
     func find(_ path: [String]) -> Pickle.Value? {
@@ -156,10 +158,7 @@ private final class Contents: Sendable {
         case .integer(let value)?: .integer(value)
         case .number(let value)?: .number(value)
         case .text(let start, let count)?:
-            file.withBytes { bytes in
-                let start = pickleBytes.lowerBound + Int(start)
-                return .text(String(decoding: bytes[start..<start + Int(count)], as: UTF8.self))
-            }
+            .text(String(decoding: pickleBytes[Int(start)..<Int(start) + Int(count)], as: UTF8.self))
         case .sequence(let index)?: .list(count: pickle.sequences[index].count)
         case .dictionary(let index)?: .dictionary(names: pickle.dictionaries[index].keys.sorted())
         case .tensor(let index)?: .tensor(shape: tensors[index].shape)
@@ -174,14 +173,16 @@ private struct ArchiveFolder {
     private let entries: [String: Range<Int>]
     private let folder: String
 
-    init(_ entries: [String: Range<Int>], _ bytes: UnsafeRawBufferPointer) throws {
+    init(_ entries: [String: Range<Int>], _ file: StoredFile) throws {
         let pickles = entries.filter { $0.key.hasSuffix("/data.pkl") }
         guard pickles.count == 1, let (name, place) = pickles.first else {
             throw PyTorchError.Problem.archive(reason: "it has \(pickles.count) entries data.pkl; expected one")
         }
         (pickle, self.entries, folder) = (place, entries, String(name.dropLast("data.pkl".count)))
         // Files from before version 2 do not say, and are those of little-endian machines.
-        if let place = entries["\(folder)byteorder"], !bytes[place].elementsEqual("little".utf8) {
+        if let place = entries["\(folder)byteorder"],
+            try file.bytes(place.prefix(7).indices) != Array("little".utf8)
+        {
             throw PyTorchError.Problem.entry(
                 name: "\(folder)byteorder", reason: "the numbers are not little-endian; save the file again")
         }
@@ -282,13 +283,13 @@ extension PyTorchError.Problem {
             "the file is of the format that PyTorch wrote before version 1.6; read and save it again with a newer "
                 + "one: torch.save(torch.load(old, weights_only=True), new)"
         case .archive(let reason): "this is not a checkpoint as PyTorch saves it: \(reason)"
-        case .entry(let name, let reason): "entry '\(name)' of the archive: \(reason)"
+        case .entry(let name, let reason): "entry '\(name.shortened)' of the archive: \(reason)"
         case .forbidden(let name):
-            "the file asks for '\(name)', which is neither a tensor nor plain data, and is not executed; save the "
+            "the file asks for '\(name.shortened)', which is neither a tensor nor plain data, and is not executed; save the "
                 + "weights alone: torch.save({'model': model.state_dict()}, new)"
         case .pickle(let reason, let byte): "data.pkl at byte \(byte): \(reason)"
-        case .tensor(let name, let reason): "tensor '\(name)': \(reason)"
-        case .missingTensor(let name): "there is no tensor '\(name)'"
+        case .tensor(let name, let reason): "tensor '\(name.shortened)': \(reason)"
+        case .missingTensor(let name): "there is no tensor '\(name.shortened)'"
         }
     }
 }

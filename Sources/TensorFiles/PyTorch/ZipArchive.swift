@@ -12,10 +12,12 @@ struct ZipArchive {
     private(set) var entries: [String: Range<Int>] = [:]
 
     private let file: ZipBytes
+    /// The headers of entries, which lie elsewhere than the directory.
+    private let headers: ZipBytes
 
     /// Reads the directory at the end of an archive, and checks the header before each entry against it.
-    init(_ bytes: UnsafeRawBufferPointer) throws(PyTorchError.Problem) {
-        file = ZipBytes(bytes)
+    init(_ stored: StoredFile) throws {
+        (file, headers) = (ZipBytes(stored, window: 1 << 18), ZipBytes(stored, window: 1 << 11))
         let directory = try directory()
         // Where each entry's header and its bytes lie, to check that none overlap.
         var places: [Range<Int>] = []
@@ -26,16 +28,18 @@ struct ZipArchive {
             let entry = try entry(at: &place, within: directory.bytes)
             let bytes = try checkedBytes(of: entry, before: directory.bytes.lowerBound)
             guard entries.updateValue(bytes, forKey: entry.name) == nil else {
-                throw .entry(name: entry.name, reason: "there are two of this name")
+                throw PyTorchError.Problem.entry(name: entry.name, reason: "there are two of this name")
             }
             places.append(entry.header..<bytes.upperBound)
         }
         guard place == directory.bytes.upperBound else {
-            throw .archive(reason: "its directory is longer than its \(directory.count) entries")
+            throw PyTorchError.Problem.archive(
+                reason: "its directory is longer than its \(directory.count) entries")
         }
         places.sort { $0.lowerBound < $1.lowerBound }
         for (first, second) in zip(places, places.dropFirst()) where first.upperBound > second.lowerBound {
-            throw .archive(reason: "the entries at bytes \(first.lowerBound) and \(second.lowerBound) overlap")
+            throw PyTorchError.Problem.archive(
+                reason: "the entries at bytes \(first.lowerBound) and \(second.lowerBound) overlap")
         }
     }
 
@@ -88,6 +92,8 @@ struct ZipArchive {
     private var endRecord: Int? {
         let last = file.count - 22
         guard last >= 0 else { return nil }
+        // All of it at once, since it is searched backwards.
+        _ = file.slice(at: max(0, last - 0xFFFF), length: file.count - max(0, last - 0xFFFF))
         return (max(0, last - 0xFFFF)...last).reversed().first {
             file.number(at: $0, bytes: 4) == 0x0605_4B50 && file.number(at: $0 + 20, bytes: 2) == last - $0
         }
@@ -155,19 +161,19 @@ struct ZipArchive {
 
     /// The bytes of an entry, whose own header (4.3.7) must say the same as the directory.
     private func checkedBytes(of entry: Entry, before limit: Int) throws(PyTorchError.Problem) -> Range<Int> {
-        guard entry.header <= limit - 30, file.number(at: entry.header, bytes: 4) == 0x0403_4B50,
-            let flags = file.number(at: entry.header + 6, bytes: 2),
-            let method = file.number(at: entry.header + 8, bytes: 2),
-            let size = file.number(at: entry.header + 22, bytes: 4),
-            let nameLength = file.number(at: entry.header + 26, bytes: 2),
-            let extraLength = file.number(at: entry.header + 28, bytes: 2),
+        guard entry.header <= limit - 30, headers.number(at: entry.header, bytes: 4) == 0x0403_4B50,
+            let flags = headers.number(at: entry.header + 6, bytes: 2),
+            let method = headers.number(at: entry.header + 8, bytes: 2),
+            let size = headers.number(at: entry.header + 22, bytes: 4),
+            let nameLength = headers.number(at: entry.header + 26, bytes: 2),
+            let extraLength = headers.number(at: entry.header + 28, bytes: 2),
             limit - entry.header - 30 >= nameLength + extraLength
         else {
             throw .entry(name: entry.name, reason: "there is no header of an entry at byte \(entry.header)")
         }
         // Where bit 3 is set the size follows the bytes, and is 0 here.
         let sizeAgrees = size == entry.size || size == 0xFFFF_FFFF || flags & 8 != 0 && size == 0
-        guard file.equals(entry.name, at: entry.header + 30, length: nameLength), method == 0,
+        guard headers.equals(entry.name, at: entry.header + 30, length: nameLength), method == 0,
             flags & 0x41 == 0,
             sizeAgrees
         else {
@@ -181,28 +187,41 @@ struct ZipArchive {
     }
 }
 
-/// Little-endian numbers and text in the bytes of a file.
-private struct ZipBytes {
-    private let bytes: UnsafeRawBufferPointer
+/// Little-endian numbers and text in the bytes of a file, of which one piece is in memory at a time.
+private final class ZipBytes {
+    private let file: StoredFile
+    /// How many bytes are read at a time, at least.
+    private let window: Int
+    private var start = 0
+    private var bytes: [UInt8] = []
 
-    init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+    init(_ file: StoredFile, window: Int) { (self.file, self.window) = (file, window) }
 
-    var count: Int { bytes.count }
+    var count: Int { file.count }
 
     /// An unsigned number; nil where it lies beyond the file, or is beyond `Int`.
     func number(at place: Int, bytes count: Int) -> Int? {
-        guard place >= 0, place <= bytes.count - count else { return nil }
-        var number: UInt64 = 0
-        for index in (0..<count).reversed() { number = number << 8 | UInt64(bytes[place + index]) }
-        return Int(exactly: number)
+        guard let bytes = slice(at: place, length: count) else { return nil }
+        return Int(exactly: bytes.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
     }
 
     func text(at place: Int, length: Int) -> String? {
-        let text = UnsafeRawBufferPointer(rebasing: bytes[place..<place + length])
-        return text.isUTF8 ? String(decoding: text, as: UTF8.self) : nil
+        guard let bytes = slice(at: place, length: length) else { return nil }
+        return bytes.withUnsafeBytes { $0.isUTF8 ? String(decoding: $0, as: UTF8.self) : nil }
     }
 
     func equals(_ name: String, at place: Int, length: Int) -> Bool {
-        bytes[place..<place + length].elementsEqual(name.utf8)
+        slice(at: place, length: length)?.elementsEqual(name.utf8) ?? false
+    }
+
+    /// Some bytes; nil where they lie beyond the file, or it cannot be read any more.
+    func slice(at place: Int, length: Int) -> ArraySlice<UInt8>? {
+        guard place >= 0, length >= 0, place <= file.count - length else { return nil }
+        if place < start || place + length > start + bytes.count {
+            let end = min(file.count, place + max(length, window))
+            guard let piece = try? file.bytes(place..<end) else { return nil }
+            (start, bytes) = (place, piece)
+        }
+        return bytes[place - start..<place - start + length]
     }
 }

@@ -1,3 +1,5 @@
+import VoxelSupport
+
 /// Reads a safetensors header's JSON, one tensor at a time.
 struct HeaderParser {
     /// What the header says of one tensor.
@@ -30,7 +32,7 @@ struct HeaderParser {
     /// The next tensor, or nil after the last, at the end of the text.
     mutating func next() throws(SafetensorsError.Problem) -> Tensor? {
         do { return try nextTensor() } catch let problem as SafetensorsError.Problem { throw problem } catch {
-            let place = [member.map(scanner.string), field].compactMap { $0.map { "'\($0)'" } }
+            let place = [member.map(scanner.string), field].compactMap { $0.map { "'\($0.shortened)'" } }
                 .joined(separator: " ")
             throw .header(reason: "\(place.isEmpty ? "the JSON" : place): \(error)")
         }

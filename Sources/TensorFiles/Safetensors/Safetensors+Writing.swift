@@ -42,7 +42,7 @@ extension Safetensors {
         } catch let error as SourceError {
             throw error.error
         } catch {
-            throw failure(.unwritable(reason: error.localizedDescription))
+            throw failure(.unwritable(reason: error.explanation))
         }
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import VoxelSupport
 
 /// A file of named tensors in the safetensors format.
 ///
@@ -8,16 +9,16 @@ import Foundation
 /// try Safetensors.write(["out.2.bias": bias], metadata: ["format": "pt"], to: copy)
 /// ```
 ///
-/// The file is mapped, not read: opening it costs its header alone, and each tensor is made when it is asked
-/// for. The header is checked in full on opening, so a file that opens holds every tensor it names. It must
-/// not be changed in place while it is open; `write` never does that, it puts a new file in its place.
+/// Opening a file reads its header alone, and each tensor is read when it is asked for. The header is checked in full on
+/// opening, so a file that opens holds every tensor it names. It must not be changed in place while it is open: tensors may
+/// then have other numbers, and one that is cut off is an error. `write` never does that, it puts a new file in its place.
 ///
 /// Format: an unsigned 64-bit little-endian length, that many bytes of JSON, and the numbers, little-endian
 /// with the last axis fastest (github.com/huggingface/safetensors, "Format"). Beyond the format, no more than
 /// 32 axes, 2^19 tensors and 2^16 fields of metadata are read, so that no file takes long to refuse.
 public struct Safetensors: TensorSource {
     private let path: String
-    private let file: MappedFile
+    private let file: StoredFile
     private let header: SafetensorsHeader
 
     /// Opens a file and checks its header.
@@ -26,9 +27,9 @@ public struct Safetensors: TensorSource {
     public init(contentsOf url: URL) throws {
         path = url.path
         do {
-            file = try MappedFile(contentsOf: url)
+            file = try StoredFile(contentsOf: url)
             header = try SafetensorsHeader(of: file)
-        } catch let failure as MappedFile.Failure {
+        } catch let failure as StoredFile.Failure {
             throw SafetensorsError(file: path, problem: .unreadable(reason: failure.reason))
         } catch let problem as SafetensorsError.Problem {
             throw SafetensorsError(file: path, problem: problem)
@@ -59,12 +60,14 @@ public struct Safetensors: TensorSource {
     ///
     /// Numbers of F64, and whole numbers above 2^24, are rounded to the nearest `Float`.
     ///
-    /// - Throws: `SafetensorsError` where the file has no tensor of that name.
+    /// - Throws: `SafetensorsError` where the file has no tensor of that name, or cannot be read any more.
     public func tensor(_ name: String) throws -> Tensor {
         guard let tensor = header.tensor(name) else {
             throw SafetensorsError(file: path, problem: .missingTensor(name: name))
         }
-        return tensor.read(from: file)
+        do { return try tensor.read(from: file) } catch {
+            throw SafetensorsError(file: path, problem: .unreadable(reason: error.reason))
+        }
     }
 }
 
@@ -124,26 +127,27 @@ extension SafetensorsError.Problem {
             "the header is said to be \(found) bytes long, where at most \(limit) are possible; "
                 + "this is not a safetensors file, or it was cut short"
         case .header(let reason): "the header is not that of a safetensors file: \(reason)"
-        case .duplicateName(let name): "the header has two fields named '\(name)'"
+        case .duplicateName(let name): "the header has two fields named '\(name.shortened)'"
         case .unsupportedType(let tensor, let type):
-            "tensor '\(tensor)' is of type \(type); "
+            "tensor '\(tensor.shortened)' is of type \(type.shortened); "
                 + "expected one of \(TensorType.allCases.map(\.rawValue).joined(separator: ", "))"
         case .shape(let tensor, let found):
-            "tensor '\(tensor)' has shape \(found); expected extents of 0 or more whose product can be counted"
+            "tensor '\(tensor.shortened)' has shape \(found); expected extents of 0 or more whose product can be counted"
         case .offsets(let tensor, let found, let dataLength):
-            "tensor '\(tensor)' has data_offsets \(found); "
+            "tensor '\(tensor.shortened)' has data_offsets \(found); "
                 + "expected a beginning and an end in this order, within \(dataLength) bytes of data"
         case .byteCount(let tensor, let found, let expected):
-            "tensor '\(tensor)' has \(found) bytes of data; its shape and type need \(expected)"
+            "tensor '\(tensor.shortened)' has \(found) bytes of data; its shape and type need \(expected)"
         case .layout(let tensor, let begins, let expected):
-            "tensor '\(tensor)' begins at byte \(begins) of the data; expected \(expected), where the one before "
+            "tensor '\(tensor.shortened)' begins at byte \(begins) of the data; expected \(expected), where the one before "
                 + "it ends: the format allows no overlaps and no holes"
         case .bytesLeftOver(let count):
             "\(count) bytes follow the last tensor; expected none: the file was not written whole"
-        case .missingTensor(let name): "there is no tensor '\(name)'"
+        case .missingTensor(let name): "there is no tensor '\(name.shortened)'"
         case .tooLarge(let tensor, let type):
-            "tensor '\(tensor)' holds a number that is too large for \(type); write it as F32"
-        case .reservedName(let name): "no tensor can be named '\(name)': the format keeps that name for itself"
+            "tensor '\(tensor.shortened)' holds a number that is too large for \(type); write it as F32"
+        case .reservedName(let name):
+            "no tensor can be named '\(name.shortened)': the format keeps that name for itself"
         }
     }
 }

@@ -2,8 +2,7 @@ import Foundation
 
 /// The checked header of a safetensors file.
 ///
-/// Of each tensor forty bytes are kept; its name and shape are read again from the file when they are asked
-/// for.
+/// Of each tensor forty bytes are kept beside the JSON, of which its name and shape are read again when they are asked for.
 struct SafetensorsHeader: Sendable {
     /// The format's own limit on the length of the JSON.
     static let longest = 100_000_000
@@ -20,8 +19,9 @@ struct SafetensorsHeader: Sendable {
 
     let metadata: [String: String]
 
-    private let file: MappedFile
-    private let json: Range<Int>
+    private let json: [UInt8]
+    /// Where the tensors' numbers begin in the file.
+    private let dataStart: Int
     /// Sorted by hash.
     private let entries: [Entry]
 
@@ -39,13 +39,13 @@ struct SafetensorsHeader: Sendable {
     /// Reads the header of a whole file and checks it against the file's length.
     ///
     /// - Throws: `SafetensorsError.Problem`.
-    init(of file: MappedFile) throws {
-        let json = try Self.place(in: file)
-        defer { file.release(json) }
-        let dataLength = file.count - json.upperBound
+    init(of file: StoredFile) throws {
+        let place = try Self.place(in: file)
+        let json = try file.bytes(place)
+        let dataLength = file.count - place.upperBound
         var (entries, metadata) = ([Entry](), [String: String]())
-        try file.withBytes { bytes in
-            var parser = try HeaderParser(json: UnsafeRawBufferPointer(rebasing: bytes[json]))
+        try json.withUnsafeBytes { bytes in
+            var parser = try HeaderParser(json: bytes)
             while let tensor = try parser.next() {
                 entries.append(try Self.check(tensor, dataLength: dataLength, names: parser.scanner))
             }
@@ -54,15 +54,15 @@ struct SafetensorsHeader: Sendable {
             entries.sort { ($0.hash, $0.name) < ($1.hash, $1.name) }
             try Self.checkNames(entries, names: parser.scanner)
         }
-        (self.file, self.json, self.entries, self.metadata) = (file, json, entries, metadata)
+        (self.json, dataStart, self.entries, self.metadata) = (json, place.upperBound, entries, metadata)
     }
 
-    private static func place(in file: MappedFile) throws(SafetensorsError.Problem) -> Range<Int> {
-        let found = file.count < 8 ? 0 : file.withBytes { $0.loadUnaligned(as: UInt64.self) }
-        let length = UInt64(littleEndian: found)
+    private static func place(in file: StoredFile) throws -> Range<Int> {
+        var length: UInt64 = 0
+        if file.count >= 8 { length = try file.bytes(0..<8).reversed().reduce(0) { $0 << 8 | UInt64($1) } }
         let limit = max(0, min(longest, file.count - 8))
         guard file.count >= 8, length <= UInt64(limit) else {
-            throw .headerLength(found: length, limit: limit)
+            throw SafetensorsError.Problem.headerLength(found: length, limit: limit)
         }
         return 8..<8 + Int(length)
     }
@@ -147,13 +147,13 @@ extension SafetensorsHeader {
                 .first { scanner.isEqual(at: $0.name, to: name) }
             return entry.map {
                 StoredTensor(
-                    type: $0.type, shape: scanner.integers(at: $0.shape), offset: json.upperBound + $0.start)
+                    type: $0.type, shape: scanner.integers(at: $0.shape), offset: dataStart + $0.start)
             }
         }
     }
 
     private func withScanner<Result>(_ body: (JSONScanner) -> Result) -> Result {
-        file.withBytes { body(JSONScanner(UnsafeRawBufferPointer(rebasing: $0[json]))) }
+        json.withUnsafeBytes { body(JSONScanner($0)) }
     }
 }
 

@@ -5,7 +5,7 @@ import VoxelSupport
 
 /// Volumes on one grid that a page's viewer shows, in 8 bits.
 struct EmbeddedVolumes: Encodable {
-    /// A volume: its window, and the element that holds its bytes; or the difference of two others.
+    /// A volume or a mask: its window, and the element that holds its bytes; or the difference of two others.
     struct Item: Encodable {
         let name: String
         let kind: String
@@ -78,7 +78,8 @@ struct EmbeddedVolumes: Encodable {
             let (low, high) = (Double(encoded.window.low), Double(encoded.window.high))
             items.append(
                 Item(
-                    name: entry.0, kind: "grey", id: "volume\(index)", low: low, high: high,
+                    name: entry.0, kind: entry.2 == "mask" ? "mask" : "grey", id: "volume\(index)", low: low,
+                    high: high,
                     window: [low, high],
                     unit: entry.2))
             streams.append(("volume\(index)", encoded.base64))
@@ -165,15 +166,17 @@ public struct ReportVolumes: Sendable {
     public var result: Volume
     /// The expected result; `nil` if there is none.
     public var reference: Volume?
+    /// Above zero where the two are compared; `nil` for everywhere. The difference shows nothing outside.
+    public var mask: Volume?
 
     /// Volumes for a report.
     ///
     /// - Precondition: all have the same shape, and lie at the same places.
-    public init(source: Volume? = nil, result: Volume, reference: Volume? = nil) {
+    public init(source: Volume? = nil, result: Volume, reference: Volume? = nil, mask: Volume? = nil) {
         precondition(
-            [source, reference].allSatisfy { $0.map { $0.shape == result.shape } ?? true },
+            [source, reference, mask].allSatisfy { $0.map { $0.shape == result.shape } ?? true },
             "the volumes of a report must be on one grid")
-        (self.source, self.result, self.reference) = (source, result, reference)
+        (self.source, self.result, self.reference, self.mask) = (source, result, reference, mask)
     }
 
     /// The volumes in the order shown, and the unit of each.
@@ -181,6 +184,7 @@ public struct ReportVolumes: Sendable {
         [
             source.map { ("Source", $0, "source") }, ("Result", result, "target"),
             reference.map { ("Reference", $0, "target") },
+            mask.map { ("Mask", $0.map { $0 > 0 ? 1 : 0 }, "mask") },
         ].compactMap(\.self)
     }
 }

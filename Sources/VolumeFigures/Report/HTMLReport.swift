@@ -107,7 +107,7 @@ public struct HTMLReport: Sendable {
     public func write(to file: URL) throws(FigureError) {
         let page = html()
         do { try AtomicFile.write(page, to: file) } catch {
-            throw .unwritable(file: file, reason: error.localizedDescription)
+            throw .unwritable(file: file, reason: error.explanation)
         }
     }
 

@@ -53,7 +53,7 @@ function ticks(low, high, count) {
 
 /** Curves over a common axis: logarithmic upwards if the values are positive and span a factor of ten. */
 function lineChart(chart) {
-    const [width, height, left, right, top, bottom] = [480, 260, 58, 12, 12, 44];
+    const [width, height, left, right, top, bottom] = [limit(page.clientWidth, 280, 480), 260, 58, 12, 12, 44];
     const points = chart.curves.flatMap(curve => curve.points);
     if (!points.length) return make('figure', {}, make('figcaption', {}, `${chart.title}: no values`));
     const range = index => points.reduce(
@@ -69,7 +69,7 @@ function lineChart(chart) {
     for (const mark of marks) drawing.append(
         svg('line', { x1: left, x2: width - right, y1: y(mark), y2: y(mark), stroke: 'var(--line)' }),
         svg('text', { x: left - 6, y: y(mark) + 4, 'text-anchor': 'end' }, text(Number(mark.toPrecision(3)))));
-    for (const mark of ticks(xLow, xHigh, 6)) drawing.append(
+    for (const mark of ticks(xLow, xHigh, Math.floor((width - left) / 70))) drawing.append(
         svg('text', { x: x(mark), y: height - bottom + 16, 'text-anchor': 'middle' }, text(Number(mark.toPrecision(6)))));
     drawing.append(svg('text', { x: (left + width - right) / 2, y: height - 8, 'text-anchor': 'middle' }, chart.horizontal));
     chart.curves.forEach((curve, index) => drawing.append(svg('polyline', {
@@ -87,14 +87,15 @@ function lineChart(chart) {
 
 /** A point for each value by method, with the mean and its confidence interval. */
 function stripChart(title, groups) {
-    const [width, left, right, row] = [720, 110, 16, 46];
+    // As wide as the page, so that letters are not made smaller on a phone.
+    const [width, left, right, row] = [limit(page.clientWidth, 280, 720), 96, 16, 46];
     const values = groups.flatMap(group => group.values.map(value => value.value));
     if (!values.length) return make('p', { class: 'quiet' }, 'No finite values.');
     const low = Math.min(...values), high = Math.max(...values), pad = (high - low || Math.abs(high) || 1) * 0.05;
     const height = groups.length * row + 34;
     const x = value => left + (value - low + pad) / (high - low + 2 * pad) * (width - left - right);
     const drawing = svg('svg', { viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': title });
-    for (const mark of ticks(low - pad, high + pad, 7)) drawing.append(
+    for (const mark of ticks(low - pad, high + pad, Math.floor((width - left) / 80))) drawing.append(
         svg('line', { x1: x(mark), x2: x(mark), y1: 4, y2: height - 26, stroke: 'var(--line)' }),
         svg('text', { x: x(mark), y: height - 8, 'text-anchor': 'middle' }, text(Number(mark.toPrecision(6)))));
     groups.forEach((group, index) => {
@@ -139,7 +140,10 @@ class Viewer {
         this.shape = data.viewer.shape;
         this.spacing = data.viewer.spacing;
         this.origin = data.viewer.origin;
-        this.volumes = volumes;
+        this.volumes = volumes.filter(volume => volume.kind !== 'mask');
+        // Outside the mask nothing is compared.
+        this.mask = volumes.find(volume => volume.kind === 'mask')?.bytes;
+        volumes = this.volumes;
         this.radiological = data.viewer.radiological;
         this.zoom = 1;
         this.centre = data.viewer.start;
@@ -154,7 +158,13 @@ class Viewer {
     /** The intensity of a volume at a voxel, as precise as its 256 levels. */
     value(volume, offset) {
         if (volume.kind !== 'difference') return volume.low + volume.bytes[offset] / 255 * (volume.high - volume.low);
+        if (this.mask && !this.mask[offset]) return NaN;
         return this.value(this.volumes[volume.of[0]], offset) - this.value(this.volumes[volume.of[1]], offset);
+    }
+
+    reading(volume, offset) {
+        const value = this.value(volume, offset);
+        return Number.isNaN(value) ? 'outside the mask' : text(Number(value.toPrecision(3)));
     }
 
     offset(voxel) { return (voxel[2] * this.shape[1] + voxel[1]) * this.shape[0] + voxel[0]; }
@@ -196,7 +206,8 @@ class Viewer {
             const [first, second] = volume.of.map(other => this.volumes[other]);
             const gain = (first.high - first.low) / 255 / this.difference;
             const table = Array.from({ length: 511 }, (_, step) => diverging((step - 255) * gain));
-            return offset => table[first.bytes[offset] - second.bytes[offset] + 255];
+            const outside = [128, 128, 128];
+            return offset => this.mask && !this.mask[offset] ? outside : table[first.bytes[offset] - second.bytes[offset] + 255];
         }
         const [low, high] = this.windows[index];
         const table = Array.from({ length: 256 }, (_, level) => {
@@ -223,7 +234,7 @@ class Viewer {
         }
         const offset = this.offset(this.voxel);
         this.readout.textContent = [0, 1, 2].map(axis => this.millimetres(axis).toFixed(1)).join(', ') + ' mm (R, A, S)   '
-            + this.volumes.map(volume => `${volume.name} ${text(Number(this.value(volume, offset).toPrecision(3)))}`).join('   ');
+            + this.volumes.map(volume => `${volume.name} ${this.reading(volume, offset)}`).join('   ');
         this.drawScale();
     }
 

@@ -10,7 +10,7 @@ struct Benchmarks: AsyncParsableCommand {
         abstract: "Times networks, their layers, a whole translation, a training step, and work on volumes.",
         subcommands: [
             AllCommand.self, NetworkCommand.self, LayersCommand.self, LatentCommand.self, TranslateCommand.self,
-            TrainCommand.self, VolumesCommand.self, ResampleCommand.self, RegisterCommand.self,
+            TrainCommand.self, LatentTrainCommand.self, VolumesCommand.self, ResampleCommand.self, RegisterCommand.self,
             MetricsCommand.self,
             WriteWeightsCommand.self, RunPeerCommand.self,
         ])

@@ -5,7 +5,8 @@ struct Work: Codable {
     /// Multiplications and additions of convolutions, linear maps and attention by their definition: two for each
     /// weight and pixel.
     var operations = 0.0
-    /// The operations left if 3 x 3 and 3 x 3 x 3 convolutions of stride 1 use Winograd's form, which has a quarter.
+    /// The operations left if convolutions of stride 1 use Winograd's form, which has a quarter of those of 3 x 3, and a
+    /// sixth of those of 3 x 3 x 3.
     var products = 0.0
     /// The bytes of packed weights and of each layer's inputs and outputs, each counted once.
     var bytes = 0.0
@@ -42,8 +43,9 @@ enum OperationCount {
                 work.add(
                     operations: 2 * node.shape.reduce(1, *) * layer.weight.shape[1...].reduce(1, *),
                     reads: operands, weight: layer.weight.shape, writes: node.shape,
-                    isWinograd: usesWinograd && layer.kernel.count > 1
-                        && layer.kernel.allSatisfy { $0 == 3 } && layer.stride.allSatisfy { $0 == 1 })
+                    saving: usesWinograd && layer.kernel.count > 1
+                        && layer.kernel.allSatisfy { $0 == 3 } && layer.stride.allSatisfy { $0 == 1 }
+                        ? (layer.kernel.count == 3 ? 6 : 4) : 1)
             case .attention:
                 work.add(
                     operations: 4 * node.shape.reduce(1, *) * operands[1][1], reads: operands, weight: [],
@@ -64,11 +66,12 @@ enum OperationCount {
 
 extension Work {
     fileprivate mutating func add(
-        operations: Int, reads: [[Int]], weight: [Int], writes: [Int], isWinograd: Bool = false
+        operations: Int, reads: [[Int]], weight: [Int], writes: [Int], saving: Double = 1
     ) {
         self.operations += Double(operations)
-        products += Double(operations) / (isWinograd ? 4 : 1)
-        let weights = weight.isEmpty ? 0 : weight.reduce(1, *) * (isWinograd ? 4 : 1)
-        bytes += 4 * Double((reads + [writes]).reduce(weights) { $0 + $1.reduce(1, *) })
+        products += Double(operations) / saving
+        // 36 numbers for nine of a kernel; along planes four for three.
+        let weights = weight.isEmpty ? 0 : Double(weight.reduce(1, *)) * (saving == 6 ? 16 / 3.0 : saving)
+        bytes += 4 * (weights + Double((reads + [writes]).reduce(0) { $0 + $1.reduce(1, *) }))
     }
 }

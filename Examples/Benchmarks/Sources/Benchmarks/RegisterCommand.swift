@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import VolumeIO
 import VolumeRegistration
+import VoxelSupport
 
 /// Recovers known motions, and compares its errors and times with those of another program.
 struct RegisterCommand: AsyncParsableCommand {
@@ -59,7 +60,7 @@ struct RegisterCommand: AsyncParsableCommand {
         var registration = RigidRegistration()
         (registration.threads, registration.samples, registration.bins) = (options.threads, samples, bins)
         var own = Outcome(what: "\(pair.title), VoxelBridge", points: points)
-        var generator = SplitMix(state: 113)
+        var generator = SplitMix64(seed: 113)
         var (misplaced, motions): ([Volume], [RigidTransform]) = ([], [])
         for start in 0..<starts {
             func random(_ largest: Double) -> SIMD3<Double> {
@@ -192,17 +193,4 @@ private func processorSeconds() -> Double {
     var time = timespec()
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-}
-
-/// Random numbers that are the same on every machine for one seed (SplitMix64).
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
 }
