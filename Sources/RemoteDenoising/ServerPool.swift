@@ -93,7 +93,9 @@ final class ServerPool: Sendable {
                 servers[index].load += 1
                 return .server(index)
             }
-            if let until = candidates.compactMap({ servers[$0].waitsUntil }).min() { return .wait(until: until) }
+            if let until = candidates.compactMap({ servers[$0].waitsUntil }).min() {
+                return .wait(until: until)
+            }
             // A server that was left out has its one request at the moment: what comes of it decides.
             let isTried = servers.contains { $0.load > 0 && $0.leftOutUntil ?? now + .seconds(1) <= now }
             return isTried ? .wait(until: now + .milliseconds(20)) : .none
