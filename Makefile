@@ -50,6 +50,10 @@ test: ## Run the tests (a selection: FILTER=VolumesTests)
 	@.ci/setup
 	swift test -c release -Xswiftc -enable-testing --disable-xctest $(if $(FILTER),--filter '$(FILTER)')
 
+.PHONY: served
+served: build ## Check client and server of networks with MLServer and Triton's client (from PyPI)
+	.ci/remote
+
 .PHONY: sanitize
 sanitize: ## Run all tests with watched frames, and under the address, thread and undefined behaviour sanitizers (hours)
 	@.ci/setup

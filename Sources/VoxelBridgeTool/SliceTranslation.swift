@@ -20,22 +20,25 @@ struct SliceTranslation<Denoiser: StyledDenoiser>: FileTranslation {
     /// - Parameters:
     ///   - styleBins: the number of bins of the denoiser's style key; nil if it takes no style.
     ///   - dependsOnNoisy: `StyledDenoiser.dependsOnNoisy` of the denoiser.
+    ///   - batchesInFlight: nil for the number of threads.
     ///   - denoiser: reads the denoiser.
     /// - Throws: an error about the options of sampling.
     init(
         _ options: TranslationOptions, model: String, settings: TranslationSettings, styleBins: Int?,
-        dependsOnNoisy: Bool, logging: LoggingOptions, denoiser: @escaping @Sendable () throws -> Denoiser
+        dependsOnNoisy: Bool, batchesInFlight: Int? = nil, logging: LoggingOptions,
+        denoiser: @escaping @Sendable () throws -> Denoiser
     ) throws {
         _ = try options.sampling.scheduler(settings: settings, dependsOnNoisy: dependsOnNoisy)
         (self.options, self.model, translationSettings) = (options, model, settings)
         (self.styleBins, self.dependsOnNoisy, self.logging) = (styleBins, dependsOnNoisy, logging)
         prepared = Lazy {
-            let translator = VolumeTranslator(
+            var translator = VolumeTranslator(
                 preprocessing: .brain(
                     spacing: settings.spacing, intensities: options.intensities.step(settings.source),
                     antialiasing: settings.antialiasing),
                 sampler: try options.sampling.sampler(for: denoiser(), settings: settings),
                 clipsEstimates: options.sampling.clip ?? true)
+            if let batchesInFlight { translator.sampler.batchesInFlight = batchesInFlight }
             let style = try options.readStyle(bins: styleBins, settings: settings, logger: logging.logger)
             for mismatch in translator.mismatches { logging.logger.warning("\(model): \(mismatch)") }
             return (translator, style)

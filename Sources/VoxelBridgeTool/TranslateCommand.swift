@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import LatentTranslation
 import Logging
+import RemoteDenoising
 import VolumeFigures
 import VoxelBridge
 
@@ -31,6 +32,11 @@ struct TranslateCommand: AsyncParsableCommand {
               voxelbridge translate t1.nii.gz 'out/{target}.nii.gz' --model aldm.safetensors \\
                   --target t2 --target flair
 
+            With networks on servers, this program's own ('voxelbridge serve') or any that speaks the Open Inference \
+            Protocol, such as Triton or MLServer; --model is then the model's name there:
+              voxelbridge translate ct.nii.gz mri.nii.gz --server http://gpu-1:8000 \
+                  --server http://gpu-2:8000 --style run/style.json
+
             Modes: independent (windows do not interact), co-predict (overlapping windows are averaged at each \
             step), ista (co-predict, with corrections by the score after each step), ista-middle (ista, with the \
             score of each window's middle slice).
@@ -44,8 +50,15 @@ struct TranslateCommand: AsyncParsableCommand {
     var output: String
 
     @Option(
-        help: "A network's weights (.safetensors, .pth or .ckpt), or 'histogram' for histogram matching.")
-    var model: String
+        name: .customLong("model"),
+        help: ArgumentHelp(
+            "A network's weights (.safetensors, .pth or .ckpt), or 'histogram' for histogram matching.",
+            discussion: """
+                With --server: the model's name on the servers, or its description (.json). Default there: denoiser.
+                """))
+    var givenModel: String?
+
+    var model: String { givenModel ?? RemoteModel().name }
 
     @OptionGroup
     var translation: TranslationOptions
@@ -65,12 +78,21 @@ struct TranslateCommand: AsyncParsableCommand {
             discussion: "It shows slices of the source and the result, histograms, and the settings."))
     var report: String?
 
+    @OptionGroup(title: "Servers")
+    var servers: ServerOptions
+
     @OptionGroup(title: "Messages")
     var logging: LoggingOptions
 
-    func validate() throws { try translation.check(with: model) }
+    func validate() throws {
+        guard servers.urls.isEmpty else { return }
+        try require(
+            givenModel != nil, "Missing expected argument '--model <model>', or '--server <server>'")
+        try translation.check(with: model)
+    }
 
     func run() async throws {
+        if !servers.urls.isEmpty { return try await translateRemotely() }
         let work = try translation.translation(by: model, logging: logging)
         let inputs = [source] + work.inputs.map(\.path)
         if let latent = work as? LatentModelTranslation {

@@ -27,7 +27,7 @@ struct VoxelBridge: AsyncParsableCommand {
             MaskCommand.self, PreprocessCommand.self, RegisterCommand.self, InfoCommand.self,
             ConvertCommand.self,
             MontageCommand.self, ImportCommand.self, PhantomCommand.self, TrainCommand.self,
-            BidsCommand.self,
+            BidsCommand.self, ServeCommand.self,
         ])
 }
 

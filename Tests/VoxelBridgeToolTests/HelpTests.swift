@@ -6,12 +6,12 @@ struct HelpTests {
     @Test(arguments: [
         (
             [],
-            "translate predict evaluate key mask preprocess register info convert montage import phantom train bids --version"
+            "translate predict evaluate key mask preprocess register info convert montage import phantom train bids serve --version"
         ),
         (
             ["translate"],
             """
-            --model --config --weights --winograd-memory --style --steps --mode --corrections --step-size --scaling --bound --no-bound --clip --no-clip --solver --process --schedule --plane --batch --threads --spacing --prediction-type --objective --state --target --eta --seed --noise --encode-only --decode --first-stage --shape --reference --requantise --tile --overlap --report --raw --window --intensities --background --mask --verbose --quiet
+            --model --config --weights --winograd-memory --style --steps --mode --corrections --step-size --scaling --bound --no-bound --clip --no-clip --solver --process --schedule --plane --batch --threads --spacing --prediction-type --objective --state --target --eta --seed --noise --encode-only --decode --first-stage --shape --reference --requantise --tile --overlap --report --raw --window --intensities --background --mask --server --in-flight --token-file --certificates --timeout --wire --verbose --quiet
             """
         ),
         (
@@ -27,6 +27,13 @@ struct HelpTests {
             """
         ),
         (["predict"], "--model --config --weights --winograd-memory --threads"),
+        (
+            ["serve"],
+            """
+            --model --config --weights --winograd-memory --prediction-type --objective --name --host --port --threads \
+            --token-file --maximum-request --maximum-requests --maximum-pixels --server --style --verbose --quiet
+            """
+        ),
         (["import"], "--config --weights --first-stage --type --verbose --quiet"),
         (
             ["evaluate"],
