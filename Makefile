@@ -9,7 +9,7 @@ KILLS = 100
 
 .PHONY: help
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 .PHONY: demo
 demo: ## Translate a synthetic CT to T1; open build/demo/report.html (with another brain: BRAIN=t1.nii.gz)
@@ -26,10 +26,19 @@ ownpath: ## Train on a process of your own, store it in a model file, and transl
 	@.ci/setup
 	swift run -c release --package-path Examples/OwnPath OwnPath
 
+.PHONY: cohort
+cohort: build ## Translate six subjects with Snakemake, killed in the middle, and validate (needs Python 3.11 and its venv)
+	Examples/Cohort/check
+
 .PHONY: latent
 latent: ## Translate one source to three targets with a 3-D latent model of random weights
 	@.ci/setup
 	swift run -c release --package-path Examples/LatentTranslation LatentTranslationDemo
+
+.PHONY: demo-latent
+demo-latent: ## Translate a synthetic T1 to T2, FLAIR and proton density; open build/demo-latent/montage.png
+	@.ci/setup $(if $(BRAIN),,mricron-data)
+	swift run -c release --package-path Examples/OneToMany OneToMany demo $(if $(BRAIN),--anatomy '$(BRAIN)')
 
 .PHONY: ablation
 ablation: ## Train the demonstration networks and measure the effect of each part of the method (hours)
@@ -40,6 +49,10 @@ ablation: ## Train the demonstration networks and measure the effect of each par
 test: ## Run the tests (a selection: FILTER=VolumesTests)
 	@.ci/setup
 	swift test -c release -Xswiftc -enable-testing --disable-xctest $(if $(FILTER),--filter '$(FILTER)')
+
+.PHONY: served
+served: build ## Check client and server of networks with MLServer and Triton's client (from PyPI)
+	.ci/remote
 
 .PHONY: sanitize
 sanitize: ## Run all tests with watched frames, and under the address, thread and undefined behaviour sanitizers (hours)

@@ -21,12 +21,16 @@ let package = Package(
         .library(name: "LatentTraining", targets: ["LatentTraining"]),
         .library(name: "VolumeTranslation", targets: ["VolumeTranslation"]),
         .library(name: "LatentTranslation", targets: ["LatentTranslation"]),
+        .library(name: "RemoteDenoising", targets: ["RemoteDenoising"]),
+        .library(name: "DenoisingServer", targets: ["DenoisingServer"]),
         .library(name: "VoxelBridge", targets: ["VoxelBridge"]),
         .executable(name: "voxelbridge", targets: ["VoxelBridgeTool"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0", traits: []),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
     ],
     targets: [
         // The core: Swift alone, nothing to install.
@@ -79,6 +83,22 @@ let package = Package(
                 "Networks", "NetworkEngine",
             ]),
 
+        // Networks that run elsewhere: the protocol, its client and its server.
+        .target(name: "InferenceProtocol", dependencies: ["VoxelSupport", "TensorFiles"]),
+        .target(
+            name: "RemoteDenoising",
+            dependencies: [
+                "VoxelSupport", "VolumeTranslation", "TensorFiles", "InferenceProtocol",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+            ]),
+        .target(
+            name: "DenoisingServer",
+            dependencies: [
+                "VoxelSupport", "InferenceProtocol", "ReferenceUNet",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
         .target(
             name: "BridgeTraining",
             dependencies: [
@@ -103,7 +123,7 @@ let package = Package(
             name: "VoxelBridgeTool",
             dependencies: [
                 "VoxelSupport", "VoxelBridge", "LatentTranslation", "VolumeRegistration", "BridgeTraining",
-                "LatentTraining", "VolumeFigures",
+                "LatentTraining", "VolumeFigures", "RemoteDenoising", "DenoisingServer",
                 "VolumePhantoms", "TensorFiles", "Networks", "NetworkEngine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -157,7 +177,9 @@ let package = Package(
             dependencies: ["VolumeFigures", "VolumeMetrics", "StyleKeys", "CPNG", "CZlib", "TestSupport"]),
         .testTarget(
             name: "VolumePhantomsTests",
-            dependencies: ["VolumePhantoms", "VolumeIO", "StyleKeys", "VolumeMetrics", "TestSupport"]),
+            dependencies: [
+                "VolumePhantoms", "VolumeIO", "StyleKeys", "VolumeMetrics", "VoxelSupport", "TestSupport",
+            ]),
         .testTarget(name: "TensorFilesTests", dependencies: ["TensorFiles", "TestSupport"]),
         .testTarget(name: "NetworksTests", dependencies: ["Networks", "TestSupport"]),
         .testTarget(
@@ -168,6 +190,19 @@ let package = Package(
         .testTarget(
             name: "LatentTranslationTests",
             dependencies: ["LatentTranslation", "TestSupport"]),
+        .testTarget(name: "InferenceProtocolTests", dependencies: ["InferenceProtocol", "TestSupport"]),
+        .testTarget(
+            name: "RemoteDenoisingTests",
+            dependencies: [
+                "RemoteDenoising", "DenoisingServer", "InferenceProtocol", "VoxelSupport", "TestSupport",
+                .product(name: "Hummingbird", package: "hummingbird"),
+            ]),
+        .testTarget(
+            name: "DenoisingServerTests",
+            dependencies: [
+                "DenoisingServer", "InferenceProtocol", "VoxelSupport", "TestSupport",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+            ]),
         .testTarget(
             name: "BridgeTrainingTests",
             dependencies: [

@@ -13,6 +13,10 @@
     @_exported import LatentTraining
 #elseif VolumeRegistration
     @_exported import VolumeRegistration
+#elseif RemoteDenoising
+    @_exported import RemoteDenoising
+#elseif DenoisingServer
+    @_exported import DenoisingServer
 #endif
 
 func example<Value>() -> Value { fatalError("this is compiled, and not run") }

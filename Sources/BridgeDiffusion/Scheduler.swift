@@ -27,14 +27,16 @@ public struct Scheduler: Sendable {
     ///
     /// - Parameters:
     ///   - path: the process.
-    ///   - steps: S, the number of timesteps visited; see ``TimestepSpacing`` for the least and the greatest.
+    ///   - steps: S, the number of timesteps visited; see ``TimestepSpacing`` for the least and the greatest. A path of
+    ///     one timestep (``DirectMapping``) is visited there, whatever S is.
     ///   - spacing: how the timesteps lie; nil for the path's default.
     ///   - solver: nil for the path's default.
     public init(
         _ path: some GaussianPath, steps: Int, spacing: TimestepSpacing? = nil, solver: (any Solver)? = nil
     ) {
+        let all = path.trainingTimesteps
         self.init(
-            path, timesteps: (spacing ?? path.defaultSpacing).timesteps(steps, of: path.trainingTimesteps),
+            path, timesteps: all == 1 ? [0] : (spacing ?? path.defaultSpacing).timesteps(steps, of: all),
             solver: solver)
     }
 

@@ -405,14 +405,11 @@ static void winograd_output(
     if (finish->moments) moments_join(finish->moments, &r);
 }
 
-static void winograd_planes(float *m, size_t frequency_stride, size_t depth_stride, size_t tiles) {
-    for (int frequency = 0; frequency < 36; frequency++) {
-        float *first = m + frequency * frequency_stride;
-        for (size_t tile = 0; tile < tiles; tile++, first += 16) {
-            lanes a = load(first), b = load(first + depth_stride), c = load(first + 2 * depth_stride);
-            store(first, a + b + c);
-            store(first + depth_stride, b - c - load(first + 3 * depth_stride));
-        }
+static void butterfly(float *x, float *y, size_t pixels) {
+    for (size_t place = 0; place < pixels * 16; place += 16) {
+        lanes a = load(x + place), b = load(y + place);
+        store(x + place, a + b);
+        store(y + place, a - b);
     }
 }
 
@@ -753,7 +750,7 @@ const voxel_kernels KERNELS = {
     .nearest = nearest,
     .winograd_input = winograd_input,
     .winograd_output = winograd_output,
-    .winograd_planes = winograd_planes,
+    .butterfly = butterfly,
     .winograd_weights = winograd_weights,
     .layer_norm = layer_norm,
     .softmax = softmax,

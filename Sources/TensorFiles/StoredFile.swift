@@ -48,9 +48,11 @@ final class StoredFile: Sendable {
             if read < 0, errno == EINTR { continue }
             guard read >= 0 else { throw Self.systemFailure() }
             guard read > 0 else {
+                var status = stat()
+                fstat(descriptor, &status)
                 throw Failure(
                     reason:
-                        "it was cut to \(place + done) bytes while it was read, of \(count); write or copy it again"
+                        "it was cut to \(status.st_size) bytes while it was read, of \(count); write or copy it again"
                 )
             }
             done += read

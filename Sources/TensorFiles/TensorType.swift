@@ -43,7 +43,7 @@ public enum TensorType: String, CaseIterable, Sendable {
 extension TensorType {
     /// Converts to `Float` as many numbers as `values` holds, every `stride`-th of those in `bytes`, which are
     /// little-endian and perhaps unaligned.
-    func decode(
+    package func decode(
         _ bytes: UnsafeRawBufferPointer, stride: Int, into values: UnsafeMutableBufferPointer<Float>
     ) {
         switch self {
@@ -79,11 +79,11 @@ extension TensorType {
         if stride == 1 { convert(step: size) } else { convert(step: stride * size) }
     }
 
-    /// The little-endian bytes of numbers in one of the floating-point types, rounded to nearest, ties to even;
-    /// nil where a finite number lies beyond the type's range.
+    /// The little-endian bytes of numbers, rounded to nearest, ties to even; nil where a finite number lies beyond the
+    /// type's range, or one for whole numbers is not finite.
     ///
-    /// - Precondition: the type is F32, F16 or BF16.
-    func encode(_ values: [Float]) -> [UInt8]? {
+    /// - Precondition: the type is F32, F16, BF16, I64 or I32.
+    package func encode(_ values: [Float]) -> [UInt8]? {
         switch self {
         case .f32: return Self.bytes(of: values) { $0.bitPattern }
         case .f16:
@@ -92,7 +92,13 @@ extension TensorType {
         case .bf16:
             guard values.allSatisfy({ abs($0) < 0x1.FFp127 || !$0.isFinite }) else { return nil }
             return Self.bytes(of: values) { $0.brain }
-        case .f64, .i64, .i32, .i16, .i8, .u8, .bool: preconditionFailure("\(rawValue) is not written")
+        case .i64:
+            guard values.allSatisfy({ abs($0) < 0x1p63 }) else { return nil }
+            return Self.bytes(of: values) { Int64($0.rounded(.toNearestOrEven)) }
+        case .i32:
+            guard values.allSatisfy({ abs($0) < 0x1p31 }) else { return nil }
+            return Self.bytes(of: values) { Int32($0.rounded(.toNearestOrEven)) }
+        case .f64, .i16, .i8, .u8, .bool: preconditionFailure("\(rawValue) is not written")
         }
     }
 

@@ -283,7 +283,8 @@ extension ColourImage {
         ]
         where height > 4 * glyph || value != (low + high) / 2 {
             draw(
-                String(format: abs(value) >= 100 && abs(value) < 1e6 ? "%.0f" : "%.3g", value), column: column + width + 2 * textScale, row: top,
+                String(format: abs(value) >= 100 && abs(value) < 1e6 ? "%.0f" : "%.3g", value),
+                column: column + width + 2 * textScale, row: top,
                 scale: textScale,
                 colour: Colour(repeating: 255))
         }

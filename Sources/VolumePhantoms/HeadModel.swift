@@ -75,6 +75,8 @@ enum Tissue {
 /// The fractions of the tissues in a voxel, which sum to one, and the fraction that is brain.
 struct TissueMix {
     private(set) var fractions = Tissue.air.unit
+    /// The fraction that is a lesion of white matter.
+    private(set) var lesion: Float = 0
     /// The fraction that skull stripping keeps: the brain with the fluid in it.
     var brain: Float = 0
 
@@ -84,9 +86,25 @@ struct TissueMix {
         fractions += (tissue.unit - fractions) * fraction
     }
 
+    /// The fraction of healthy white matter.
+    var white: Float { fractions[7] }
+
+    /// Turns a share of the white matter into a lesion.
+    mutating func damage(_ share: Float) {
+        lesion += share * white
+        fractions[7] -= share * white
+    }
+
     /// The mean of the levels of the tissues, weighted by their fractions.
     @inline(__always)
-    func level(_ levels: SIMD8<Float>) -> Float { (fractions * levels).sum() }
+    func level(_ levels: TissueLevels) -> Float { (fractions * levels.tissues).sum() + lesion * levels.lesion }
+}
+
+/// A number for each tissue: a CT number, or a signal.
+struct TissueLevels {
+    /// In the order of the fractions of a mix.
+    let tissues: SIMD8<Float>
+    let lesion: Float
 }
 
 extension Tissue {
@@ -105,12 +123,12 @@ extension Tissue {
         }
     }
 
-    /// Levels of the tissues, in the order of the fractions of a mix.
+    /// Levels of the tissues.
     static func levels(
         air: Float, fat: Float, muscle: Float, bone: Float, marrow: Float, fluid: Float, grey: Float,
-        white: Float
-    ) -> SIMD8<Float> {
-        SIMD8(air, fat, muscle, bone, marrow, fluid, grey, white)
+        white: Float, lesion: Float
+    ) -> TissueLevels {
+        TissueLevels(tissues: SIMD8(air, fat, muscle, bone, marrow, fluid, grey, white), lesion: lesion)
     }
 }
 

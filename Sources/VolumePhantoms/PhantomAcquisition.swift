@@ -4,6 +4,8 @@ import Foundation
 ///
 /// The target is a T1-weighted magnitude image, white above grey above fluid, skull-stripped, in arbitrary units:
 /// `gain * level^exponent * bias`, averaged over the slice's thickness, times the slice's gain, with Rician noise.
+/// T2, FLAIR and proton density follow from the relaxation of the tissues (``PhantomSequence``). They have the artefacts of
+/// the target, from ranges of their own; white matter has the gain.
 /// The source is a CT in Hounsfield units (HU), averaged over the same thickness, with normal noise.
 public struct PhantomAcquisition: Hashable, Sendable {
     /// Level of fluid relative to white matter, before the exponent. The default is 0.18 to 0.32.
@@ -38,6 +40,23 @@ public struct PhantomAcquisition: Hashable, Sendable {
     /// CT number of the skull's tables in HU. The default is 900 to 1400.
     public var boneNumber = 900.0...1400.0
 
+    /// The T2-weighted sequence. The default has TR of 3.5 to 4.5 s and TE of 90 to 110 ms.
+    public var t2 = PhantomSequence(repetitionTime: 3500...4500, echoTime: 90...110)
+
+    /// The fluid-suppressing sequence. The default has TR of 8 to 10 s and TE of 120 to 150 ms, and an inversion time
+    /// within 4 % of the one at which fluid gives no signal.
+    public var flair = PhantomSequence(
+        repetitionTime: 8000...10000, echoTime: 120...150, inversion: 0.96...1.04)
+
+    /// The proton density-weighted sequence. The default has TR of 2.5 to 4 s and TE of 15 to 25 ms.
+    public var protonDensity = PhantomSequence(repetitionTime: 2500...4000, echoTime: 15...25)
+
+    /// The largest relative deviation of a tissue's T1 and T2 from the published ones. The default is 0.04.
+    public var relaxationVariation = 0.04
+
+    /// Number of lesions in the white matter, as in multiple sclerosis. The default is none.
+    public var lesions = 0...0
+
     /// The default ranges.
     public init() {}
 
@@ -48,6 +67,9 @@ public struct PhantomAcquisition: Hashable, Sendable {
         (ideal.contrastExponent, ideal.gain) = (1...1, 800...800)
         (ideal.bias, ideal.sliceGain, ideal.noise) = (0...0, 0...0, 0...0)
         (ideal.sliceThickness, ideal.sourceNoise, ideal.boneNumber) = (1...1, 0...0, 1100...1100)
+        (ideal.t2, ideal.flair) = (ideal.t2.ideal, ideal.flair.ideal)
+        ideal.protonDensity = ideal.protonDensity.ideal
+        ideal.relaxationVariation = 0
         return ideal
     }()
 }

@@ -1,7 +1,8 @@
 import Foundation
 import Volumes
 
-/// Synthetic subjects, each with a CT-like source, a T1-like target and a brain mask on the same grid.
+/// Synthetic subjects, each with a CT-like source, a T1-like target and a brain mask on the same grid, and with images in
+/// further contrasts.
 ///
 /// ```swift
 /// let cohort = PhantomCohort(seed: 1, shape: [96, 96, 96])
@@ -64,12 +65,38 @@ public struct PhantomCohort: Sendable, CustomStringConvertible {
     ///
     /// - Complexity: O(n) in the voxels of the grid; less than a second for 96 x 96 x 96 on one core.
     public func subject(_ number: Int) -> PhantomSubject {
+        let (style, scan) = scan(of: number)
+        return PhantomSubject(
+            number: number, style: style, source: scan.image(.ct, source: source),
+            target: scan.image(.t1, source: source), mask: scan.mask)
+    }
+
+    /// Images of a subject in several contrasts, all of the same tissues.
+    ///
+    /// CT and T1 are the source and the target of ``subject(_:)``. The others are skull-stripped with the same mask, and
+    /// each has its own bias field, slice gains and noise.
+    ///
+    /// - Parameters:
+    ///   - number: that of the subject, from 0 to 2^32 - 1.
+    ///   - contrasts: those to image.
+    /// - Complexity: O(n) in the voxels of the grid and in the contrasts.
+    public func images(of number: Int, in contrasts: some Sequence<PhantomContrast>) -> PhantomImages {
+        let (style, scan) = scan(of: number)
+        let volumes = Set(contrasts).map { ($0, scan.image($0, source: source)) }
+        return PhantomImages(
+            number: number, style: style, volumes: Dictionary(uniqueKeysWithValues: volumes), mask: scan.mask)
+    }
+
+    private func scan(of number: Int) -> (PhantomStyle, PhantomScan) {
         precondition(UInt32(exactly: number) != nil, "a subject's number must be from 0 to 2^32 - 1")
         let random = SubjectRandom(seed: seed, subject: number)
         let style = PhantomStyle(random, from: acquisition)
-        let scan = PhantomScan(tissues(of: number, random), on: grid, style: style, random: random)
-        return PhantomSubject(
-            number: number, style: style, source: scan.source(source), target: scan.target, mask: scan.mask)
+        var tissues = tissues(of: number, random)
+        addLesions(to: &tissues, random)
+        return (
+            style,
+            PhantomScan(tissues, on: grid, style: style, acquisition: acquisition, random: random)
+        )
     }
 
     /// The map from the world of a subject to that of the anatomy, both in millimetres relative to their centres.
@@ -95,6 +122,28 @@ public struct PhantomSubject: Sendable, CustomStringConvertible {
     public var description: String { "phantom subject \(number)\n  source: \(source)\n  target: \(target)" }
 }
 
+/// Images of a subject in several contrasts, on one grid.
+public struct PhantomImages: Sendable, CustomStringConvertible {
+    /// The number in the cohort.
+    public let number: Int
+    /// The contrast and the artefacts of the CT and the T1 image.
+    public let style: PhantomStyle
+    /// The images.
+    public let volumes: [PhantomContrast: Volume]
+    /// The brain mask: 1 in the brain, including the fluid in sulci and ventricles, and 0 elsewhere.
+    public let mask: Volume
+
+    /// The image in a contrast, if it was asked for.
+    public subscript(contrast: PhantomContrast) -> Volume? { volumes[contrast] }
+
+    /// The number, and the grid and intensities of each image, a line each. O(n).
+    public var description: String {
+        PhantomContrast.allCases.reduce("phantom subject \(number)") { text, contrast in
+            text + (volumes[contrast].map { "\n  \(contrast.rawValue): \($0)" } ?? "")
+        }
+    }
+}
+
 extension PhantomCohort {
     /// The tissues of a subject at each voxel of the grid.
     private func tissues(of number: Int, _ random: SubjectRandom) -> [TissueMix] {
@@ -107,6 +156,31 @@ extension PhantomCohort {
         case .segmented(let head):
             let cranium = Cranium(random)
             return mixes { head.tissues(at: map($0) + centre, width: width, cranium: cranium) }
+        }
+    }
+
+    /// Turns white matter into lesions: ellipsoids with half axes of 2 to 7 mm around random voxels of white matter.
+    private func addLesions(to tissues: inout [TissueMix], _ random: SubjectRandom) {
+        precondition(acquisition.lesions.lowerBound >= 0, "the number of lesions must not be negative")
+        let range = acquisition.lesions
+        let count = range.lowerBound + Int(random.uniform(.lesions, 0) * Double(range.count))
+        guard count > 0 else { return }
+        let places = tissues.indices.filter { tissues[$0].white > 0.95 && tissues[$0].brain > 0.95 }
+        guard !places.isEmpty else { return }
+        func world(_ index: Int) -> SIMD3<Float> {
+            let (x, rest) = (index % grid.shape.x, index / grid.shape.x)
+            return SIMD3<Float>(
+                grid.world(
+                    atVoxel: [Double(x), Double(rest % grid.shape.y), Double(rest / grid.shape.y)]))
+        }
+        for lesion in 1...count {
+            let place = places[Int(random.uniform(.lesions, 100 * lesion) * Double(places.count))]
+            let radii = random.point(.lesions, 100 * lesion + 1, in: 2...7)
+            let ellipsoid = Ellipsoid(world(place), radii: SIMD3<Float>(radii))
+            for index in tissues.indices where tissues[index].white > 0 {
+                let share = coverage(ellipsoid.depth(at: world(index)), width: Float(grid.spacing.x))
+                if share > 0 { tissues[index].damage(share) }
+            }
         }
     }
 

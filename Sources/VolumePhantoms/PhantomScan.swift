@@ -6,45 +6,50 @@ struct PhantomScan {
     /// The brain mask: 1 inside and 0 outside.
     let mask: Volume
 
-    private let numbers: Volume
-    private let signal: Volume
+    private let tissues: [TissueMix]
+    private let acquisition: PhantomAcquisition
     private let style: PhantomStyle
     private let random: SubjectRandom
 
     /// Images the tissues of a grid's voxels.
-    init(_ tissues: [TissueMix], on grid: VoxelGrid, style: PhantomStyle, random: SubjectRandom) {
-        let numbers = Self.computedTomography(style)
-        let signal = Self.t1Weighting(style)
-        func volume(_ value: (TissueMix) -> Float) -> Volume {
-            Volume(grid: grid, voxels: tissues.map(value)).averagedOverSlices(style.sliceThickness)
-        }
+    init(
+        _ tissues: [TissueMix], on grid: VoxelGrid, style: PhantomStyle, acquisition: PhantomAcquisition,
+        random: SubjectRandom
+    ) {
         mask = Volume(grid: grid, voxels: tissues.map { $0.brain >= 0.5 ? 1 : 0 })
-        self.numbers = volume { $0.level(numbers) }
-        self.signal = volume { $0.level(signal) }
-        (self.style, self.random) = (style, random)
+        (self.tissues, self.style, self.acquisition, self.random) = (tissues, style, acquisition, random)
     }
 
-    /// CT numbers of the tissues, in HU.
-    private static func computedTomography(_ style: PhantomStyle) -> SIMD8<Float> {
-        Tissue.levels(
-            air: -1000, fat: -90, muscle: 52, bone: Float(style.boneNumber),
-            marrow: Float(style.boneNumber * 0.35), fluid: 5, grey: 37, white: 28)
+    /// An image in a contrast.
+    func image(_ contrast: PhantomContrast, source: PhantomSource) -> Volume {
+        switch contrast {
+        case .ct: computedTomography(source)
+        case .t1:
+            magnitude(
+                t1Weighting,
+                artefacts: Artefacts(
+                    gain: style.gain, bias: style.bias, sliceGain: style.sliceGain, noise: style.noise),
+                random)
+        case .t2: spinEcho(acquisition.t2, contrast)
+        case .flair: spinEcho(acquisition.flair, contrast)
+        case .pd: spinEcho(acquisition.protonDensity, contrast)
+        }
     }
 
-    /// T1 signals of the tissues. That of white matter is the gain of the style.
-    private static func t1Weighting(_ style: PhantomStyle) -> SIMD8<Float> {
-        func signal(_ level: Double) -> Float { Float(style.gain * pow(level, style.contrastExponent)) }
-        return Tissue.levels(
-            air: 0, fat: signal(1.1), muscle: signal(0.5), bone: signal(0.05), marrow: signal(0.8),
-            fluid: signal(style.fluidLevel), grey: signal(style.greyLevel), white: signal(1))
+    private func volume(_ levels: TissueLevels) -> Volume {
+        Volume(grid: mask.grid, voxels: tissues.map { $0.level(levels) })
+            .averagedOverSlices(style.sliceThickness)
     }
 
-    // MARK: Source
+    // MARK: CT
 
-    /// The CT in one of its forms.
-    func source(_ form: PhantomSource) -> Volume {
+    /// The CT in one of its forms, in HU.
+    private func computedTomography(_ form: PhantomSource) -> Volume {
         let noise = Float(style.sourceNoise)
-        var noisy = numbers
+        var noisy = volume(
+            Tissue.levels(
+                air: -1000, fat: -90, muscle: 52, bone: Float(style.boneNumber),
+                marrow: Float(style.boneNumber * 0.35), fluid: 5, grey: 37, white: 28, lesion: 22))
         noisy.addNoise { index in noise * random.normals(.sourceNoise, index) }
         switch form {
         case .head: return noisy.map { min(max($0, -1024), 3071) }
@@ -56,17 +61,52 @@ struct PhantomScan {
         }
     }
 
-    // MARK: Target
+    // MARK: MRI
 
-    /// The T1 image, 0 outside the mask.
-    var target: Volume {
-        let bias = BiasField(random, strength: style.bias)
-        let deviation = Float(style.gain * style.noise)
-        let (grid, shape) = (signal.grid, signal.shape)
-        var image = signal
+    /// T1 signals of the tissues. That of white matter is the gain of the style.
+    private var t1Weighting: TissueLevels {
+        func signal(_ level: Double) -> Float { Float(style.gain * pow(level, style.contrastExponent)) }
+        return Tissue.levels(
+            air: 0, fat: signal(1.1), muscle: signal(0.5), bone: signal(0.05), marrow: signal(0.8),
+            fluid: signal(style.fluidLevel), grey: signal(style.greyLevel), white: signal(1),
+            // Lesions are a little brighter than grey matter.
+            lesion: signal(0.2 + 0.8 * style.greyLevel))
+    }
+
+    /// An image of a sequence, from the relaxation of the tissues.
+    private func spinEcho(_ sequence: PhantomSequence, _ contrast: PhantomContrast) -> Volume {
+        let relaxation = RelaxationTable(random, variation: acquisition.relaxationVariation)
+        var random = random
+        random.contrast = contrast
+        let repetition = random.uniform(.acquisition, 0, in: sequence.repetitionTime)
+        let echo = random.uniform(.acquisition, 1, in: sequence.echoTime)
+        let inversion = sequence.inversion.map {
+            relaxation.fluid.null(repetition: repetition) * random.uniform(.acquisition, 2, in: $0)
+        }
+        let artefacts = Artefacts(
+            gain: random.uniform(.style, 3, in: acquisition.gain),
+            bias: random.uniform(.style, 4, in: sequence.bias),
+            sliceGain: random.uniform(.style, 5, in: sequence.sliceGain),
+            noise: random.uniform(.style, 6, in: sequence.noise))
+        let levels = relaxation.levels(
+            repetition: repetition, echo: echo, inversion: inversion, gain: artefacts.gain)
+        return magnitude(levels, artefacts: artefacts, random)
+    }
+
+    /// What a scanner does to one image, as in ``PhantomStyle``.
+    private struct Artefacts {
+        let gain, bias, sliceGain, noise: Double
+    }
+
+    /// A magnitude image, 0 outside the mask.
+    private func magnitude(_ levels: TissueLevels, artefacts: Artefacts, _ random: SubjectRandom) -> Volume {
+        let bias = BiasField(random, strength: artefacts.bias)
+        let deviation = Float(artefacts.gain * artefacts.noise)
+        var image = volume(levels)
+        let (grid, shape) = (image.grid, image.shape)
         image.voxels.withUnsafeMutableBufferPointer { voxels in
             for z in 0..<shape.z {
-                let gain = Float(1 + style.sliceGain * random.normal(.sliceGain, z))
+                let gain = Float(1 + artefacts.sliceGain * random.normal(.sliceGain, z))
                 for y in 0..<shape.y {
                     for x in 0..<shape.x {
                         let index = grid.offset(x, y, z)

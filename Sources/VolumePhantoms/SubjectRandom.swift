@@ -5,10 +5,13 @@ struct SubjectRandom {
     /// The purpose of a number. Purposes have independent streams, so that a new one does not change the others.
     enum Purpose: UInt32 {
         case waves, pose, anatomy, style, acquisition, bias, sliceGain, sourceNoise, targetNoise
+        case relaxation, lesions
     }
 
     let seed: UInt64
     let subject: Int
+    /// The contrast whose numbers these are: each has streams of its own. T1 has those of the subject.
+    var contrast = PhantomContrast.t1
 
     /// A uniform number from a range.
     func uniform(_ purpose: Purpose, _ index: Int, in range: ClosedRange<Double> = 0...1) -> Double {
@@ -35,7 +38,19 @@ struct SubjectRandom {
     @inline(__always)
     private func counter(_ purpose: Purpose, _ index: Int) -> SIMD4<UInt32> {
         SIMD4(
-            UInt32(truncatingIfNeeded: index), UInt32(truncatingIfNeeded: index >> 32), purpose.rawValue,
-            UInt32(truncatingIfNeeded: subject))
+            UInt32(truncatingIfNeeded: index), UInt32(truncatingIfNeeded: index >> 32),
+            purpose.rawValue | contrast.stream << 16, UInt32(truncatingIfNeeded: subject))
+    }
+}
+
+extension PhantomContrast {
+    /// CT and T1 are drawn for purposes of their own.
+    fileprivate var stream: UInt32 {
+        switch self {
+        case .ct, .t1: 0
+        case .t2: 1
+        case .flair: 2
+        case .pd: 3
+        }
     }
 }

@@ -71,6 +71,12 @@ struct FileFailure: LocalizedError, CustomStringConvertible {
     var errorDescription: String? { description }
 }
 
+/// The message of an error, with its file.
+func message(of error: any Error) -> String {
+    if error is CancellationError { return "cancelled" }
+    return (error.filePath.map { "\($0): " } ?? "") + error.explanation
+}
+
 /// Checks before a long computation that its result can be written.
 func checkOutput(_ path: String, extensions: [String], inputs: [String]) throws {
     let url = URL(filePath: path).standardizedFileURL

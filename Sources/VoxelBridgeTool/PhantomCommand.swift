@@ -10,7 +10,7 @@ extension PhantomSource: ExpressibleByArgument {}
 struct PhantomCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "phantom",
-        abstract: "Create synthetic subjects with CT and T1 images, and a manifest for training.",
+        abstract: "Create synthetic subjects with CT, T1 and other images, and a manifest for training.",
         discussion: """
             Every subject's head is deformed from one anatomy. The source is a CT in Hounsfield units; the target \
             is a skull-stripped T1 image, whose contrast, bias field, noise and slice gains vary between subjects; \
@@ -23,6 +23,13 @@ struct PhantomCommand: AsyncParsableCommand {
 
               cd cohort
               voxelbridge montage sub-0001_source.nii.gz sub-0001_target.nii.gz --output pair.png
+
+            With --contrasts every subject has one skull-stripped image for each of t1, t2, flair and pd that is \
+            named, and a CT for ct. T1 and CT are those without the option; the others follow from the relaxation \
+            times of the tissues, each with its own bias field and noise. The manifest then has the columns \
+            subject, split, the contrasts, mask, as training with several modalities reads it:
+
+              voxelbridge phantom --subjects 30 --spacing 3 --contrasts t1,t2,flair,pd --output cohort
 
             The source is the head in the brain window of 0 to 80 HU (window), the head with all CT numbers (head), \
             or the skull-stripped brain in the window (brain). The window keeps the contrast of grey and white \
@@ -53,6 +60,16 @@ struct PhantomCommand: AsyncParsableCommand {
     @Option(help: "The form of the sources.")
     var source = PhantomSource.window
 
+    @Option(
+        help: ArgumentHelp(
+            "Contrasts, separated by commas: ct, t1, t2, flair, pd.",
+            discussion: "Default: a CT and a T1 image, as source and target.", valueName: "list"))
+    var contrasts: String?
+
+    @Option(
+        help: "The largest number of lesions in a subject's white matter; the number is drawn from 0 to this.")
+    var lesions = 0
+
     @Option(help: "Fraction of subjects for validation, after those for training.")
     var validation = 0.1
 
@@ -71,6 +88,13 @@ struct PhantomCommand: AsyncParsableCommand {
         return SIMD3(numbers.map { $0! })
     }
 
+    /// The contrasts named, or nil where one is unknown, named twice, or none is.
+    private func parsed(_ list: String) -> [PhantomContrast]? {
+        let names = list.split(separator: ",", omittingEmptySubsequences: false)
+        let parsed = names.compactMap { PhantomContrast(rawValue: $0.trimmingCharacters(in: .whitespaces)) }
+        return parsed.count == names.count && Set(parsed).count == parsed.count ? parsed : nil
+    }
+
     func validate() throws {
         try require((1...9999).contains(subjects), "--subjects must be from 1 to 9999, and is \(subjects)")
         try require(
@@ -79,6 +103,13 @@ struct PhantomCommand: AsyncParsableCommand {
         if let spacing, !(spacing > 0 && spacing.isFinite) {
             throw ValidationError("--spacing must be above zero, and is \(spacing)")
         }
+        if let contrasts {
+            try require(
+                parsed(contrasts) != nil,
+                "--contrasts must name some of ct, t1, t2, flair and pd once each, separated by commas, and is "
+                    + contrasts)
+        }
+        try require((0...1000).contains(lesions), "--lesions must be from 0 to 1000, and is \(lesions)")
         try require(
             validation >= 0 && test >= 0 && validation + test < 1,
             "--validation and --test must not be negative, and their sum must be below 1, and is "
@@ -86,15 +117,18 @@ struct PhantomCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let folder = CohortFolder(URL(filePath: output))
+        let folder = CohortFolder(url: URL(filePath: output), contrasts: contrasts.flatMap(parsed))
         try folder.check()
         if let anatomy, folder.contains(URL(filePath: anatomy)) {
             throw ValidationError(
                 "the anatomy, \(anatomy), is in the output's folder and might be overwritten; choose another folder"
             )
         }
+        var acquisition = PhantomAcquisition()
+        acquisition.lesions = 0...lesions
         let cohort = PhantomCohort(
-            seed: seed, shape: extents!, spacing: spacing, anatomy: try readAnatomy(), source: source)
+            seed: seed, shape: extents!, spacing: spacing, anatomy: try readAnatomy(), acquisition: acquisition,
+            source: source)
         logging.logger.debug(
             "\(shape) voxels of \(String(format: "%.4g", cohort.grid.spacing.x)) mm, \(threads.count) threads")
         let width = try parallelSubjects(of: cohort.grid.count)
@@ -102,7 +136,7 @@ struct PhantomCommand: AsyncParsableCommand {
         defer { withExtendedLifetime(lock) {} }
         let line = logging.quiet ? nil : ProgressLine(label: "Making")
         try await concurrently(subjects, at: width) { number in
-            try folder.write(cohort.subject(number))
+            try folder.write(number, of: cohort)
         } done: { count in
             line?.show(count, of: subjects, detail: "subject \(count) of \(subjects)")
         }
@@ -147,14 +181,14 @@ struct PhantomCommand: AsyncParsableCommand {
     }
 }
 
-/// The folder of a cohort: each subject's pair and mask, and the manifest.
+/// The folder of a cohort: each subject's images and mask, and the manifest.
 ///
 /// While the cohort is made, a hidden file marks it as such, which the process that makes it keeps locked. If that is
 /// interrupted, the mark stays, and the same command starts again.
 private struct CohortFolder {
     let url: URL
-
-    init(_ url: URL) { self.url = url }
+    /// The images of each subject; nil for a source and a target.
+    let contrasts: [PhantomContrast]?
 
     var manifest: URL { url.appending(path: "manifest.csv") }
     private var mark: URL { url.appending(path: ".cohort-in-progress") }
@@ -194,28 +228,37 @@ private struct CohortFolder {
         return lock
     }
 
-    func write(_ subject: PhantomSubject) throws {
-        let name = name(subject.number)
-        for (volume, part) in [(subject.source, "source"), (subject.target, "target"), (subject.mask, "mask")] {
-            try volume.write(to: file(name, part), text: "voxelbridge phantom, a synthetic head")
-        }
+    func write(_ number: Int, of cohort: PhantomCohort) throws {
+        let images = cohort.images(of: number, in: contrasts ?? [.ct, .t1])
+        for (contrast, volume) in images.volumes { try write(volume, number, part(contrast)) }
+        try write(images.mask, number, "mask")
     }
 
-    /// Writes the manifest, and removes what is left of an earlier cohort of more subjects, and the mark.
+    private func write(_ volume: Volume, _ number: Int, _ part: String) throws {
+        try volume.write(to: file(name(number), part), text: "voxelbridge phantom, a synthetic head")
+    }
+
+    /// What an image is called.
+    private func part(_ contrast: PhantomContrast) -> String {
+        contrasts == nil ? contrast == .ct ? "source" : "target" : contrast.rawValue
+    }
+
+    /// Writes the manifest, and removes what is left of an earlier cohort of more subjects or other contrasts, and the mark.
     func finish(_ splits: [Manifest.Split], _ lock: FileLock) throws {
-        let subjects = splits.enumerated().map { number, split in
-            let name = name(number)
-            return Manifest.Subject(
-                name: name, split: split, source: file(name, "source"), target: file(name, "target"),
-                mask: file(name, "mask"))
+        let parts = (contrasts ?? [.ct, .t1]).map(part) + ["mask"]
+        let rows = splits.enumerated().map { number, split in
+            [name(number), split.rawValue] + parts.map { file(name(number), $0).lastPathComponent }
         }
-        for number in splits.count..<9999 {
-            let files = ["source", "target", "mask"].map { file(name(number), $0).path }
-            for file in files where access(file, F_OK) == 0 {
-                try FileManager.default.removeItem(atPath: file)
+        let others = Set(["source", "target", "mask"] + PhantomContrast.allCases.map(\.rawValue)).subtracting(
+            parts)
+        for number in 0..<9999 {
+            for part in number < splits.count ? Array(others) : parts + others {
+                let file = file(name(number), part).path
+                if access(file, F_OK) == 0 { try FileManager.default.removeItem(atPath: file) }
             }
         }
-        try Manifest(subjects, file: manifest).write(to: manifest)
+        let text = ([["subject", "split"] + parts] + rows).map { $0.joined(separator: ",") + "\n" }.joined()
+        try AtomicFile.write(Data(text.utf8), to: manifest)
         lock.removeFile()
     }
 

@@ -42,12 +42,16 @@ struct SamplingOptions: ParsableArguments {
         case symmetricBridge = "symmetric_bridge"
         case diffusion
         case rectifiedFlow = "rectified_flow"
+        case direct
     }
 
     @Option(
         help: ArgumentHelp(
             "Number of steps, from 3 to the number of timesteps of the process: 1000, or the model's.",
-            discussion: "Default: 50; 1 for the histogram model, whose result does not depend on it."))
+            discussion: """
+                Default: 50; 1 for a network that maps its source directly, and for the histogram model, whose result \
+                does not depend on it.
+                """))
     var steps: Int?
 
     @Option(
@@ -142,7 +146,9 @@ struct SamplingOptions: ParsableArguments {
             let kind = process?.rawValue ?? settings.process.kind
             var fields: [String: JSONValue] = [:]
             if kind == settings.process.kind { fields = settings.process.explicitFields }
-            if let timesteps = path?.trainingTimesteps { fields["timesteps"] = .integer(timesteps) }
+            if let timesteps = path?.trainingTimesteps, timesteps > 1, kind != DirectMapping.kind {
+                fields["timesteps"] = .integer(timesteps)
+            }
             if let schedule {
                 // Other schedules have other rates.
                 (fields["beta_start"], fields["beta_end"]) = (nil, nil)
@@ -160,29 +166,57 @@ struct SamplingOptions: ParsableArguments {
     func sampler<Denoiser: StyledDenoiser>(
         for denoiser: Denoiser, settings: TranslationSettings
     ) throws -> SliceSampler<Denoiser> {
-        let mode = mode ?? (denoiser.dependsOnNoisy ? .ista : .coPredict)
-        let path = try settings.process.path()
-        let solver = solver?.solver ?? stepRule.map { $0 == .reference ? .published() : .ddim() as any Solver }
-        let count = steps ?? (denoiser.dependsOnNoisy ? 50 : 1)
-        let scheduler: Scheduler
-        if count == 1 {
-            try require(!denoiser.dependsOnNoisy, "--steps must be at least 3 for a network, and is 1")
-            scheduler = Scheduler(path, timesteps: [0], solver: solver)
-        } else {
-            try require(
-                (3...path.trainingTimesteps).contains(count),
-                "--steps must be from 3 to \(path.trainingTimesteps), the timesteps of the process, and is "
-                    + "\(count)")
-            scheduler = Scheduler(path, steps: count, solver: solver)
-        }
-        let corrects = mode == .ista || mode == .istaMiddle
+        let mode = mode(dependsOnNoisy: denoiser.dependsOnNoisy)
         return SliceSampler(
-            scheduler: scheduler, denoiser: denoiser, plane: settings.plane,
-            aggregation: mode == .independent ? nil : .mean,
-            corrector: corrects
+            scheduler: try scheduler(settings: settings, dependsOnNoisy: denoiser.dependsOnNoisy),
+            denoiser: denoiser, plane: settings.plane, aggregation: mode == .independent ? nil : .mean,
+            corrector: corrects(in: mode)
                 ? ScoreCorrector(steps: corrections, stepSize: stepSize, scaling: scaling, isBounded: bound)
                 : nil,
             scoreAggregation: mode == .istaMiddle ? .middleSlice : nil, batchSize: batch,
             batchesInFlight: threads.count)
     }
+
+    /// The steps for a denoiser whose predictions depend on x_t, or for one whose do not.
+    func scheduler(settings: TranslationSettings, dependsOnNoisy: Bool) throws -> Scheduler {
+        let path = try settings.process.path()
+        let solver = solver?.solver ?? stepRule.map { $0 == .reference ? .published() : .ddim() as any Solver }
+        let isDirect = path.trainingTimesteps == 1
+        let count = count(dependsOnNoisy: dependsOnNoisy && !isDirect)
+        guard count > 1 else {
+            try require(
+                !dependsOnNoisy || isDirect, "--steps must be at least 3 for a network, and is 1")
+            return Scheduler(path, timesteps: [0], solver: solver)
+        }
+        try require(
+            !isDirect, "--steps must be 1 for a network that maps its source directly, and is \(count)")
+        try require(
+            (3...path.trainingTimesteps).contains(count),
+            "--steps must be from 3 to \(path.trainingTimesteps), the timesteps of the process, and is \(count)"
+        )
+        return Scheduler(path, steps: count, solver: solver)
+    }
+
+    /// What decides the result, by the names of the options.
+    func record(settings: TranslationSettings, dependsOnNoisy: Bool) throws -> [String: JSONValue] {
+        let mode = mode(dependsOnNoisy: dependsOnNoisy)
+        let scheduler = try scheduler(settings: settings, dependsOnNoisy: dependsOnNoisy)
+        var record: [String: JSONValue] = [
+            "steps": .integer(scheduler.timesteps.count), "mode": .string(mode.rawValue),
+            "solver": .string("\(scheduler.solver)"), "clip": clip.map { .bool($0) } ?? .null,
+        ]
+        if corrects(in: mode) {
+            record["corrections"] = .integer(corrections)
+            record["step_size"] = .number(stepSize)
+            record["scaling"] = .string(scaling.rawValue)
+            record["bound"] = .bool(bound)
+        }
+        return record.filter { $0.value != .null }
+    }
+
+    private func mode(dependsOnNoisy: Bool) -> Mode { mode ?? (dependsOnNoisy ? .ista : .coPredict) }
+
+    private func corrects(in mode: Mode) -> Bool { mode == .ista || mode == .istaMiddle }
+
+    private func count(dependsOnNoisy: Bool) -> Int { steps ?? (dependsOnNoisy ? 50 : 1) }
 }

@@ -201,7 +201,7 @@ struct TrainCommand: AsyncParsableCommand {
         var run = try TrainingRun(
             TrainableUNet(configuration.network, options: computeOptions, recomputesActivations: saveMemory),
             configuration: configuration, training: training, validation: prepared.validation, folder: folder,
-            resumes: resume)
+            resumes: resume, options: computeOptions)
         try manifest.write(to: folder.appending(path: "manifest.csv"))
         if configuration.network.contextWidth != nil {
             try training.averageStyle.write(to: folder.appending(path: "style.json"))

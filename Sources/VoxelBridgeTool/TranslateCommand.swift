@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import LatentTranslation
 import Logging
+import RemoteDenoising
 import VolumeFigures
 import VoxelBridge
 
@@ -31,6 +32,11 @@ struct TranslateCommand: AsyncParsableCommand {
               voxelbridge translate t1.nii.gz 'out/{target}.nii.gz' --model aldm.safetensors \\
                   --target t2 --target flair
 
+            With networks on servers, this program's own ('voxelbridge serve') or any that speaks the Open Inference \
+            Protocol, such as Triton or MLServer; --model is then the model's name there:
+              voxelbridge translate ct.nii.gz mri.nii.gz --server http://gpu-1:8000 \
+                  --server http://gpu-2:8000 --style run/style.json
+
             Modes: independent (windows do not interact), co-predict (overlapping windows are averaged at each \
             step), ista (co-predict, with corrections by the score after each step), ista-middle (ista, with the \
             score of each window's middle slice).
@@ -44,23 +50,18 @@ struct TranslateCommand: AsyncParsableCommand {
     var output: String
 
     @Option(
-        help: "A network's weights (.safetensors, .pth or .ckpt), or 'histogram' for histogram matching.")
-    var model: String
-
-    @OptionGroup
-    var options: WeightsOptions
-
-    @OptionGroup
-    var network: NetworkOptions
-
-    @Option(
+        name: .customLong("model"),
         help: ArgumentHelp(
-            "The style: a volume of the target modality, or a key (.json).",
+            "A network's weights (.safetensors, .pth or .ckpt), or 'histogram' for histogram matching.",
             discussion: """
-                'voxelbridge train' writes a key, style.json, with the model; 'voxelbridge key' computes one from \
-                volumes. It is required unless the network takes no style.
+                With --server: the model's name on the servers, or its description (.json). Default there: denoiser.
                 """))
-    var style: String?
+    var givenModel: String?
+
+    var model: String { givenModel ?? RemoteModel().name }
+
+    @OptionGroup
+    var translation: TranslationOptions
 
     @Option(
         help: ArgumentHelp(
@@ -77,232 +78,105 @@ struct TranslateCommand: AsyncParsableCommand {
             discussion: "It shows slices of the source and the result, histograms, and the settings."))
     var report: String?
 
-    @OptionGroup(title: "Sampling")
-    var sampling: SamplingOptions
-
-    @OptionGroup(title: "Intensities of the source")
-    var intensities: IntensityOptions
-
-    @Flag(
-        help:
-            "Use the source as it is, with intensities in [-1, 1] and a grid that fits the model."
-    )
-    var raw = false
-
-    @OptionGroup(title: "3-D latent models")
-    var latent: LatentOptions
+    @OptionGroup(title: "Servers")
+    var servers: ServerOptions
 
     @OptionGroup(title: "Messages")
     var logging: LoggingOptions
 
-    var logger: Logger { logging.logger }
-
     func validate() throws {
+        guard servers.urls.isEmpty else { return }
         try require(
-            !raw || !intensities.areGiven,
-            "--raw takes intensities as they are; leave out --window, --intensities, --background and --mask")
-        if model == "histogram" {
-            try require(style != nil, "--model histogram takes a style: give a volume or a key with --style")
-            if !options.config.isEmpty || options.weights != nil {
-                throw ValidationError("--config and --weights belong to a network, not to --model histogram")
-            }
-            if let predictionType = sampling.predictionType, predictionType != .sample {
-                throw ValidationError("--model histogram predicts the sample; leave --prediction-type out")
-            }
-        }
+            givenModel != nil, "Missing expected argument '--model <model>', or '--server <server>'")
+        try translation.check(with: model)
     }
 
     func run() async throws {
-        if model != "histogram", LatentWeights.isLatentModel(URL(filePath: model)) {
-            return try await translateLatent()
+        if !servers.urls.isEmpty { return try await translateRemotely() }
+        let work = try translation.translation(by: model, logging: logging)
+        let inputs = [source] + work.inputs.map(\.path)
+        if let latent = work as? LatentModelTranslation {
+            return try await run(latent, inputs: inputs)
         }
-        try latent.refuse(for: model)
-        try checkOutput(output, extensions: volumeExtensions, inputs: [source] + [style].compactMap(\.self))
-        if let state { try checkOutput(state, extensions: [""], inputs: [source, output, model]) }
-        if model == "histogram" {
-            let settings = try sampling.settings(ofModel: nil)
-            // Windows extend 3 mm to either side: farther away anatomy differs too much.
-            let radius = max(1, Int((3 / settings.spacing).rounded()))
-            try await translate(
-                with: HistogramMatchingDenoiser(radius: radius), settings: settings, styleBins: 128)
-        } else {
-            guard FileManager.default.fileExists(atPath: model) else {
-                throw FileFailure(
-                    path: model, reason: "there is no such file; give a network's weights, or 'histogram'")
-            }
-            let weights = try options.find(in: model)
-            let settings = try sampling.settings(ofModel: weights.translation)
-            let bins = weights.configuration.contextWidth
-            if bins != nil, style == nil {
-                throw ValidationError(
-                    "the network in \(model) takes a style: give a volume of the target modality or a key with "
-                        + "--style; 'voxelbridge train' writes one, style.json, with the model")
-            }
-            if bins == nil, let style {
-                logger.warning("\(model): the network takes no style; \(style) is ignored")
-            }
-            logger.info("Reading the weights in \(model)")
-            let network = try UNet(weights, options: network.compute(threads: sampling.threads.count))
-            try await translate(
-                with: UNetDenoiser(network, predictionType: settings.predictionType), settings: settings,
-                styleBins: bins)
+        try checkOutput(output, extensions: volumeExtensions, inputs: inputs)
+        if let state { try checkOutput(state, extensions: [""], inputs: inputs + [output]) }
+        try await work.translate(
+            TranslationFiles(
+                source: source, outputs: [.init(path: output, state: state, report: report)],
+                label: "Translating"))
+    }
+}
+
+// MARK: 3-D latent models
+
+extension TranslateCommand {
+    private func run(_ work: LatentModelTranslation, inputs: [String]) async throws {
+        if translation.latent.decode {
+            try checkOutput(output, extensions: volumeExtensions, inputs: inputs)
+            return try await work.decode(source, to: output)
+        }
+        if translation.latent.encodeOnly {
+            try checkOutput(output, extensions: [".safetensors"], inputs: inputs)
+            return try await work.encode(source, to: output)
+        }
+        let outputs = try latentOutputs(for: work.targets, inputs: inputs)
+        for output in outputs {
+            guard let state = output.state else { continue }
+            try checkOutput(state, extensions: [""], inputs: inputs + outputs.map(\.path))
+        }
+        try await work.translate(
+            TranslationFiles(
+                source: source, outputs: outputs, newFolder: isOutputFolder ? output : nil, label: "Translating"
+            ))
+    }
+
+    /// A file for each target: OUTPUT, OUTPUT with the name in place of {target}, or a file of the target's name in the
+    /// folder OUTPUT.
+    private func latentOutputs(
+        for targets: [String], inputs: [String]
+    ) throws -> [TranslationFiles.Output] {
+        let isNamed = output.contains("{target}")
+        if !isNamed && !isOutputFolder {
+            try require(
+                targets.count == 1,
+                "with several targets the output must be a folder, or a name with {target}, such as "
+                    + "'out/{target}.nii.gz', and is \(output)")
+        }
+        let folder = URL(filePath: output)
+        // A folder that does not exist is made once the source is known to be right.
+        let isNew = isOutputFolder && !isFolder(folder)
+        if isNew {
+            try checkParent(ofOutput: folder)
+            try require(
+                !FileManager.default.fileExists(atPath: folder.standardizedFileURL.path),
+                "the output, \(output), exists and is not a folder; choose another name")
+        }
+        return try targets.map { target in
+            let path =
+                isNamed
+                ? output.replacing("{target}", with: target)
+                : isOutputFolder ? folder.appending(path: "\(target).nii.gz").path : output
+            if !isNew { try checkOutput(path, extensions: volumeExtensions, inputs: inputs) }
+            return .init(
+                target: target, path: path,
+                state: try self.path(state, of: "--state", for: target, among: targets),
+                report: try self.path(report, of: "--report", for: target, among: targets))
         }
     }
 
-    /// - Parameter styleBins: the number of bins of the denoiser's style key; nil if it takes no style.
-    private func translate(
-        with denoiser: some StyledDenoiser, settings: TranslationSettings, styleBins: Int?
-    ) async throws {
-        let pages = try report.map { try ReportFolder($0) }
-        let file = try readVolume(source, logger: logger)
-        let style = try readStyle(bins: styleBins, settings: settings)
-        let translator = VolumeTranslator(
-            preprocessing: .brain(
-                spacing: settings.spacing, intensities: intensities.step(settings.source),
-                antialiasing: settings.antialiasing),
-            sampler: try sampling.sampler(for: denoiser, settings: settings),
-            clipsEstimates: sampling.clip ?? true)
-        for mismatch in translator.mismatches { logger.warning("\(model): \(mismatch)") }
-        logger.debug(
-            """
-            Steps: \(translator.sampler.scheduler.timesteps.count), windows of \(2 * denoiser.radius + 1) slices, \
-            \(translator.sampler.batchesInFlight) threads
-            """)
-        logger.debug(
-            """
-            \(settings.process.kind) of \(translator.sampler.scheduler.path.trainingTimesteps) timesteps, \
-            \(settings.plane.rawValue) slices, voxels of \(settings.spacing) mm
-            """)
-        let line = logging.quiet ? nil : ProgressLine(label: "Translating")
-        let progress = line.map { line in { @Sendable report in line.show(report) } }
-        let translated: Volume
-        do {
-            translated =
-                raw
-                ? try await sampleRaw(file.volume, style: style, by: translator.sampler, progress: progress)
-                : try await translate(file.volume, style: style, by: translator, progress: progress)
-        } catch let error as TranslationError {
-            throw FileFailure(path: self.style ?? model, reason: "\(error)")
-        } catch let error as PreprocessingError {
-            throw FileFailure(path: source, reason: "\(error)")
-        } catch let error as SamplingStateError {
-            throw FileFailure(path: state ?? source, reason: "\(error)")
-        }
-        try translated.write(
-            to: URL(filePath: output), like: file.header, text: "voxelbridge translate")
-        if let state { try? FileManager.default.removeItem(atPath: state) }
-        logger.info("Wrote \(output)")
-        if let pages, let report {
-            var charts: [LinePlot] = []
-            if let bins = styleBins, let key = try? StyleKey(of: translated, bins: bins) {
-                charts = [.styleKeys(["style": style, "result": key])]
-            }
-            try pages.write(
-                translationOf: file.volume, to: translated, charts: charts,
-                title: URL(filePath: output).lastPathComponent,
-                facts: [
-                    ("source", source), ("model", model), ("style", self.style ?? "none"),
-                    ("settings", String(decoding: try sortedJSON(settings), as: UTF8.self)),
-                    ("sampler", "\(translator.sampler.scheduler.timesteps.count) steps"),
-                ])
-            logger.info("Wrote \(report)/index.html")
-        }
+    /// Whether the output is a folder, in which each target has a file.
+    private var isOutputFolder: Bool {
+        !output.contains("{target}") && (isFolder(URL(filePath: output)) || output.hasSuffix("/"))
     }
 
-    private func translate(
-        _ volume: Volume, style: StyleKey, by translator: VolumeTranslator<some StyledDenoiser>,
-        progress: (@Sendable (SamplingProgress) -> Void)?
-    ) async throws -> Volume {
-        let mask = try intensities.foreground(of: volume, in: source, logger: logger)
-        let warn = { (warning: IntensityWarning) in logger.warning("\(source): \(warning)") }
-        guard let state else {
-            return try await translator.translate(
-                volume, style: style, mask: mask, progress: progress, warn: warn)
-        }
-        let saved = try savedState(in: state)
-        let states = try translator.states(
-            of: volume, style: style, mask: mask, resuming: saved, progress: progress, warn: warn)
-        logContinuation(from: saved)
-        for try await step in states {
-            if step.isComplete { return try step.volume() }
-            try step.sampling.write(to: state)
-        }
-        throw CancellationError()
-    }
-
-    private func sampleRaw<Denoiser: StyledDenoiser>(
-        _ volume: Volume, style: StyleKey, by sampler: SliceSampler<Denoiser>,
-        progress: (@Sendable (SamplingProgress) -> Void)?
-    ) async throws -> Volume {
-        var sampler = sampler
-        sampler.clip = sampling.clip ?? false ? -1...1 : nil
-        try checkRaw(volume, for: sampler.denoiser, plane: sampler.plane)
-        let conditioning = try sampler.denoiser.conditioning(for: volume, style: style)
-        guard let state else {
-            return try await sampler.sample(from: volume, conditioning: conditioning, progress: progress)
-        }
-        let saved = try savedState(in: state)
-        let states = try sampler.states(
-            from: volume, conditioning: conditioning, resuming: saved,
-            settings: [RunSetting(fingerprintOf: style)] + sampler.denoiser.runSettings, progress: progress)
-        logContinuation(from: saved)
-        for try await step in states {
-            if step.isComplete { return step.estimate.volume }
-            try step.write(to: state)
-        }
-        throw CancellationError()
-    }
-
-    /// The state in a file, or nil if there is no file.
-    private func savedState(in file: String) throws -> SamplingState<SliceStack>? {
-        FileManager.default.fileExists(atPath: file) ? try SamplingState(contentsOf: file) : nil
-    }
-
-    /// Called once the state has been found to belong to this translation.
-    private func logContinuation(from saved: SamplingState<SliceStack>?) {
-        guard let state, let saved else { return }
-        logger.info("Continuing after step \(saved.stepsMade) of \(saved.steps), from \(state)")
-    }
-
-    /// Checks that a volume fits the model without preparation.
-    private func checkRaw(_ volume: Volume, for denoiser: some StyledDenoiser, plane: SlicePlane) throws {
-        let axes = plane.permutation(for: volume.grid).sources
-        let (columns, rows) = (volume.shape[axes[0]], volume.shape[axes[1]])
-        let multiple = denoiser.sizeMultiple
-        guard columns % multiple == 0, rows % multiple == 0 else {
-            throw FileFailure(
-                path: source,
-                reason: """
-                    its \(plane.rawValue) slices are \(columns) x \(rows) voxels, and the model takes \
-                    multiples of \(multiple); leave out --raw, or pad the volume first
-                    """)
-        }
-        let notFinite = volume.voxels.count { !$0.isFinite }
-        guard notFinite == 0 else {
-            throw FileFailure(
-                path: source,
-                reason: """
-                    \(notFinite) voxels are NaN or infinite, and --raw takes intensities as they are; leave out --raw, or \
-                    replace them first
-                    """)
-        }
-        let range = volume.intensityRange
-        if range.lowerBound < -1 || range.upperBound > 1 {
-            logger.warning(
-                "\(source): the intensities go from \(range.lowerBound) to \(range.upperBound), beyond [-1, 1]")
-        }
-    }
-
-    private func readStyle(bins: Int?, settings: TranslationSettings) throws -> StyleKey {
-        guard let style, let bins else {
-            // Ignored by a denoiser that takes no style.
-            return try StyleKey(histogram: [0, 0], cumulative: [0, 0], difference: [0, 0])
-        }
-        let url = URL(filePath: style)
-        if url.pathExtension.lowercased() == "json" { return try StyleKey(contentsOf: url) }
-        return try readKey(
-            ofVolume: style, bins: bins, intensities: RescaleIntensity(settings.target),
-            resampling: Resample(spacing: settings.spacing, antialiasing: settings.antialiasing), logger: logger
-        )
+    /// The path that an option gives for a target.
+    private func path(
+        _ path: String?, of option: String, for target: String, among targets: [String]
+    ) throws -> String? {
+        guard let path else { return nil }
+        try require(
+            targets.count == 1 || path.contains("{target}"),
+            "with several targets the name of \(option) must contain {target}, and is \(path)")
+        return path.replacing("{target}", with: target)
     }
 }

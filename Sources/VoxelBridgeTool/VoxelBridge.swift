@@ -27,6 +27,7 @@ struct VoxelBridge: AsyncParsableCommand {
             MaskCommand.self, PreprocessCommand.self, RegisterCommand.self, InfoCommand.self,
             ConvertCommand.self,
             MontageCommand.self, ImportCommand.self, PhantomCommand.self, TrainCommand.self,
+            BidsCommand.self, ServeCommand.self,
         ])
 }
 
@@ -75,11 +76,6 @@ enum Main {
     private static func exit(_ status: Int32, _ message: String) -> Never {
         writeMessage("\(message)\n")
         Foundation.exit(status)
-    }
-
-    private static func message(of error: any Error) -> String {
-        if error is CancellationError { return "cancelled" }
-        return (error.filePath.map { "\($0): " } ?? "") + error.explanation
     }
 
     /// Makes the process end as users expect: by the signal that it got, with nothing unfinished left; and a write beyond

@@ -1,3 +1,5 @@
+import Foundation
+
 /// A 64-bit fingerprint of a sequence of words, which changes, with overwhelming probability, whenever the words do.
 ///
 /// FNV-1a (Fowler, Noll and Vo) on words instead of bytes. It detects accidental changes, not malicious ones.
@@ -18,4 +20,27 @@ package struct Fingerprint: Hashable, Sendable {
     package mutating func combine(_ numbers: some Sequence<Float>) {
         for number in numbers { combine(UInt64(number.bitPattern)) }
     }
+}
+
+extension Fingerprint {
+    /// The fingerprint of a file's bytes. O(n).
+    ///
+    /// - Throws: Foundation's error if the file cannot be read.
+    package init(contentsOf file: URL) throws {
+        self.init()
+        let data = try Data(contentsOf: file, options: .mappedIfSafe)
+        combine(UInt64(data.count))
+        data.withUnsafeBytes { bytes in
+            let whole = bytes.count & ~7
+            for offset in stride(from: 0, to: whole, by: 8) {
+                combine(UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)))
+            }
+            var rest: UInt64 = 0
+            for byte in bytes[whole...] { rest = rest << 8 | UInt64(byte) }
+            combine(rest)
+        }
+    }
+
+    /// The value in hexadecimal digits.
+    package var text: String { String(value, radix: 16) }
 }

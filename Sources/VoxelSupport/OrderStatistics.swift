@@ -48,17 +48,19 @@ package struct OrderStatistics {
     private func sorted(at ranks: Set<Int>) -> [Int: Float] {
         let bucketOfRank = Dictionary(
             uniqueKeysWithValues: ranks.map { rank in (rank, cumulative.partitioningIndex { $0 > rank }) })
-        var members = Dictionary(uniqueKeysWithValues: Set(bucketOfRank.values).map { ($0, [Float]()) })
-        var isWanted = [Bool](repeating: false, count: 1 << 16)
-        for bucket in members.keys { isWanted[bucket] = true }
+        let wanted = Set(bucketOfRank.values).sorted()
+        var slots = [Int32](repeating: -1, count: 1 << 16)
+        for (slot, bucket) in wanted.enumerated() { slots[bucket] = Int32(slot) }
+        var members = [[Float]](repeating: [], count: wanted.count)
         for value in finite {
-            let bucket = Self.bucket(value)
-            if isWanted[bucket] { members[bucket]!.append(value) }
+            let slot = Int(slots[Self.bucket(value)])
+            if slot >= 0 { members[slot].append(value) }
         }
-        for bucket in members.keys { members[bucket]!.sort() }
+        for slot in members.indices { members[slot].sort() }
         return Dictionary(
             uniqueKeysWithValues: bucketOfRank.map { rank, bucket in
-                (rank, members[bucket]![rank - (bucket == 0 ? 0 : cumulative[bucket - 1])])
+                let before = bucket == 0 ? 0 : cumulative[bucket - 1]
+                return (rank, members[Int(slots[bucket])][rank - before])
             })
     }
 

@@ -146,11 +146,36 @@ struct GaussianPathTests {
     }
 }
 
+/// The path of one step.
+struct DirectMappingTests {
+    @Test func everyPredictionTypeWithoutNoiseGivesTheTarget() async {
+        await checkLaw { generator in
+            let (x0, source, noise) = (generator.floats(9), generator.floats(9), generator.floats(9))
+            let path = DirectMapping()
+            let noisy = path.forwardSample(at: 0)(target: x0, source: source, noise: noise)
+            try #require(noisy == source)
+            for type in [PredictionType.sample, .gradient, .difference] {
+                let output = path.trainingTarget(of: type, at: 0)(target: x0, source: source, noise: noise)
+                let estimate = path.estimate(from: type, at: 0)(noisy: noisy, target: output, source: source)
+                try #require(largestDifference(estimate, x0) < 1e-6)
+            }
+        }
+    }
+
+    @Test func itIsVisitedOnceWhateverTheSteps() {
+        for steps in [1, 3, 50] {
+            let scheduler = Scheduler(DirectMapping(), steps: steps)
+            #expect(scheduler.timesteps == [0] && scheduler.stepCount == 0)
+        }
+    }
+}
+
 /// Paths as files hold them.
 struct StoredPathTests {
     @Test func aPathIsReadAsItWasStored() async {
         await checkLaw(cases: 200) { generator in
-            let path = generator.path()
+            let path: any StorablePath =
+                Int.random(in: 0..<5, using: &generator) == 0 ? DirectMapping() : generator.path()
             let json = try JSONEncoder().encode(StoredPath(path))
             let read = try JSONDecoder().decode(StoredPath.self, from: json)
             try #require(try read == StoredPath(path))

@@ -39,6 +39,10 @@ struct ConfigurationTests {
                 configuration.network.usesSpatialTransformer = false
                 configuration.network.contextWidth = nil
             }
+            if Bool.random(using: &generator) {
+                configuration.adversarial = AdversarialSettings()
+                configuration.adversarial?.start = generator.size(in: 0...9)
+            }
             let json = String(decoding: try configuration.json, as: UTF8.self)
             try #require(try decode(json) == configuration)
         }
@@ -69,6 +73,10 @@ struct ConfigurationTests {
         (#"{"batch": "16"}"#, "batch"),
         (#"{"batch": null}"#, "batch"),
         (#"{"seed": -1}"#, "seed"),
+        (#"{"adversarial": {"weight": -1}}"#, "adversarial.weight"),
+        (#"{"adversarial": {"loss": "wgan"}}"#, "adversarial.loss"),
+        (#"{"adversarial": {"width": 5}}"#, "adversarial.num_groups"),
+        (#"{"adversarial": {"depth": 5}}"#, "adversarial.depth"),
         (#"{"loss": "l3"}"#, "loss"),
         (#"{"process": {"kind": "markov"}}"#, "process.kind"),
         (#"{"process": {"kind": "diffusion", "schedule": "sin"}}"#, "process.schedule"),

@@ -43,6 +43,12 @@ extension TrainingConfiguration {
         let process = PathProcess.allCases.randomElement(using: &generator)!
         guard let stored = try? StoredPath(process.path()) else { preconditionFailure("it cannot be stored") }
         configuration.process = stored
+        if generator.size(in: 0...4) == 0 {
+            // Which has no noise, and one prediction type for the residual.
+            configuration.process = StoredPath(kind: DirectMapping.kind, fields: [:])
+            let types = [PredictionType.sample, .gradient, .difference]
+            configuration.predictionType = types.randomElement(using: &generator)!
+        }
         // Of rectified flow the noise cannot be predicted.
         if process == .rectifiedFlow, configuration.predictionType == .noise {
             configuration.predictionType = .sample

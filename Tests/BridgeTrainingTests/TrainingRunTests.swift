@@ -144,7 +144,7 @@ struct TrainingRunTests {
                 var (isComplete, parts) = (false, 0)
                 while !isComplete {
                     // Enough for a step and a whole validation.
-                    let network = TimedNetwork(evaluations: Int.random(in: 60...120, using: &generator))
+                    let network = TimedNetwork(evaluations: Int.random(in: 15...30, using: &generator))
                     var part = try TrainingRun(
                         network, configuration: configuration, training: training,
                         validation: validation, folder: broken, resumes: true)

@@ -101,6 +101,9 @@ struct TranslationSettingsTests {
         (#"{"process": {"kind": "diffusion", "schedule": "sin"}}"#, ".process.schedule"),
         (#"{"process": {"beta": 1}}"#, ".process.beta"),
         (#"{"process": {"kind": "rectified_flow"}, "objective": "noise"}"#, ".objective"),
+        (#"{"process": {"kind": "direct"}, "objective": "noise"}"#, ".objective"),
+        (#"{"process": {"kind": "direct"}, "objective": "velocity"}"#, ".objective"),
+        (#"{"process": {"kind": "direct", "timesteps": 1000}}"#, ".process.timesteps"),
     ])
     func errorsNameTheFileAndTheField(json: String, field: String) throws {
         let error = #expect(throws: TranslationSettingsError.self) { try settings(json) }

@@ -49,6 +49,22 @@ struct LatentNetworkTests {
         #expect(shape(PatchDiscriminator3D(outputs: 5), [144, 192, 144]) == [1, 5, 16, 22, 16])
     }
 
+    /// A discriminator of slices has a patch for each 70 x 70 voxels; of what is too small it has none.
+    @Test func patchesAreCountedBeforeTheyAreMade() {
+        for layers in 1...3 {
+            let network = PatchDiscriminator3D(axes: 2, inputs: 6, width: 16, layers: layers)
+            for rows in 1...40 {
+                guard let patches = network.patches(of: [rows, rows + 3]) else {
+                    #expect(rows < 4 << layers)
+                    continue
+                }
+                let graph = network.graph(batch: 1, size: [rows, rows + 3])
+                #expect(graph.nodes[graph.nodes.count - 1].shape == [1, 1] + patches)
+            }
+        }
+        #expect(PatchDiscriminator3D(axes: 2, inputs: 6).patches(of: [256, 256]) == [30, 30])
+    }
+
     @Test func invalidFieldsAreNamed() {
         func field(_ change: (inout AutoencoderConfiguration) -> Void) -> String? {
             var configuration = AutoencoderConfiguration()

@@ -39,6 +39,11 @@ struct DependencyTests {
             "VoxelSupport", "Volumes", "Preprocessing", "BridgeDiffusion", "DiffusionSampling", "TensorFiles",
             "Networks", "NetworkEngine",
         ],
+        "InferenceProtocol": ["VoxelSupport", "TensorFiles"],
+        "RemoteDenoising": [
+            "VoxelSupport", "TensorFiles", "VolumeTranslation", "InferenceProtocol", "AsyncHTTPClient",
+        ],
+        "DenoisingServer": ["VoxelSupport", "ReferenceUNet", "InferenceProtocol", "Hummingbird", "Logging"],
         "BridgeTraining": [
             "VoxelSupport", "Volumes", "VolumeIO", "Preprocessing", "VolumeRegistration", "StyleKeys",
             "BridgeDiffusion", "DiffusionSampling", "SliceSampling", "VolumeFigures", "VolumeTranslation",
@@ -52,7 +57,7 @@ struct DependencyTests {
         "VoxelBridge": ["VolumeIO", "VolumeMetrics", "ReferenceUNet", "VolumeTranslation"],
         "VoxelBridgeTool": [
             "VoxelSupport", "VoxelBridge", "LatentTranslation", "VolumeRegistration", "BridgeTraining",
-            "LatentTraining", "VolumeFigures",
+            "LatentTraining", "VolumeFigures", "RemoteDenoising", "DenoisingServer",
             "VolumePhantoms", "TensorFiles", "Networks", "NetworkEngine", "ArgumentParser", "Logging",
         ],
     ]
@@ -77,10 +82,18 @@ struct DependencyTests {
     @Test(arguments: [
         "VoxelSupport", "Volumes", "Preprocessing", "StyleKeys", "BridgeDiffusion", "DiffusionSampling",
         "SliceSampling", "VolumeMetrics", "VolumePhantoms", "VolumeTranslation", "TensorFiles", "Networks",
+        "InferenceProtocol",
     ])
     func theCoreNeedsNothingInstalled(module: String) {
         let outside = package.reach(of: module).subtracting(package.modules.map(\.name))
         #expect(outside.isSubset(of: ["CVoxelKernels"]), "\(module) reaches \(outside)")
+    }
+
+    /// Who does not serve networks or use served ones builds and links nothing of HTTP.
+    @Test func onlyLeavesReachTheNetwork() {
+        let libraries: Set = ["AsyncHTTPClient", "Hummingbird"]
+        let users = package.modules.map(\.name).filter { !package.reach(of: $0).isDisjoint(with: libraries) }
+        #expect(Set(users) == ["RemoteDenoising", "DenoisingServer", "VoxelBridgeTool"])
     }
 
     @Test func eachSystemLibraryHasOneModuleOnIt() {
@@ -111,6 +124,8 @@ struct DependencyTests {
                 "BridgeTraining": ["BridgeTraining"],
                 "LatentTraining": ["LatentTraining"],
                 "VolumeTranslation": ["VolumeTranslation"],
+                "RemoteDenoising": ["RemoteDenoising"],
+                "DenoisingServer": ["DenoisingServer"],
                 "VoxelBridge": ["VoxelBridge"],
                 "voxelbridge": ["VoxelBridgeTool"],
             ])

@@ -6,15 +6,34 @@ struct HelpTests {
     @Test(arguments: [
         (
             [],
-            "translate predict evaluate key mask preprocess register info convert montage import phantom train --version"
+            "translate predict evaluate key mask preprocess register info convert montage import phantom train bids serve --version"
         ),
         (
             ["translate"],
             """
-            --model --config --weights --winograd-memory --style --steps --mode --corrections --step-size --scaling --bound --no-bound --clip --no-clip --solver --process --schedule --plane --batch --threads --spacing --prediction-type --objective --state --target --eta --seed --noise --encode-only --decode --first-stage --shape --reference --requantise --tile --overlap --report --raw --window --intensities --background --mask --verbose --quiet
+            --model --config --weights --winograd-memory --style --steps --mode --corrections --step-size --scaling --bound --no-bound --clip --no-clip --solver --process --schedule --plane --batch --threads --spacing --prediction-type --objective --state --target --eta --seed --noise --encode-only --decode --first-stage --shape --reference --requantise --tile --overlap --report --raw --window --intensities --background --mask --server --in-flight --token-file --certificates --timeout --wire --verbose --quiet
+            """
+        ),
+        (
+            ["bids"],
+            """
+            --participant-label --participant_label --session-label --session_label --source-suffix --target-suffix \
+            --entity --desc --model --dry-run --skull-stripped --jobs --skip-bids-validation --skip_bids_validation \
+            --reference-suffix --references --match --config --weights --winograd-memory --style --steps --mode \
+            --corrections --step-size --scaling --bound --no-bound --clip --no-clip --solver --process --schedule \
+            --plane --batch --threads --spacing --prediction-type --objective --target --eta --seed --noise \
+            --encode-only --decode --first-stage --shape --reference --requantise --tile --overlap --raw --window \
+            --intensities --background --mask --verbose --quiet
             """
         ),
         (["predict"], "--model --config --weights --winograd-memory --threads"),
+        (
+            ["serve"],
+            """
+            --model --config --weights --winograd-memory --prediction-type --objective --name --host --port --threads \
+            --token-file --maximum-request --maximum-requests --maximum-pixels --server --style --verbose --quiet
+            """
+        ),
         (["import"], "--config --weights --first-stage --type --verbose --quiet"),
         (
             ["evaluate"],

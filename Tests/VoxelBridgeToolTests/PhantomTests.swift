@@ -43,6 +43,32 @@ struct PhantomTests {
         }
     }
 
+    /// With contrasts, files and columns have their names, and CT and T1 are those without.
+    @Test func contrastsAreWrittenWithTheirManifest() async throws {
+        try await withTemporaryFolder { folder in
+            let output = folder.appending(path: "cohort")
+            try await Tool.succeed(
+                "phantom", "--subjects", "3", "--shape", "20x24x22", "--seed", "9", "--lesions", "40",
+                "--contrasts", "t1, flair,ct", "--output", output.path, "--quiet")
+            let rows = try String(contentsOf: output.appending(path: "manifest.csv"), encoding: .utf8)
+                .split(separator: "\n")
+            #expect(rows.first == "subject,split,t1,flair,ct,mask")
+            #expect(
+                rows.last
+                    == "sub-0003,test,sub-0003_t1.nii.gz,sub-0003_flair.nii.gz,sub-0003_ct.nii.gz,sub-0003_mask.nii.gz"
+            )
+            #expect(try output.files.count == 13)
+            var acquisition = PhantomAcquisition()
+            acquisition.lesions = 0...40
+            let cohort = PhantomCohort(seed: 9, shape: [20, 24, 22], acquisition: acquisition)
+            let images = cohort.images(of: 2, in: PhantomContrast.allCases)
+            for contrast in [PhantomContrast.t1, .flair, .ct] {
+                let file = output.appending(path: "sub-0003_\(contrast.rawValue).nii.gz")
+                #expect(try Volume(contentsOf: file).voxels == images[contrast]?.voxels)
+            }
+        }
+    }
+
     /// Subjects depend neither on how many there are, nor on threads; and an earlier cohort is replaced.
     @Test func theSameSeedGivesTheSameBytes() async throws {
         try await withTemporaryFolder { folder in

@@ -43,7 +43,11 @@ struct ResultTests {
                 "key", a.path, b.path, "--bins", "16", "--output", file.path)
             #expect(outcome.output.isEmpty)
             #expect(outcome.messages == "Wrote \(file.path)\n")
-            let keys = try [a, b].map { try StyleKey(of: Volume(contentsOf: $0), bins: 16) }
+            let keys = try [a, b].map {
+                let volume = try Volume(contentsOf: $0)
+                return try StyleKey(
+                    of: volume, bins: 16, resampling: Resample(spacing: volume.grid.spacing.min()))
+            }
             #expect(try StyleKey(contentsOf: file) == StyleKey(averaging: keys))
         }
     }

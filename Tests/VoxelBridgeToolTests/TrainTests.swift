@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import VoxelBridge
 
 /// The command `train` with a small network and small volumes.
 struct TrainTests {
@@ -37,6 +38,37 @@ struct TrainTests {
             }
             let isRepeated = models[0] == models[1]
             #expect(isRepeated)
+        }
+    }
+
+    /// A regression: one evaluation of the network, which is the mapping from the source.
+    @Test func aRegressionIsTrainedAndTranslatesInOneStep() async throws {
+        let settings = TrainingPairs.settings(
+            network: "\"use_spatial_transformer\": false",
+            ", \"process\": { \"kind\": \"direct\" }, \"objective\": \"sample\"")
+        try await TrainingPairs.withFolder(settings) { folder in
+            let outcome = try await Tool.run(TrainingPairs.arguments(folder, run: "run"))
+            try #require(outcome.status == 0, "\(outcome.messages)")
+            let (run, source) = (folder.appending(path: "run"), folder.appending(path: "carl-ct.nii.gz"))
+            func translate(_ name: String, _ options: String...) async throws -> [Float] {
+                let result = folder.appending(path: name)
+                let outcome = try await Tool.run(
+                    [
+                        "translate", source.path, result.path, "--model",
+                        run.appending(path: "model.safetensors").path, "--quiet",
+                    ] + options)
+                try #require(outcome.status == 0, "\(outcome.messages)")
+                return try Volume(contentsOf: result).voxels
+            }
+            let result = try await translate("a.nii")
+            #expect(try await translate("b.nii", "--steps", "1", "--mode", "co-predict") == result)
+            #expect(try await translate("c.nii", "--mode", "independent") != result)
+            let many = try await Tool.run(
+                [
+                    "translate", source.path, folder.appending(path: "d.nii").path, "--model",
+                    run.appending(path: "model.safetensors").path, "--steps", "9",
+                ])
+            #expect(many.status != 0 && many.messages.contains("--steps must be 1 for a network that maps"))
         }
     }
 

@@ -28,10 +28,11 @@
 ///
 /// ## Laws that a conformer keeps
 /// - `coefficients(at:)` is finite, with s_t² > 0 and a_t > 0, for every t in `0..<trainingTimesteps`. At the last
-///   timestep a_t may be 0: x_t then carries no information about x_0.
+///   timestep a_t may be 0: x_t then carries no information about x_0. A path of one timestep may also have s_t² = 0:
+///   see ``DirectMapping``.
 /// - For s < t, s_t² >= s_s² (a_t / a_s)²: noise is only ever added on the way from x_s to x_t.
 /// - `velocity(at:)` is independent of the path itself: s'_t a_t - s_t a'_t is not zero, so that x_0 follows from
-///   x_t, y and the velocity.
+///   x_t, y and the velocity. A path without noise has no such velocity.
 public protocol GaussianPath: Sendable {
     /// T, the number of timesteps that the process has and that a network is trained with.
     var trainingTimesteps: Int { get }

@@ -39,6 +39,7 @@ public protocol StorablePath: GaussianPath, Codable {
 /// | `symmetric_bridge` | ``SymmetricBridge`` | `timesteps`, `beta_max` |
 /// | `diffusion` | ``GaussianDiffusion`` | `timesteps`, `schedule`: linear, scaled_linear or cosine, `beta_start`, `beta_end` |
 /// | `rectified_flow` | ``RectifiedFlow`` | `timesteps` |
+/// | `direct` | ``DirectMapping`` | none |
 ///
 /// A file may hold a path of another kind: that of your own type, which ``path(among:)`` is then given.
 public struct StoredPath: Codable, Equatable, Sendable {
@@ -75,6 +76,7 @@ public struct StoredPath: Codable, Equatable, Sendable {
         if let known { return known }
         let own: [any StorablePath.Type] = [
             BrownianBridge.self, SymmetricBridge.self, GaussianDiffusion.self, RectifiedFlow.self,
+            DirectMapping.self,
         ]
         let all = own + types.filter { type in !own.contains { $0.kind == type.kind } }
         guard let type = all.first(where: { $0.kind == kind }) else {

@@ -75,6 +75,7 @@ extension TrainingConfiguration {
         try optimizer.validate(under: "optimizer")
         try rateSchedule.validate(under: "learning_rate_schedule", rate: optimizer.learningRate)
         try movingAverage.validate(under: "moving_average")
+        try adversarial?.validate(under: "adversarial")
         // Far beyond any training, and such that windows can be counted.
         try require("batch", batch, (1...1 << 16).contains(batch), "1 to \(1 << 16)")
         try require("accumulation", accumulation, (1...1 << 16).contains(accumulation), "1 to \(1 << 16)")
@@ -87,8 +88,9 @@ extension TrainingConfiguration {
         let timesteps = (try? process.path().trainingTimesteps) ?? 3
         try require(
             "validation.sampling_steps", validation.samplingSteps,
-            (3...timesteps).contains(validation.samplingSteps),
-            "3 to \(timesteps), the timesteps of the process")
+            // A path of one timestep is visited once.
+            timesteps == 1 || (3...timesteps).contains(validation.samplingSteps),
+            "3 to \(max(3, timesteps)), the timesteps of the process")
     }
 
     private func positive(_ field: String, _ value: Int) throws(TrainingConfigurationError) {

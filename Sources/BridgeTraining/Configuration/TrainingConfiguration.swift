@@ -24,6 +24,8 @@ public struct TrainingConfiguration: Equatable, Sendable, Codable {
     public var predictionType = PredictionType.gradient
     /// The loss function.
     public var loss = TrainingLoss.l1
+    /// The discriminator that the network is trained against; nil for none.
+    public var adversarial: AdversarialSettings?
     /// The optimiser.
     public var optimizer = OptimizerSettings()
     /// The learning rate schedule.
@@ -48,7 +50,7 @@ public struct TrainingConfiguration: Equatable, Sendable, Codable {
     public var seed: UInt64 = 0
 
     enum CodingKeys: String, CodingKey {
-        case network, process, loss, optimizer
+        case network, process, loss, adversarial, optimizer
         // The name in files written so far.
         case predictionType = "objective"
         case rateSchedule = "learning_rate_schedule"

@@ -44,6 +44,18 @@ extension IntervalSettings {
     }
 }
 
+extension AdversarialSettings {
+    func validate(under name: String) throws(TrainingConfigurationError) {
+        try require("\(name).weight", weight, weight >= 0 && weight.isFinite, "0 or more")
+        try require("\(name).start", start, start >= 0, "0 or more")
+        try require("\(name).width", width, (1...4096).contains(width), "1 to 4096")
+        try require("\(name).layers", layers, (1...8).contains(layers), "1 to 8")
+        try require(
+            "\(name).num_groups", groups, groups > 0 && 2 * width % groups == 0,
+            "a divisor of \(2 * width), twice the width")
+    }
+}
+
 private func require(
     _ field: String, _ found: Any, _ condition: Bool, _ expected: String
 ) throws(TrainingConfigurationError) {

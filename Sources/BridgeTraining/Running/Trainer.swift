@@ -1,4 +1,5 @@
 import Foundation
+public import NetworkEngine
 import VoxelSupport
 
 /// Trains a network in memory, one step at a time.
@@ -25,13 +26,21 @@ public struct Trainer<Network: TrainableNetwork>: Sendable {
 
     private var batches: BatchMaker
     private var gradients: ParameterSet
+    private let adversary: Adversary?
 
     /// A trainer before the first step, or at a saved state of the same run.
     ///
-    /// - Throws: `StoredPathError` if the configuration's path is unknown.
+    /// - Parameters:
+    ///   - network: the network.
+    ///   - configuration: every setting.
+    ///   - dataset: the training data.
+    ///   - state: a saved state of the same run; nil for the one before the first step.
+    ///   - options: threads of the discriminator, if the configuration has one. Results do not depend on them.
+    /// - Throws: `StoredPathError` if the configuration's path is unknown; `TrainingConfigurationError` if the slices
+    ///   are too small for the discriminator.
     public init(
         _ network: Network, configuration: TrainingConfiguration, dataset: any TrainingDataset,
-        state: TrainingState? = nil
+        state: TrainingState? = nil, options: ComputeOptions = ComputeOptions()
     ) throws {
         precondition(dataset.count > 0, "the data set is empty")
         precondition(
@@ -40,10 +49,14 @@ public struct Trainer<Network: TrainableNetwork>: Sendable {
         self.configuration = configuration
         batches = try BatchMaker(dataset: dataset, configuration: configuration)
         gradients = ParameterSet(network.parameters)
+        let adversary = try Adversary(configuration, path: batches.path, dataset: dataset, options: options)
+        self.adversary = adversary
         self.state =
             state
             ?? TrainingState(
-                network.initialParameters(seed: configuration.seed), settings: .init(configuration))
+                network.initialParameters(seed: configuration.seed),
+                discriminator: adversary?.initialParameters(seed: configuration.seed),
+                settings: .init(configuration))
     }
 
     /// The result of a step.
@@ -55,29 +68,63 @@ public struct Trainer<Network: TrainableNetwork>: Sendable {
     ///   network. The state is then unchanged.
     @discardableResult
     public mutating func step() throws -> StepReport {
-        let loss = try accumulateGradients()
-        return try state.step(against: &gradients, loss: loss)
+        var judged = try accumulateGradients()
+        if let opponent = judged.opponent, !opponent.gradients.norm.isFinite || !opponent.loss.isFinite {
+            throw TrainingError.diverged(step: state.step + 1, rate: state.learningRate)
+        }
+        let report = try state.step(against: &gradients, loss: judged.loss)
+        if judged.opponent != nil {
+            try state.stepDiscriminator(
+                against: &judged.opponent!.gradients, loss: judged.opponent!.loss, rate: report.learningRate)
+            state.note(["adversarial": judged.adversarial, "discriminator": judged.opponent!.loss])
+        }
+        return report
     }
 
-    /// Stores the mean gradient of the step's batches in `gradients`, and returns their mean loss.
-    private mutating func accumulateGradients() throws -> Double {
+    /// The mean losses of a step's batches.
+    private struct Losses {
+        var loss = 0.0
+        /// That of the network against the discriminator, without its weight.
+        var adversarial = 0.0
+        /// The discriminator's, with its gradients; nil where it is not used.
+        var opponent: (loss: Double, gradients: ParameterSet)?
+    }
+
+    /// Stores the mean gradient of the step's batches in `gradients`, and returns their mean losses.
+    private mutating func accumulateGradients() throws -> Losses {
         let (batch, accumulation) = (configuration.batch, configuration.accumulation)
         let parameters = state.parameters.tensors
+        let opponent = (adversary?.settings.start).map { state.step >= $0 } == true ? state.discriminator : nil
+        let opposed = opponent?.parameters.tensors
         gradients.clear()
-        var loss = 0.0
+        var losses = Losses(opponent: opponent.map { (0, ParameterSet($0.parameters.parameters)) })
         for part in 0..<accumulation {
             try TimeLimit.check()
             let first = (state.step * accumulation + part) * batch
             let (inputs, target) = try batches.batch(first..<first + batch)
-            let result = try network.gradients(of: parameters, on: inputs) {
-                configuration.loss($0, target: target)
+            var judgement: Result<Adversary.Judgement, any Error>?
+            let result = try network.gradients(of: parameters, on: inputs) { output in
+                var (value, gradient) = configuration.loss(output, target: target)
+                guard let adversary, let opposed else { return (value, gradient) }
+                judgement = Result {
+                    let judged = try adversary.judge(output, target: target, of: inputs, parameters: opposed)
+                    gradient.add(judged.gradient, weight: Float(adversary.settings.weight))
+                    return judged
+                }
+                return (value, gradient)
             }
-            loss += result.loss / Double(accumulation)
-            try gradients.blend(
-                1, 1 / Float(accumulation),
-                ParameterSet(network.parameters) { result.gradients[$0] })
+            let share = 1 / Double(accumulation)
+            losses.loss += share * result.loss
+            try gradients.blend(1, Float(share), ParameterSet(network.parameters) { result.gradients[$0] })
+            guard let judged = try judgement?.get() else { continue }
+            losses.adversarial += share * judged.loss
+            losses.opponent?.loss += share * judged.discriminatorLoss
+            if let parameters = losses.opponent?.gradients.parameters {
+                losses.opponent?.gradients.blend(
+                    1, Float(share), try ParameterSet(parameters) { judged.discriminatorGradients[$0] })
+            }
         }
-        return loss
+        return losses
     }
 }
 

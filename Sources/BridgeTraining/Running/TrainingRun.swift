@@ -1,5 +1,7 @@
 public import Foundation
 public import BridgeDiffusion
+public import NetworkEngine
+import Networks
 import TensorFiles
 public import VolumeFigures
 import VoxelSupport
@@ -30,11 +32,13 @@ public struct TrainingRun<Network: TrainableNetwork> {
     ///   - validation: the validation data; nil for no validation.
     ///   - folder: the folder of this run only; it is created if necessary.
     ///   - resumes: whether to continue from the last checkpoint in the folder, if there is one.
+    ///   - options: threads of the discriminator, if the configuration has one. Results do not depend on them.
     /// - Throws: `TrainingError` if the folder contains a run that differs from this one or is not to be resumed, or
     ///   if another run is active in it; the system's error if files cannot be written.
     public init(
         _ network: Network, configuration: TrainingConfiguration, training: any TrainingDataset,
-        validation: (any TrainingDataset)?, folder: URL, resumes: Bool
+        validation: (any TrainingDataset)?, folder: URL, resumes: Bool,
+        options: ComputeOptions = ComputeOptions()
     ) throws {
         let dataChecksum =
             (["train", training.fingerprint]
@@ -42,11 +46,16 @@ public struct TrainingRun<Network: TrainableNetwork> {
         loop = try TrainingLoop(
             folder: folder, resumes: resumes, configuration: configuration, json: configuration.json,
             holdsOther: { _ in try Self.holdsOther(folder, than: configuration) }, dataChecksum: dataChecksum,
-            layout: .init(network.parameters, settings: .init(configuration))
+            layout: .init(
+                network.parameters,
+                discriminator: configuration.adversarial.map {
+                    PatchDiscriminator3D($0, radius: training.radius).parameters
+                }, settings: .init(configuration))
         ) { state in
             try SliceTraining(
                 trainer: Trainer(
-                    network, configuration: configuration, dataset: training, state: state),
+                    network, configuration: configuration, dataset: training, state: state,
+                    options: options),
                 validation: validation.map { try Validation(dataset: $0, configuration: configuration) })
         }
     }
@@ -54,11 +63,12 @@ public struct TrainingRun<Network: TrainableNetwork> {
     /// Creates or resumes a run in a folder given by its path.
     public init(
         _ network: Network, configuration: TrainingConfiguration, training: any TrainingDataset,
-        validation: (any TrainingDataset)?, folder: String, resumes: Bool
+        validation: (any TrainingDataset)?, folder: String, resumes: Bool,
+        options: ComputeOptions = ComputeOptions()
     ) throws {
         try self.init(
             network, configuration: configuration, training: training, validation: validation,
-            folder: URL(filePath: folder, directoryHint: .isDirectory), resumes: resumes)
+            folder: URL(filePath: folder, directoryHint: .isDirectory), resumes: resumes, options: options)
     }
 
     /// Whether the folder contains a run with another configuration.

@@ -104,11 +104,8 @@ typedef struct {
         const float *m, size_t frequency_stride, size_t rows, size_t columns, const voxel_finish *finish,
         float *result, size_t row_stride);
 
-    /// Pairs of planes back from Winograd's F(2, 3) along planes, in place: y0 = m0 + m1 + m2 and y1 = m1 - m2 - m3, in
-    /// place of m0 and m1.
-    ///
-    /// - m: 36 frequencies, `frequency_stride` apart, of four times `tiles` tiles, `depth_stride` apart.
-    void (*winograd_planes)(float *m, size_t frequency_stride, size_t depth_stride, size_t tiles);
+    /// x + y and x - y, in place of x and y.
+    void (*butterfly)(float *x, float *y, size_t pixels);
 
     /// The Winograd form G g G^T of 16 x 16 kernels g.
     ///

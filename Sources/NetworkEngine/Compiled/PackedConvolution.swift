@@ -93,7 +93,7 @@ struct PackedConvolution: Sendable {
     }
 
     /// One of the four sums of a kernel's three planes g in the form of F(2, 3): g0, (g0 + g1 + g2) / 2,
-    /// (g0 - g1 + g2) / 2, g2.
+    /// (g0 - g1 + g2) / 2, -g2.
     private static func pairForm(
         _ depth: Int, of tile: UnsafeMutablePointer<Float>, to result: UnsafeMutablePointer<Float>
     ) {
@@ -105,7 +105,7 @@ struct PackedConvolution: Sendable {
             case 0: target.update(from: g0, count: size)
             case 1: for index in 0..<size { target[index] = (g0[index] + g2[index] + g1[index]) / 2 }
             case 2: for index in 0..<size { target[index] = (g0[index] + g2[index] - g1[index]) / 2 }
-            default: target.update(from: g2, count: size)
+            default: for index in 0..<size { target[index] = -g2[index] }
             }
         }
     }

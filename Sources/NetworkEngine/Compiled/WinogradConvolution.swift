@@ -66,14 +66,12 @@ struct WinogradConvolution {
     }
 
     /// Numbers between two frequencies of a slab, before and after the product.
-    private var inputStride: Int { stride(blocks: tiling.blocks) }
-    private var outputStride: Int { stride(blocks: outputBlocks) }
-
-    private func stride(blocks: Int) -> Int {
+    private var inputStride: Int {
         isPaired
-            ? tiling.stride(blocks: 4 * blocks, planes: slabPlanes / 2)
-            : tiling.stride(blocks: blocks, planes: slabPlanes)
+            ? tiling.stride(blocks: 4 * tiling.blocks, planes: slabPlanes / 2)
+            : tiling.stride(blocks: tiling.blocks, planes: slabPlanes)
     }
+    private var outputStride: Int { tiling.stride(blocks: outputBlocks, planes: slabPlanes) }
 
     /// The numbers of one slab's tiles, before and after.
     private var slabSize: Int { 36 * (inputStride + outputStride) }
@@ -201,32 +199,41 @@ struct WinogradConvolution {
         let tiles = pairs * planeTiles
         let output = input + 36 * inputStride
         let inner = weights.paddedInputs
-        let depthStride = outputBlocks * tiles * Block.lanes
-        // All blocks of the result at once: the tiles of one product stay in the cache, and weights are read once.
-        pool.split(36 * 4) { products, _ in
-            for product in products {
-                let (frequency, depth) = product.quotientAndRemainder(dividingBy: 4)
-                let places = Block.starts(
+        // Of the four sums' products m0 to m3, the first plane is m0 + m1 + m2 and the second m1 - m2 - m3; the weights of the
+        // last are negated. All blocks at once: the tiles of a frequency stay in the cache, and weights are read once.
+        let planeStride = outputBlocks * tiles * Block.lanes
+        pool.split(36) { frequencies, _ in
+            let places = (0..<4).map { depth in
+                Block.starts(
                     input.start + depth * tiling.blocks * tiles * Block.lanes, count: tiling.blocks,
                     stride: tiles * Block.lanes)
-                let place = frequency * outputBlocks * 4 + depth
-                Block.kernels.multiply(
-                    tiles, outputBlocks, places.count, places, frequency * inputStride, Block.lanes,
-                    weights.numbers.start + place * inner * Block.lanes, 4 * inner * Block.lanes,
-                    output.start + frequency * outputStride + depth * depthStride, tiles * Block.lanes, false)
+            }
+            for frequency in frequencies {
+                let first = output.start + frequency * outputStride
+                func multiply(_ depth: Int, into result: UnsafeMutablePointer<Float>, adding: Bool) {
+                    let place = frequency * outputBlocks * 4 + depth
+                    Block.kernels.multiply(
+                        tiles, outputBlocks, tiling.blocks, places[depth], frequency * inputStride, Block.lanes,
+                        weights.numbers.start + place * inner * Block.lanes, 4 * inner * Block.lanes, result,
+                        tiles * Block.lanes, adding)
+                }
+                multiply(1, into: first, adding: false)
+                multiply(2, into: first + planeStride, adding: false)
+                Block.kernels.butterfly(first, first + planeStride, outputBlocks * tiles)
+                multiply(0, into: first, adding: true)
+                multiply(3, into: first + planeStride, adding: true)
             }
         }
         pool.split(outputBlocks) { blocks, _ in
             for block in blocks {
                 for pair in 0..<pairs {
-                    let tiles = output.start + (block * tiles + pair * planeTiles) * Block.lanes
-                    Block.kernels.winograd_planes(tiles, outputStride, depthStride, planeTiles)
                     for index in 0..<2 {
                         let plane = planes.lowerBound + 2 * pair + index
                         guard plane < planes.upperBound else { continue }
+                        let start = (block * tiles + pair * planeTiles) * Block.lanes
                         write(
-                            tiles + index * depthStride, plane, tileRows, of: block, into: results,
-                            finishing: finish)
+                            output.start + index * planeStride + start, plane, tileRows, of: block,
+                            into: results, finishing: finish)
                     }
                 }
             }

@@ -2,7 +2,7 @@
 /// each patch.
 ///
 /// Isola et al.: *Image-to-Image Translation with Conditional Adversarial Networks*, arXiv 1611.07004, appendix 6.1.2,
-/// with group norms and three axes.
+/// with group norms, and two or three axes.
 package struct PatchDiscriminator3D: Network {
     private let inputs: Int
     private let first, last: Convolution
@@ -12,21 +12,22 @@ package struct PatchDiscriminator3D: Network {
     ///
     /// - Parameters:
     ///   - path: the prefix of the parameters' names; `loss.discriminator.main` in published checkpoints.
+    ///   - axes: 3 for volumes, 2 for slices.
     ///   - inputs: channels of the input.
     ///   - width: channels after the first layer; doubled by each further one up to eight times.
     ///   - layers: how many layers halve the resolution.
     ///   - outputs: 1 for true or false, or one for each class.
     ///   - groups: groups of the normalisations.
     package init(
-        _ path: String = "loss.discriminator.main", inputs: Int = 1, width: Int = 32, layers: Int = 3,
-        outputs: Int = 1, groups: Int = GroupNorm.publishedGroups
+        _ path: String = "loss.discriminator.main", axes: Int = 3, inputs: Int = 1, width: Int = 32,
+        layers: Int = 3, outputs: Int = 1, groups: Int = GroupNorm.publishedGroups
     ) {
         func convolution(_ index: Int, _ inputs: Int, _ outputs: Int, stride: Int, hasBias: Bool) -> Convolution
         {
             Convolution(
-                "\(path).\(index)", inputs: inputs, outputs: outputs, kernel: [4, 4, 4],
-                stride: [stride, stride, stride],
-                padding: [Convolution.Padding](repeating: .init(before: 1, after: 1), count: 3),
+                "\(path).\(index)", inputs: inputs, outputs: outputs, kernel: [Int](repeating: 4, count: axes),
+                stride: [Int](repeating: stride, count: axes),
+                padding: [Convolution.Padding](repeating: .init(before: 1, after: 1), count: axes),
                 hasBias: hasBias)
         }
         self.inputs = inputs
@@ -45,6 +46,15 @@ package struct PatchDiscriminator3D: Network {
 
     package var parameters: [Parameter] {
         first.parameters + layers.flatMap { $0.convolution.parameters + $0.norm.parameters } + last.parameters
+    }
+
+    /// The extents of the logits for a size, or nil if it is too small for any.
+    package func patches(of size: [Int]) -> [Int]? {
+        let convolutions = [first] + layers.map(\.convolution) + [last]
+        return convolutions.reduce(size) { (size: [Int]?, convolution) in
+            // A kernel of 4 with a zero on either side.
+            size.flatMap { $0.allSatisfy { $0 >= 2 } ? convolution.extents(of: $0) : nil }
+        }
     }
 
     /// `[batch, channels] + size` to logits.

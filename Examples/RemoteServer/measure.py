@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Measures what serving costs on one machine, with the demonstration network:
+
+    python3 Examples/RemoteServer/measure.py [--steps 6] [--repeat 3]
+
+A synthetic CT is translated here, by one server and by two. The shortest of the interleaved runs counts, of seconds on the
+clock and of seconds of processors, the servers' included, apart.
+"""
+
+import argparse
+import os
+import re
+import resource
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TOOL = ROOT / ".build/release/voxelbridge"
+MODEL = ROOT / "Examples/CTToMRI/Model"
+
+
+class Server:
+    def __init__(self, threads):
+        self.process = subprocess.Popen(
+            [TOOL, "serve", "--model", MODEL / "ct-to-t1.safetensors", "--port", "0", "--threads", str(threads)],
+            stderr=subprocess.PIPE, text=True)
+        for line in self.process.stderr:
+            if match := re.search(r"on (http://\S+) with", line):
+                self.address = match[1]
+                break
+
+    def processor_seconds(self):
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def __enter__(self):
+        # What it prints is read and dropped, so that it can go on.
+        self.reader = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=subprocess.DEVNULL)
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.reader.wait()
+
+
+def processor_seconds(servers):
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return children.ru_utime + children.ru_stime + sum(server.processor_seconds() for server in servers)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=4)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, Server(1) as first, Server(1) as second, Server(2) as both:
+        folder = Path(name)
+        subprocess.run([TOOL, "phantom", "--output", folder / "subjects", "--subjects", "1", "--quiet"], check=True)
+        source = next((folder / "subjects").rglob("*source*.nii.gz"))
+        local = ["--model", MODEL / "ct-to-t1.safetensors"]
+        cases = {
+            "here, 1 thread": [*local, "--threads", "1"],
+            "1 server of 1 thread": ["--server", first.address],
+            "2 servers of 1 thread": ["--server", first.address, "--server", second.address],
+            "here, 2 threads": [*local, "--threads", "2"],
+            "1 server of 2 threads": ["--server", both.address],
+            "1 server of 2 threads, JSON": ["--server", both.address, "--wire", "json"],
+        }
+        best, work, facts, results = {}, {}, {}, set()
+        for _ in range(arguments.repeat):
+            for case, options in cases.items():
+                before, start = processor_seconds((first, second, both)), time.perf_counter()
+                run = subprocess.run(
+                    [TOOL, "translate", source, folder / "result.nii", "--style", MODEL / "style.json", "--steps",
+                     str(arguments.steps), "--batch", str(arguments.batch), *options],
+                    stderr=subprocess.PIPE, text=True, check=True)
+                best[case] = min(best.get(case, 1e9), time.perf_counter() - start)
+                spent = processor_seconds((first, second, both)) - before
+                work[case] = min(work.get(case, 1e9), spent)
+                facts[case] = run.stderr.splitlines()[-1] if "--server" in options else ""
+                results.add((folder / "result.nii").read_bytes())
+        for case, seconds in best.items():
+            print(f"{case}: {seconds:.2f} s, of processors {work[case]:.2f} s  {facts[case]}")
+        print(f"overhead of a server: {best['1 server of 1 thread'] / best['here, 1 thread'] - 1:.1%} with one thread, "
+              f"{best['1 server of 2 threads'] / best['here, 2 threads'] - 1:.1%} with two")
+        print(f"in seconds of processors: {work['1 server of 1 thread'] / work['here, 1 thread'] - 1:.1%} and "
+              f"{work['1 server of 2 threads'] / work['here, 2 threads'] - 1:.1%}")
+        print(f"two servers: {best['1 server of 1 thread'] / best['2 servers of 1 thread']:.2f} times one")
+        print("all results are equal" if len(results) == 1 else "the results differ")
+
+
+main()

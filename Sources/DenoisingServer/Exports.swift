@@ -1,0 +1,3 @@
+@_exported import InferenceProtocol
+@_exported import Logging
+@_exported import ReferenceUNet

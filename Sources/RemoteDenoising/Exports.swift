@@ -1,0 +1,2 @@
+@_exported import TensorFiles
+@_exported import VolumeTranslation
