@@ -88,21 +88,31 @@ enum Main {
 
     /// The fewest open files with which the Swift runtime, which would crash, and a command can work.
     private static let fewestFiles: rlim_t = 16
+    /// The least address space with which threads can start: with less, the runtime waits for them for ever.
+    private static let leastMemory: rlim_t = 400_000_000
 
     /// Checks what the runtime cannot report.
     private static func checkLimits() throws {
-        var files = rlimit()
         #if canImport(Darwin)
-            let resource = RLIMIT_NOFILE
+            let (files, memory) = (RLIMIT_NOFILE, RLIMIT_AS)
         #else
-            let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+            let (files, memory) = (
+                __rlimit_resource_t(RLIMIT_NOFILE.rawValue), __rlimit_resource_t(RLIMIT_AS.rawValue)
+            )
         #endif
-        guard getrlimit(resource, &files) == 0, files.rlim_cur < fewestFiles else { return }
-        files.rlim_cur = min(files.rlim_max, 256)
-        guard files.rlim_cur >= fewestFiles, setrlimit(resource, &files) == 0 else {
+        var limit = rlimit()
+        if getrlimit(memory, &limit) == 0, limit.rlim_cur < leastMemory {
             throw FileFailure(
                 message:
-                    "at most \(files.rlim_max) files may be open at a time, and at least \(fewestFiles) are needed; "
+                    "the process may use \(limit.rlim_cur / 1_000_000) MB of address space, and at least "
+                    + "\(leastMemory / 1_000_000) MB are needed; raise the limit: ulimit -v unlimited")
+        }
+        guard getrlimit(files, &limit) == 0, limit.rlim_cur < fewestFiles else { return }
+        limit.rlim_cur = min(limit.rlim_max, 256)
+        guard limit.rlim_cur >= fewestFiles, setrlimit(files, &limit) == 0 else {
+            throw FileFailure(
+                message:
+                    "at most \(limit.rlim_max) files may be open at a time, and at least \(fewestFiles) are needed; "
                     + "raise the limit: ulimit -n 256")
         }
     }

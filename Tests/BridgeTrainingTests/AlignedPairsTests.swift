@@ -47,24 +47,26 @@ struct AlignedPairsTests {
     }
 
     @Test(arguments: ["", "mask.nii"]) func aMovedTargetIsTrainedOnLikeOneInPlace(mask: String) throws {
-        var inPlace: ManifestDataset?
         var unaligned = configuration
         unaligned.data.align = false
-        try withPair(target: "t1.nii", mask: mask) { inPlace = try prepare($0, unaligned) }
-        try withPair(target: "moved.nii", mask: mask) { folder in
-            let data = try prepare(folder, configuration)
-            let expected = try #require(inPlace)
-            #expect(data.rows == expected.rows && data.columns == expected.columns)
-            #expect(abs(data.count - expected.count) <= 2)
-            let (a, b) = (try data.example(at: data.count / 2), try expected.example(at: expected.count / 2))
-            #expect(a.source == b.source)
-            let gap = zip(a.target, b.target).reduce(0) { $0 + abs($1.0 - $1.1) } / Float(a.target.count)
-            #expect(gap < 0.13, "\(gap)")
-            let distance = try a.style.distance(to: b.style)
-            #expect(distance < 0.25, "\(distance)")
+        try withPair(target: "t1.nii", mask: mask) { inPlace in
+            try withPair(target: "moved.nii", mask: mask) { folder in
+                let expected = try prepare(inPlace, unaligned)
+                let data = try prepare(folder, configuration)
+                #expect(data.rows == expected.rows && data.columns == expected.columns)
+                #expect(abs(data.count - expected.count) <= 2)
+                let (a, b) = (
+                    try data.example(at: data.count / 2), try expected.example(at: expected.count / 2)
+                )
+                #expect(a.source == b.source)
+                let gap = zip(a.target, b.target).reduce(0) { $0 + abs($1.0 - $1.1) } / Float(a.target.count)
+                #expect(gap < 0.13, "\(gap)")
+                let distance = try a.style.distance(to: b.style)
+                #expect(distance < 0.25, "\(distance)")
 
-            // It was prepared with the alignment, and is again without a change.
-            #expect(try prepare(folder, configuration).fingerprint == data.fingerprint)
+                // It was prepared with the alignment, and is again without a change.
+                #expect(try prepare(folder, configuration).fingerprint == data.fingerprint)
+            }
         }
     }
 

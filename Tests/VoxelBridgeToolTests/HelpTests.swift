@@ -58,8 +58,8 @@ struct HelpTests {
         (
             ["train"],
             """
-            --data --output --config --align --resume --max-minutes --cache --threads --save-memory --print-config \
-            --verbose --quiet
+            --model --stage --from --features --data --output --config --align --resume --max-minutes --cache \
+            --threads --save-memory --print-config --verbose --quiet
             """
         ),
         (
@@ -69,8 +69,8 @@ struct HelpTests {
         (
             ["phantom"],
             """
-            --output --subjects --shape --spacing --seed --anatomy --source --validation --test --threads \
-            --verbose --quiet
+            --output --subjects --shape --spacing --seed --anatomy --source --contrasts --lesions --validation --test \
+            --threads --verbose --quiet
             """
         ),
     ])

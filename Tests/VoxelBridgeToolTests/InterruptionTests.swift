@@ -5,17 +5,16 @@ import VoxelBridge
 
 /// Commands that are told to end, or killed.
 struct InterruptionTests {
-    /// Starts a cohort that takes minutes, and waits for its first file.
-    private func startCohort(
-        in folder: URL, output: URL
-    ) async throws -> (process: Process, ended: AsyncStream<Void>) {
-        let started = try Tool.start(
-            ["phantom", "--subjects", "2000", "--shape", "24x24x24", "--output", folder.path, "--quiet"],
-            output: output)
-        while (try? folder.files.contains { $0.hasSuffix(".nii.gz") }) != true, started.process.isRunning {
-            try await Task.sleep(for: .milliseconds(2))
-        }
-        return started
+    /// A script that starts a cohort of minutes, waits for its first file, and then runs `commands`; `$!` is its process.
+    ///
+    /// A shell waits, since the tests beside this one may keep all of Swift's threads busy.
+    private func script(thenRunning commands: String) -> String {
+        """
+        set -m
+        "$TOOL" phantom --subjects 2000 --shape 24x24x24 --output cohort --quiet &
+        until ls cohort 2>/dev/null | grep -q nii.gz; do kill -0 $! || exit; done
+        \(commands)
+        """
     }
 
     /// A process ends by the signal that it got, so that scripts end with it, and the same command starts again.
@@ -23,10 +22,9 @@ struct InterruptionTests {
     func aCohortThatIsEndedStartsAgain(signal: Int32) async throws {
         try await withTemporaryFolder { folder in
             let cohort = folder.appending(path: "cohort")
-            let (process, ended) = try await startCohort(in: cohort, output: folder)
-            kill(process.processIdentifier, signal)
-            for await _ in ended {}
-            #expect(process.terminationReason == .uncaughtSignal && process.terminationStatus == signal)
+            let outcome = try await Tool.shell(
+                script(thenRunning: "kill -\(signal) $!; wait $!; echo status $?"), in: folder)
+            #expect(outcome.output.contains("status \(128 + signal)"))
             let left = try cohort.files
             #expect(left.contains(".cohort-in-progress"))
             #expect(left.allSatisfy { $0.hasSuffix(".nii.gz") || $0 == ".cohort-in-progress" }, "\(left)")
@@ -43,14 +41,14 @@ struct InterruptionTests {
 
     @Test func twoCohortsDoNotMix() async throws {
         try await withTemporaryFolder { folder in
-            let cohort = folder.appending(path: "cohort")
-            let (process, ended) = try await startCohort(in: cohort, output: folder)
-            let second = try await Tool.run(
-                "phantom", "--subjects", "2", "--shape", "24x24x24", "--seed", "2", "--output", cohort.path)
-            #expect(second.status == 1)
-            #expect(second.messages.contains("another process is making a cohort in this folder"))
-            kill(process.processIdentifier, SIGKILL)
-            for await _ in ended {}
+            let outcome = try await Tool.shell(
+                script(
+                    thenRunning: """
+                        "$TOOL" phantom --subjects 2 --shape 24x24x24 --seed 2 --output cohort; echo status $?
+                        kill -KILL $!; wait $!
+                        """), in: folder)
+            #expect(outcome.output.contains("status 1"))
+            #expect(outcome.messages.contains("another process is making a cohort in this folder"))
         }
     }
 

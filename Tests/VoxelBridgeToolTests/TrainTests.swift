@@ -78,7 +78,8 @@ struct TrainTests {
             let key = folder.appending(path: "key.json")
             try await Tool.succeed(
                 "key", folder.appending(path: "anna-t1.nii.gz").path,
-                folder.appending(path: "ben-t1.nii.gz").path, "--bins", "16", "--output", key.path)
+                folder.appending(path: "ben-t1.nii.gz").path, "--bins", "16", "--spacing", "8", "--output",
+                key.path)
             let outcome = try await Tool.run(TrainingPairs.arguments(folder, run: "run"))
             try #require(outcome.status == 0, "\(outcome.messages)")
             let style = try Data(contentsOf: folder.appending(path: "run/style.json"))
