@@ -2,7 +2,7 @@
 ///
 /// The discriminator sees windows of the source with those of the target or of the network's estimate of x_0 beside them,
 /// and tells one from the other patch by patch. Isola et al.: *Image-to-Image Translation with Conditional Adversarial
-/// Networks* (Pix2Pix), arXiv 1611.07004. With the process ``DirectMapping`` and the prediction type `sample` it is the
+/// Networks* (Pix2Pix), arXiv 1611.07004. With the process `DirectMapping` and the prediction type `sample` it is the
 /// paper's model, without dropout.
 public struct AdversarialSettings: Equatable, Sendable {
     /// The weight of the adversarial loss beside the other, which has the weight 1. 0.01 by default: the paper's 100 to 1,
