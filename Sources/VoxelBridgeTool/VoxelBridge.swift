@@ -48,6 +48,7 @@ enum Main {
             guard fflush(nil) == 0 else {
                 throw FileFailure(path: "standard output", reason: String(cString: strerror(errno)))
             }
+            end(0)
         } catch let error as ValidationError {
             // It was thrown by run(). ArgumentParser would print the root command's usage.
             let subcommand = type(of: command)
@@ -67,7 +68,7 @@ enum Main {
         switch VoxelBridge.exitCode(for: error) {
         case .success:
             print(VoxelBridge.fullMessage(for: error))
-            Foundation.exit(0)
+            end(fflush(nil) == 0 ? 0 : 1)
         case .validationFailure: exit(2, VoxelBridge.fullMessage(for: error))
         default: exit(1, "Error: \(message(of: error))")
         }
@@ -75,8 +76,12 @@ enum Main {
 
     private static func exit(_ status: Int32, _ message: String) -> Never {
         writeMessage("\(message)\n")
-        Foundation.exit(status)
+        fflush(nil)
+        end(status)
     }
+
+    /// Ends the process at once. Libraries that could not start their threads, as memory was short, would wait for them.
+    private static func end(_ status: Int32) -> Never { _exit(status) }
 
     /// Makes the process end as users expect: by the signal that it got, with nothing unfinished left; and a write beyond
     /// the limit of a file's size (`ulimit -f`) is an error.
@@ -88,7 +93,7 @@ enum Main {
 
     /// The fewest open files with which the Swift runtime, which would crash, and a command can work.
     private static let fewestFiles: rlim_t = 16
-    /// The least address space with which threads can start: with less, the runtime waits for them for ever.
+    /// The least address space with which threads can start.
     private static let leastMemory: rlim_t = 400_000_000
 
     /// Checks what the runtime cannot report.
