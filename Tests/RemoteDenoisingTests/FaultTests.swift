@@ -172,7 +172,7 @@ struct FaultTests {
             return try right()
         }) { silent in
             var options = impatient
-            (options.timeout, options.attempts) = (.seconds(2), 2)
+            (options.timeout, options.attempts) = (.seconds(2), 1)
             let events = Mutex<[String]>([])
             try await withServer(MixingModel()) { [options] good in
                 let denoiser = try await RemoteDenoiser([silent, good], options: options) { event in
@@ -219,9 +219,15 @@ struct FaultTests {
             guard isAway.withLock({ !$0 }) else { return Response(status: .badGateway) }
             return try right()
         }) { [options] address in
-            let denoiser = try await RemoteDenoiser([address], options: options)
-            var states = try sampler(denoiser, steps: 4).states(from: randomSource(), conditioning: nil)
-                .makeAsyncIterator()
+            let events = Mutex<[String]>([])
+            let denoiser = try await RemoteDenoiser([address], options: options) { event in
+                events.withLock { $0.append("\(event)") }
+            }
+            // One at a time: failures of requests that are under way together count once.
+            var states = try sampler(denoiser, steps: 4, inFlight: 1).states(
+                from: randomSource(), conditioning: nil
+            )
+            .makeAsyncIterator()
             var (failures, result) = (0, nil as Volume?)
             while result == nil {
                 do {
@@ -234,6 +240,7 @@ struct FaultTests {
                 }
             }
             #expect(failures == 1 && result == expected)
+            #expect(events.withLock { $0.contains("\(address) answers again") })
         }
     }
 

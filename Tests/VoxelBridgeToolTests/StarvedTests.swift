@@ -100,7 +100,7 @@ struct StarvedTests {
     }
 
     /// With little memory commands work or say that there is too little. They do not hang.
-    @Test(.enabled(if: !Tool.isSanitized, "sanitizers need the address space"), arguments: [500, 1000])
+    @Test(.enabled(if: !Tool.isSanitized, "sanitizers need the address space"), arguments: [200, 500, 1000])
     func littleMemory(megabytes: Int) async throws {
         try await withBrain { folder in
             for words in [
