@@ -1,6 +1,6 @@
 import Networks
 
-/// Turns a graph into passes over blocks.
+/// Compiles a graph into passes over blocks.
 ///
 /// Operations that only change how an image is read (reshaping, transposing, splitting or joining channels) become
 /// nothing. Normalisation, modulation, SiLU and resampling are deferred to the consumer of the image. A sum becomes
