@@ -1,4 +1,4 @@
-package import Foundation
+import Foundation
 package import VoxelSupport
 
 /// A request for an inference, or the answer to one: tensors, and a few facts about them.
@@ -47,7 +47,7 @@ extension InferenceMessage {
     package func encoded(
         as kind: Kind, isBinary: (String) -> Bool
     ) throws -> (bytes: [UInt8], jsonLength: Int?) {
-        var header = EncodedHeader(id: id, modelName: modelName, modelVersion: modelVersion)
+        var header = Header<EncodedTensor>(id: id, modelName: modelName, modelVersion: modelVersion)
         header.parameters = parameters.isEmpty ? nil : parameters
         var tail: [UInt8] = []
         var tensors: [EncodedTensor] = []
@@ -80,21 +80,6 @@ extension InferenceMessage {
         }
         let json = try JSONEncoder().encode(header)
         return ([UInt8](json) + tail, tail.isEmpty ? nil : json.count)
-    }
-
-    private struct EncodedHeader: Encodable {
-        var id: String?
-        var modelName: String?
-        var modelVersion: String?
-        var parameters: [String: JSONValue]?
-        var inputs: [EncodedTensor]?
-        var outputs: [EncodedTensor]?
-
-        enum CodingKeys: String, CodingKey {
-            case id, parameters, inputs, outputs
-            case modelName = "model_name"
-            case modelVersion = "model_version"
-        }
     }
 
     private struct EncodedTensor: Encodable {
@@ -150,8 +135,8 @@ extension InferenceMessage {
 
     private static func header(
         _ json: UnsafeRawBufferPointer
-    ) throws(InferenceMessageError) -> DecodedHeader {
-        do { return try JSONDecoder().decode(DecodedHeader.self, from: Data(json)) } catch {
+    ) throws(InferenceMessageError) -> Header<DecodedTensor> {
+        do { return try JSONDecoder().decode(Header<DecodedTensor>.self, from: Data(json)) } catch {
             switch error {
             case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
                 DecodingError.keyNotFound(_, let context), DecodingError.dataCorrupted(let context):
@@ -163,22 +148,26 @@ extension InferenceMessage {
             }
         }
     }
+}
 
-    private struct DecodedHeader: Decodable {
-        var id: String?
-        var modelName: String?
-        var modelVersion: String?
-        var parameters: [String: JSONValue]?
-        var inputs: [DecodedTensor]?
-        var outputs: [DecodedTensor]?
+/// The JSON of a message, with its tensors as they are written or read.
+private struct Header<Entry> {
+    var id: String?
+    var modelName: String?
+    var modelVersion: String?
+    var parameters: [String: JSONValue]?
+    var inputs: [Entry]?
+    var outputs: [Entry]?
 
-        enum CodingKeys: String, CodingKey {
-            case id, parameters, inputs, outputs
-            case modelName = "model_name"
-            case modelVersion = "model_version"
-        }
+    enum CodingKeys: String, CodingKey {
+        case id, parameters, inputs, outputs
+        case modelName = "model_name"
+        case modelVersion = "model_version"
     }
 }
+
+extension Header: Encodable where Entry: Encodable {}
+extension Header: Decodable where Entry: Decodable {}
 
 private struct DecodedTensor: Decodable {
     var name: String

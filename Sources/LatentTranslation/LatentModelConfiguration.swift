@@ -104,20 +104,20 @@ extension LatentModelConfiguration {
         try within("first_stage") { () throws(NetworkConfigurationError) in try firstStage.validate() }
         if let denoiser {
             try within("denoiser") { () throws(NetworkConfigurationError) in try denoiser.validate() }
-            try require(
+            try NetworkConfigurationError.require(
                 "denoiser.out_channels", denoiser.outputChannels,
                 denoiser.outputChannels == firstStage.latentChannels,
                 "\(firstStage.latentChannels), the z_channels of the first stage")
-            try require(
+            try NetworkConfigurationError.require(
                 "denoiser.num_classes", denoiser.classes, denoiser.classes == firstStage.classes,
                 "\(firstStage.classes), the num_classes of the first stage")
         }
-        try require(
+        try NetworkConfigurationError.require(
             "targets", targets.joined(separator: ", "),
             targets.count == firstStage.classes && Set(targets.map { $0.lowercased() }).count == targets.count
                 && targets.allSatisfy { !$0.isEmpty && Int($0) == nil && !$0.contains("/") },
             "\(firstStage.classes) different names, one for each class; no numbers, no slashes")
-        try require("scale", scale, scale > 0 && scale.isFinite, "a number above 0")
+        try NetworkConfigurationError.require("scale", scale, scale > 0 && scale.isFinite, "a number above 0")
         do { _ = try path() } catch let error as StoredPathError {
             throw NetworkConfigurationError(
                 field: "process" + (error.field.map { ".\($0)" } ?? ""), found: error.found,
@@ -137,14 +137,6 @@ extension LatentModelConfiguration {
             throw NetworkConfigurationError(
                 field: [part, error.field].compactMap(\.self).joined(separator: "."), found: error.found,
                 expected: error.expected)
-        }
-    }
-
-    private func require(
-        _ field: String, _ found: Any, _ condition: Bool, _ expected: String
-    ) throws(NetworkConfigurationError) {
-        guard condition else {
-            throw NetworkConfigurationError(field: field, found: "\(found)", expected: expected)
         }
     }
 }

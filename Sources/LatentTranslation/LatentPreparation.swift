@@ -92,29 +92,22 @@ public struct LatentPreparation: Codable, Equatable, Sendable {
 
     /// - Throws: `NetworkConfigurationError` naming the field that is wrong.
     func validate(multiple: Int) throws(NetworkConfigurationError) {
-        func require(_ field: String, _ found: Any, _ condition: Bool, _ expected: String)
-            throws(NetworkConfigurationError)
-        {
-            guard condition else {
-                throw NetworkConfigurationError(field: field, found: "\(found)", expected: expected)
-            }
-        }
         if let shape {
-            try require(
+            try NetworkConfigurationError.require(
                 "shape", shape,
                 shape.count == 3 && shape.allSatisfy { (1...4096).contains($0) && $0 % multiple == 0 },
                 "three multiples of \(multiple), up to 4096")
         }
-        try require(
+        try NetworkConfigurationError.require(
             "percentiles", percentiles,
             percentiles.count == 2 && percentiles.allSatisfy { (0...100).contains($0) }
                 && percentiles[0] < percentiles[1], "two ascending numbers from 0 to 100")
-        try require(
+        try NetworkConfigurationError.require(
             "bounds", bounds,
             bounds.count == 2 && bounds.allSatisfy(\.isFinite) && bounds[0] < bounds[1],
             "two ascending numbers")
         if let spacing {
-            try require(
+            try NetworkConfigurationError.require(
                 "spacing", spacing, (0.0001...1000).contains(spacing), "0.0001 to 1000, in millimetres")
         }
     }

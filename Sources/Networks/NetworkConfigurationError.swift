@@ -40,7 +40,16 @@ public struct NetworkConfigurationError: LocalizedError, Equatable, CustomString
 func require<Key: CodingKey>(
     _ field: Key, _ found: Any, _ condition: Bool, _ expected: String
 ) throws(NetworkConfigurationError) {
-    guard condition else {
-        throw NetworkConfigurationError(field: field.stringValue, found: "\(found)", expected: expected)
+    try NetworkConfigurationError.require(field.stringValue, found, condition, expected)
+}
+
+extension NetworkConfigurationError {
+    /// - Throws: the error of a field unless a condition holds.
+    package static func require(
+        _ field: String, _ found: Any, _ condition: Bool, _ expected: String
+    ) throws(NetworkConfigurationError) {
+        guard condition else {
+            throw NetworkConfigurationError(field: field, found: "\(found)", expected: expected)
+        }
     }
 }

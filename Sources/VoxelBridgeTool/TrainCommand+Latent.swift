@@ -27,17 +27,12 @@ extension TrainCommand {
             ?? LatentTrainingConfiguration(modalities: modalities)
         warn(of: manifest.warnings, in: data, logger: logger)
         let end = deadline(from: start)
-        let prepared: (training: ModalityDataset, validation: ModalityDataset?)
-        do {
-            prepared = try TimeLimit.$end.withValue(end) {
-                try ModalityDataset.prepare(
-                    manifest, cache: cacheFolder(of: folder), configuration: configuration,
-                    progress: preparationProgress)
-            }
-        } catch is TimeIsUp {
-            logger.info("Stopped while volumes were prepared; continue with --resume")
-            return
+        let ready = try beforeTheDeadline(end, logger) {
+            try ModalityDataset.prepare(
+                manifest, cache: cacheFolder(of: folder), configuration: configuration,
+                progress: preparationProgress)
         }
+        guard let prepared = ready else { return }
         let training = prepared.training
         logger.info(
             """

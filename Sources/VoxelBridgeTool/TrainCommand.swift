@@ -174,16 +174,11 @@ struct TrainCommand: AsyncParsableCommand {
             contentsOf: URL(filePath: data), requiresOneGrid: !configuration.data.align)
         warn(of: manifest.warnings, in: data, logger: logger)
         let end = deadline(from: start)
-        let prepared: (training: ManifestDataset, validation: ManifestDataset?)
-        do {
-            prepared = try TimeLimit.$end.withValue(end) {
-                try ManifestDataset.prepare(
-                    manifest, cache: cache, configuration: configuration, progress: preparationProgress)
-            }
-        } catch is TimeIsUp {
-            logger.info("Stopped while volumes were prepared; continue with --resume")
-            return
+        let ready = try beforeTheDeadline(end, logger) {
+            try ManifestDataset.prepare(
+                manifest, cache: cache, configuration: configuration, progress: preparationProgress)
         }
+        guard let prepared = ready else { return }
         let training = prepared.training
         try checkMemory(for: configuration, rows: training.rows, columns: training.columns)
         logger.info(
@@ -260,6 +255,16 @@ extension TrainCommand {
 
     func deadline(from start: ContinuousClock.Instant) -> ContinuousClock.Instant? {
         maxMinutes.map { start + .seconds(60 * $0) }
+    }
+
+    /// What `prepare` makes of the subjects; nil, with a message, if the time is over before.
+    func beforeTheDeadline<Data>(
+        _ end: ContinuousClock.Instant?, _ logger: Logger, _ prepare: () throws -> Data
+    ) throws -> Data? {
+        do { return try TimeLimit.$end.withValue(end) { try prepare() } } catch is TimeIsUp {
+            logger.info("Stopped while volumes were prepared; continue with --resume")
+            return nil
+        }
     }
 
     func warn(of warnings: [ManifestError.Problem], in data: String, logger: Logger) {

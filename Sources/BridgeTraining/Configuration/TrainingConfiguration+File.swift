@@ -29,16 +29,7 @@ extension TrainingConfiguration {
             throw TrainingConfigurationError(
                 file: url.path, field: (["process"] + [error.field].compactMap { $0 }).joined(separator: "."),
                 found: error.found, expected: error.expected)
-        } catch let error as JSONFieldError {
-            throw TrainingConfigurationError(
-                file: url.path, field: error.field, found: error.found, expected: error.expected)
-        } catch var error as TrainingConfigurationError {
-            error.file = url.path
-            throw error
-        } catch {
-            throw TrainingConfigurationError(
-                file: url.path, field: "", found: error.explanation, expected: "a training configuration")
-        }
+        } catch { throw TrainingConfigurationError(reading: error, file: url.path) }
     }
 
     /// Reads and validates the configuration in the JSON file at a path; see ``init(contentsOf:paths:)-(URL,_)``.
@@ -133,6 +124,20 @@ public struct TrainingConfigurationError: Error, Equatable, CustomStringConverti
 }
 
 extension TrainingConfigurationError {
+    /// What reading a configuration threw.
+    package init(reading error: any Error, file: String?) {
+        switch error {
+        case let error as JSONFieldError:
+            self.init(file: file, field: error.field, found: error.found, expected: error.expected)
+        case var error as TrainingConfigurationError:
+            error.file = file
+            self = error
+        default:
+            self.init(
+                file: file, field: "", found: error.explanation, expected: "a training configuration")
+        }
+    }
+
     package init(field: String, found: String, expected: String) {
         self.init(file: nil, field: field, found: found, expected: expected)
     }

@@ -1,4 +1,3 @@
-import Dispatch
 public import Foundation
 public import StyleKeys
 import Synchronization
@@ -78,37 +77,22 @@ public struct ManifestDataset: TrainingDataset {
         let lock = try lock(cache) { progress?(0, wanted.count) }
         defer { withExtendedLifetime(lock) {} }
         let minimum = configuration.data.minimumForeground
-        let results = Mutex<[Int: Result<PreparedSubject, any Error>]>([:])
-        let end = TimeLimit.end
-        DispatchQueue.concurrentPerform(iterations: wanted.count) { index in
-            let result = Result {
-                try TimeLimit.$end.withValue(end) {
-                    try PreparedSubject(
-                        wanted[index], in: cache, settings: configuration.data,
-                        bins: configuration.network.contextWidth ?? 128)
-                }
-            }
-            let ready = results.withLock { results in
-                results[index] = result
-                return results.count
-            }
-            progress?(ready, wanted.count)
+        let results = try preparedInParallel(wanted.count, progress: progress) { index in
+            try PreparedSubject(
+                wanted[index], in: cache, settings: configuration.data,
+                bins: configuration.network.contextWidth ?? 128)
         }
-        for case .failure(let error as TimeIsUp) in results.withLock(\.values) { throw error }
         var problems = manifest.problems
-        let prepared = results.withLock { results in
-            zip(wanted.indices, wanted).compactMap { index, subject -> PreparedSubject? in
-                switch results[index] {
-                case .success(let prepared)? where prepared.record.foreground.contains { $0 > minimum }:
-                    return prepared
-                case .success?:
-                    let text = "no slice of the target has more than \(minimum) foreground voxels"
-                    problems.append(.init(subject.line, "\(subject.target.path): \(text)"))
-                case .failure(let error)?: problems.append(.init(subject.line, error.explanation))
-                case nil: break
-                }
-                return nil
+        let prepared = zip(wanted, results).compactMap { subject, result -> PreparedSubject? in
+            switch result {
+            case .success(let prepared) where prepared.record.foreground.contains { $0 > minimum }:
+                return prepared
+            case .success:
+                let text = "no slice of the target has more than \(minimum) foreground voxels"
+                problems.append(.init(subject.line, "\(subject.target.path): \(text)"))
+            case .failure(let error): problems.append(.init(subject.line, error.explanation))
             }
+            return nil
         }
         if !wanted.contains(where: { $0.split == .train }), manifest.problems.isEmpty {
             problems.append(.init(0, "has no subject of the split train"))
@@ -166,4 +150,34 @@ public struct ManifestDataset: TrainingDataset {
                 .map { (subject: index, slice: $0.offset) }
         }
     }
+}
+
+/// Prepares subjects on all cores, within the caller's `TimeLimit`.
+///
+/// - Parameters:
+///   - count: the number of subjects.
+///   - progress: called with the number of subjects prepared and the number of all subjects.
+///   - prepare: prepares one.
+/// - Returns: each subject, or why it could not be prepared.
+/// - Throws: `TimeIsUp`; `CancellationError`.
+package func preparedInParallel<Subject: Sendable>(
+    _ count: Int, progress: (@Sendable (_ ready: Int, _ all: Int) -> Void)?,
+    _ prepare: @Sendable (Int) throws -> Subject
+) throws -> [Result<Subject, any Error>] {
+    let ready = Mutex(0)
+    let end = TimeLimit.end
+    let results = concurrentMap(count) { index in
+        let result = Result {
+            try TimeLimit.$end.withValue(end) { try prepare(index) }
+        }
+        let number = ready.withLock { ready in
+            ready += 1
+            return ready
+        }
+        progress?(number, count)
+        return result
+    }
+    for case .failure(let error as TimeIsUp) in results { throw error }
+    try Task.checkCancellation()
+    return results
 }

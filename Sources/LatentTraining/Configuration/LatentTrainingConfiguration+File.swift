@@ -14,17 +14,8 @@ extension LatentTrainingConfiguration {
     public init(
         contentsOf url: URL, modalities: [String] = LatentModelConfiguration.publishedTargets
     ) throws(TrainingConfigurationError) {
-        do {
-            try self.init(JSONValue(contentsOf: url), modalities: modalities)
-        } catch let error as JSONFieldError {
-            throw TrainingConfigurationError(
-                file: url.path, field: error.field, found: error.found, expected: error.expected)
-        } catch var error as TrainingConfigurationError {
-            error.file = url.path
-            throw error
-        } catch {
-            throw TrainingConfigurationError(
-                file: url.path, field: "", found: "\(error)", expected: "a training configuration")
+        do { try self.init(JSONValue(contentsOf: url), modalities: modalities) } catch {
+            throw TrainingConfigurationError(reading: error, file: url.path)
         }
     }
 
@@ -41,12 +32,8 @@ extension LatentTrainingConfiguration {
     ///
     /// - Throws: `TrainingConfigurationError` if they cannot be targets.
     public init(modalities: [String]) throws(TrainingConfigurationError) {
-        do { try self.init(.object([:]), modalities: modalities) } catch let error as TrainingConfigurationError
-        {
-            throw error
-        } catch {
-            throw TrainingConfigurationError(
-                file: nil, field: "", found: "\(error)", expected: "a training configuration")
+        do { try self.init(.object([:]), modalities: modalities) } catch {
+            throw TrainingConfigurationError(reading: error, file: nil)
         }
     }
 

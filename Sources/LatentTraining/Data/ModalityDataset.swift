@@ -69,27 +69,13 @@ public struct ModalityDataset: Sendable {
                 .init(subject.line, "has no volume of a target: \(targets.joined(separator: ", "))"))
         }
         wanted.removeAll { subject in !targets.contains { subject.volumes[$0] != nil } }
-        let ready = Mutex(0)
         let subjects = wanted
-        let end = TimeLimit.end
-        let results = concurrentMap(subjects.count) { index in
-            let result = Result {
-                try TimeLimit.$end.withValue(end) {
-                    try TimeLimit.check()
-                    return try PreparedModalities(
-                        subjects[index], in: folder, model: configuration.model,
-                        reference: configuration.data.reference ?? targets[0])
-                }
-            }
-            progress?(
-                ready.withLock {
-                    $0 += 1
-                    return $0
-                }, subjects.count)
-            return result
+        let results = try preparedInParallel(subjects.count, progress: progress) { index in
+            try TimeLimit.check()
+            return try PreparedModalities(
+                subjects[index], in: folder, model: configuration.model,
+                reference: configuration.data.reference ?? targets[0])
         }
-        for case .failure(let error as TimeIsUp) in results { throw error }
-        try Task.checkCancellation()
         var prepared: [(split: Manifest.Split, subject: PreparedModalities)] = []
         for (subject, result) in zip(wanted, results) {
             switch result {

@@ -165,13 +165,9 @@ struct AutoencoderObjective: Sendable {
             let l1 = TrainingLoss.l1(tape.tensor(back), target: tape.tensor(z))
             return (l1.value, [(back, l1.gradient), (z, l1.gradient.scaled(by: -1))])
         case .volume:
-            let visited = try tape.evaluate(
-                encoder, images: [tape.evaluate(decoder, images: [there])])
-            let back = try tape.evaluate(
-                translator(to: example.source), images: [tape.quantised(visited, by: codebook).0])
-            let decoded = try tape.evaluate(decoder, images: [back])
-            let l1 = TrainingLoss.l1(tape.tensor(decoded), target: example.volume)
-            return (l1.value, [(decoded, l1.gradient)])
+            let (value, slope) = try tape.cycleInVolume(
+                from: there, to: example.source, volume: example.volume, sizes)
+            return (value, [slope])
         }
     }
 

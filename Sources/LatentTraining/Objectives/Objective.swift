@@ -31,6 +31,27 @@ struct ObjectiveResult {
 /// A value of a tape, and the gradient of the loss with respect to it.
 typealias Slope = (value: GradientTape.Value, gradient: Tensor)
 
+extension GradientTape {
+    /// The cycle through volumes: |D(S_a(q(E(D(z'))))) - x|, and where it acts, for a latent z' = S_b(z).
+    ///
+    /// - Parameters:
+    ///   - there: z', the latent like the target's, modality b.
+    ///   - source: a, the index of the source's modality.
+    ///   - volume: x, the source.
+    ///   - sizes: of the first stage.
+    func cycleInVolume(
+        from there: Value, to source: Int, volume: Tensor, _ sizes: AutoencoderConfiguration
+    ) throws -> (value: Double, slope: Slope) {
+        let decoder = LatentDecoder(sizes)
+        let visited = try evaluate(LatentEncoder(sizes), images: [evaluate(decoder, images: [there])])
+        let back = try evaluate(
+            SpadeTranslator(sizes, target: source), images: [quantised(visited, by: Codebook(sizes)).0])
+        let decoded = try evaluate(decoder, images: [back])
+        let l1 = TrainingLoss.l1(tensor(decoded), target: volume)
+        return (l1.value, (decoded, l1.gradient))
+    }
+}
+
 extension Tensor {
     /// The tensor with every number times a factor. O(n).
     func scaled(by factor: Double) -> Tensor {

@@ -77,20 +77,13 @@ struct TranslatorObjective: Sendable {
     private func cycle(
         _ tape: GradientTape, _ there: GradientTape.Value, _ example: Example
     ) throws -> (value: Double, slope: Slope) {
-        let translator = SpadeTranslator(sizes, target: example.source)
         guard losses.cycle.space == .volume, let volume = example.volume else {
+            let translator = SpadeTranslator(sizes, target: example.source)
             let back = try tape.evaluate(translator, images: [there])
             let l1 = TrainingLoss.l1(tape.tensor(back), target: example.latent)
             return (l1.value, (back, l1.gradient))
         }
-        let decoder = LatentDecoder(sizes)
-        let visited = try tape.evaluate(
-            LatentEncoder(sizes), images: [tape.evaluate(decoder, images: [there])])
-        let back = try tape.evaluate(
-            translator, images: [tape.quantised(visited, by: Codebook(sizes)).0])
-        let decoded = try tape.evaluate(decoder, images: [back])
-        let l1 = TrainingLoss.l1(tape.tensor(decoded), target: volume)
-        return (l1.value, (decoded, l1.gradient))
+        return try tape.cycleInVolume(from: there, to: example.source, volume: volume, sizes)
     }
 
     /// The loss of the discriminator, 0.5 (CE(D(z_y), k) + CE(D(z'), fake)), and its gradient.
