@@ -45,7 +45,11 @@ package let (a, b, c): (StyleKey, StyleKey, StyleKey) = example()
 
 // What fragments write to.
 nonisolated(unsafe) package var mri: Volume = example()
-nonisolated(unsafe) package var configuration: TrainingConfiguration = example()
+#if LatentTraining
+    nonisolated(unsafe) package var configuration: LatentTrainingConfiguration = example()
+#else
+    nonisolated(unsafe) package var configuration: TrainingConfiguration = example()
+#endif
 
 // The mathematics of paths, on one row of numbers.
 package let bridge: BrownianBridge = example()
@@ -106,10 +110,6 @@ package let points: [SIMD2<Double>] = example()
 
 #if LatentTraining
     package let data: (training: ModalityDataset, validation: ModalityDataset?) = example()
-    package var configuration: LatentTrainingConfiguration {
-        get { example() }
-        set {}
-    }
 #endif
 
 package struct MyDenoiser: SliceDenoiser {

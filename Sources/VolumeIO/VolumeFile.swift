@@ -63,14 +63,14 @@ public struct VolumeFile: Sendable {
         }
     }
 
-    /// Reads the file at a path; see ``init(contentsOf:)-(URL,_)``.
+    /// Reads the file at a path; see ``init(contentsOf:)-(URL)``.
     ///
     /// - Throws: `VolumeIOError`.
     public init(contentsOf path: String) throws(VolumeIOError) {
         try self.init(contentsOf: URL(filePath: path))
     }
 
-    /// Reads one volume of a series from the file at a path; see ``init(contentsOf:volume:)-(URL,_,_)``.
+    /// Reads one volume of a series from the file at a path; see ``init(contentsOf:volume:)-(URL,_)``.
     ///
     /// - Throws: `VolumeIOError`.
     public init(contentsOf path: String, volume index: Int) throws(VolumeIOError) {
