@@ -64,7 +64,7 @@ package let points: [SIMD2<Double>] = example()
 #if LatentTranslation
     package let model: LatentModel = example()
     package let encoded: EncodedVolume = example()
-    package let beside: Tensor = example()
+    package let conditioningLatents: Tensor = example()
     package let path: GaussianDiffusion = example()
     package let translator: LatentVolumeTranslator = example()
     nonisolated(unsafe) package var t2: Volume = example()

@@ -12,7 +12,7 @@ import VoxelSupport
 /// ```swift
 /// let run = try LatentTrainingRun(
 ///     configuration: configuration, training: data.training, validation: data.validation, folder: "run")
-/// try await run.train(.allCases, resumes: true) { stage, event in print(stage, event) }
+/// try await run.train(LatentStage.allCases, resumes: true) { stage, event in print(stage, event) }
 /// ```
 ///
 /// Each stage has a folder of its own in the run's, with its log, checkpoints, models and samples as `TrainingRun` has
