@@ -1,4 +1,3 @@
-import Dispatch
 import Synchronization
 
 /// The threads that evaluations of one network share.
@@ -38,7 +37,7 @@ final class WorkerPool: Sendable {
             if count > 0 { body(0..<count, 0) }
             return
         }
-        DispatchQueue.concurrentPerform(iterations: width) { worker in
+        HelperThreads.shared.perform(width) { worker in
             let (first, end) = (groups * worker / width * group, groups * (worker + 1) / width * group)
             body(first..<min(end, count), worker)
         }

@@ -61,7 +61,7 @@ struct ModelReferenceTests {
     /// The logits of the discriminator of volumes.
     @Test func theDiscriminatorAgrees() throws {
         let numbers = try Reference.numbers("stage1_autoencoder")
-        let network = PatchDiscriminator3D(width: 4, layers: 2, groups: 2)
+        let network = PatchDiscriminator(width: 4, layers: 2, groups: 2)
         let parameters = try network.parameters.map {
             ($0.name, StoredLayout.converted(try numbers.tensor($0.name), of: $0))
         }

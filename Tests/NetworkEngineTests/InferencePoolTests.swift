@@ -1,3 +1,4 @@
+import Foundation
 import Synchronization
 import TestSupport
 import Testing
@@ -24,6 +25,38 @@ struct InferencePoolTests {
             let groups = (count + group - 1) / group
             try #require(sorted.count == min(groups, max(1, threads / max(1, running))))
         }
+    }
+
+    @Test func callersOnManyThreadsEachGetAllTheirParts() async {
+        await withTaskGroup(of: Int.self) { group in
+            for caller in 0..<6 {
+                group.addTask {
+                    let pool = WorkerPool(threads: 1 + caller % 4)
+                    let sum = Atomic(0)
+                    for round in 0..<300 {
+                        pool.split(17) { range, _ in
+                            // Now and then a part, or the time to the next one, is longer than threads wait awake.
+                            if round % 50 == 7, range.contains(16) { usleep(3000) }
+                            sum.wrappingAdd(range.reduce(0, +), ordering: .relaxed)
+                        }
+                        if round % 60 == 5 { usleep(3000) }
+                    }
+                    return sum.load(ordering: .relaxed)
+                }
+            }
+            for await sum in group { #expect(sum == 300 * 136) }
+        }
+    }
+
+    @Test func aPartMaySplitItsOwnWork() {
+        let sum = Atomic(0)
+        let pool = WorkerPool(threads: 3)
+        pool.split(9) { outer, _ in
+            pool.split(5) { inner, _ in
+                sum.wrappingAdd(outer.count * inner.reduce(0, +), ordering: .relaxed)
+            }
+        }
+        #expect(sum.load(ordering: .relaxed) == 90)
     }
 
     /// Runs `body` as the last of so many evaluations.

@@ -36,7 +36,7 @@ struct LatentGradientTests {
             .tape(try networks.parameters(file)) { !$0.hasPrefix("loss.") }
         let x = try file.tensor("x")
         let features = try tape.evaluate(networks.encoder, images: [tape.input(x)])
-        let (z, entries) = tape.quantised(features, by: networks.codebook)
+        let (z, entries, _) = tape.quantised(features, by: networks.codebook)
         let decoded = try tape.evaluate(networks.decoder, images: [z])
         switch loss {
         case "reconstruction":
@@ -134,7 +134,7 @@ private struct AutoencoderNetworks {
     let encoder: LatentEncoder
     let decoder: LatentDecoder
     let codebook: Codebook
-    let discriminator = PatchDiscriminator3D(width: 4, layers: 2, groups: 2)
+    let discriminator = PatchDiscriminator(width: 4, layers: 2, groups: 2)
 
     init() throws {
         configuration = try Reference.configuration("autoencoder_a")

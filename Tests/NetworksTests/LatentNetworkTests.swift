@@ -27,7 +27,7 @@ struct LatentNetworkTests {
             let parameters = count(LatentUNet3D(configuration).parameters)
             #expect(abs(Double(parameters) / 1e6 - millions) < (millions > 100 ? 1 : 0.1), "\(parameters)")
         }
-        #expect(abs(count(PatchDiscriminator3D().parameters) - 2_800_000) < 50_000)
+        #expect(abs(count(PatchDiscriminator().parameters) - 2_800_000) < 50_000)
         #expect(code.factor == 4 && LatentUNetConfiguration.published.sizeMultiple == 4)
         #expect(LatentUNetConfiguration.published.takesSource && !LatentUNetConfiguration.paper.takesSource)
     }
@@ -46,13 +46,13 @@ struct LatentNetworkTests {
         #expect(shape(SpadeTranslator(.paper, target: 0), [8, 8, 4]) == [1, 3, 8, 8, 4])
         #expect(shape(LatentUNet3D(.published), [36, 48, 36]) == [1, 4, 36, 48, 36])
         #expect(shape(LatentUNet3D(.paper), [8, 4, 4]) == [1, 3, 8, 4, 4])
-        #expect(shape(PatchDiscriminator3D(outputs: 5), [144, 192, 144]) == [1, 5, 16, 22, 16])
+        #expect(shape(PatchDiscriminator(outputs: 5), [144, 192, 144]) == [1, 5, 16, 22, 16])
     }
 
     /// A discriminator of slices has a patch for each 70 x 70 voxels; of what is too small it has none.
     @Test func patchesAreCountedBeforeTheyAreMade() {
         for layers in 1...3 {
-            let network = PatchDiscriminator3D(axes: 2, inputs: 6, width: 16, layers: layers)
+            let network = PatchDiscriminator(axes: 2, inputs: 6, width: 16, layers: layers)
             for rows in 1...40 {
                 guard let patches = network.patches(of: [rows, rows + 3]) else {
                     #expect(rows < 4 << layers)
@@ -62,7 +62,7 @@ struct LatentNetworkTests {
                 #expect(graph.nodes[graph.nodes.count - 1].shape == [1, 1] + patches)
             }
         }
-        #expect(PatchDiscriminator3D(axes: 2, inputs: 6).patches(of: [256, 256]) == [30, 30])
+        #expect(PatchDiscriminator(axes: 2, inputs: 6).patches(of: [256, 256]) == [30, 30])
     }
 
     @Test func invalidFieldsAreNamed() {

@@ -54,6 +54,13 @@ public struct ParameterSet: Equatable, Sendable {
     /// The total number of values.
     public var count: Int { arrays.reduce(0) { $0 + $1.count } }
 
+    /// Gives one parameter other values, of the same number.
+    package mutating func replace(_ name: String, with values: [Float]) {
+        guard let index = parameters.firstIndex(where: { $0.name == name }) else { return }
+        precondition(arrays[index].count == values.count, "the values do not fit \(name)")
+        arrays[index] = values
+    }
+
     /// Sets all values to zero.
     package mutating func clear() {
         for index in arrays.indices {

@@ -11,7 +11,7 @@ package struct Randomness: Sendable {
 
     /// Separates the random numbers of different uses.
     package enum Purpose: UInt32 {
-        case weights = 1, order, example, validation
+        case weights = 1, order, example, validation, codes
     }
 
     /// The random block of a counter.

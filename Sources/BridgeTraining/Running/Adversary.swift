@@ -7,7 +7,7 @@ import TensorFiles
 struct Adversary: Sendable {
     /// The settings.
     let settings: AdversarialSettings
-    private let discriminator: PatchDiscriminator3D
+    private let discriminator: PatchDiscriminator
     private let engine: NetworkGradients
     private let path: any GaussianPath
     private let predictionType: PredictionType
@@ -21,7 +21,7 @@ struct Adversary: Sendable {
     ) throws(TrainingConfigurationError) {
         guard let settings = configuration.adversarial else { return nil }
         self.settings = settings
-        discriminator = PatchDiscriminator3D(settings, radius: dataset.radius)
+        discriminator = PatchDiscriminator(settings, radius: dataset.radius)
         guard discriminator.patches(of: [dataset.rows, dataset.columns]) != nil else {
             throw TrainingConfigurationError(
                 field: "adversarial.layers", found: "\(settings.layers)",
@@ -111,7 +111,7 @@ struct Adversary: Sendable {
     }
 }
 
-extension PatchDiscriminator3D {
+extension PatchDiscriminator {
     /// A discriminator of windows of source slices with the same number of slices of an image beside them.
     init(_ settings: AdversarialSettings, radius: Int) {
         self.init(

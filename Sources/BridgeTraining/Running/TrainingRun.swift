@@ -49,7 +49,7 @@ public struct TrainingRun<Network: TrainableNetwork> {
             layout: .init(
                 network.parameters,
                 discriminator: configuration.adversarial.map {
-                    PatchDiscriminator3D($0, radius: training.radius).parameters
+                    PatchDiscriminator($0, radius: training.radius).parameters
                 }, settings: .init(configuration))
         ) { state in
             try SliceTraining(

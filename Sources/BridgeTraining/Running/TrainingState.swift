@@ -9,7 +9,7 @@ public struct TrainingState: Equatable, Sendable {
     public internal(set) var step = 0
 
     /// The network's parameters.
-    public internal(set) var parameters: ParameterSet
+    package(set) public var parameters: ParameterSet
 
     /// The optimiser's moments.
     var optimizer: AdamOptimizer

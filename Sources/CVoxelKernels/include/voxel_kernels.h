@@ -27,6 +27,15 @@ typedef struct {
     double count;
 } voxel_moments;
 
+/// Lets the processor rest for a moment in a loop that waits.
+static inline void voxel_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 /// Joins the moments of others, of which there is at least one, to `moments` (Chan, Golub, LeVeque 1983, equation 2.1).
 static inline void voxel_moments_join(voxel_moments *moments, const voxel_moments *others) {
     double total = moments->count + others->count;

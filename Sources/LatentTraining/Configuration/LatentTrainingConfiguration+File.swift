@@ -97,6 +97,10 @@ extension LatentTrainingConfiguration {
             ("autoencoder.losses.cycle.weight", autoencoder.losses.cycle.weight),
             ("translator.losses.cycle.weight", translator.losses.cycle.weight),
         ] { try require(field, weight, weight >= 0 && weight.isFinite, "0 or more") }
+        let restarts = autoencoder.losses.restarts
+        try require(
+            "autoencoder.losses.restarts.interval", restarts.interval, restarts.interval >= 0, "0 or more")
+        try require("autoencoder.losses.restarts.end", restarts.end, restarts.end >= 0, "0 or more")
         if let fake = translator.losses.fakeClass {
             try require(
                 "translator.losses.fake_class", fake, (0...model.targets.count).contains(fake),

@@ -133,6 +133,8 @@ extension MovingAverageSettings {
 public struct AutoencoderLosses: Codable, Equatable, Sendable {
     /// The weight of the codebook's loss.
     public var codebook = 1.0
+    /// New values for codes that nothing uses.
+    public var restarts = CodebookRestarts()
     /// A discriminator of volumes, with the hinge loss.
     public var adversarial = LatentAdversarialSettings()
     /// Whether the adversarial loss is weighted so that its gradient at the decoder's last weight is 0.8 times that of the
@@ -144,12 +146,28 @@ public struct AutoencoderLosses: Codable, Equatable, Sendable {
     public var cycle = CycleSettings()
 
     enum CodingKeys: String, CodingKey {
-        case codebook, adversarial
+        case codebook, restarts, adversarial
         case isAdaptive = "adaptive"
         case perceptual, cycle
     }
 
     /// A codebook loss, and an adversarial one from step 10,000.
+    public init() {}
+}
+
+/// New values for codes that nothing uses.
+///
+/// Only codes that some element is nearest to have a gradient. A codebook that starts far from the encoder's outputs, or is
+/// left behind by them, can keep all but a few codes unused, and the decoder then learns little more than the mean volume:
+/// `unused_codes` in the log, the mean share of codes that a volume does not use, stays near 1. Restarts give unused codes the
+/// values of encoder outputs (Dhariwal et al.: *Jukebox*, arXiv 2005.00341, section 3.1).
+public struct CodebookRestarts: Codable, Equatable, Sendable {
+    /// The number of steps from one restart to the next, the first before step 0; 0 for none.
+    public var interval = 0
+    /// The number of steps after which there are none.
+    public var end = 10_000
+
+    /// None, as in the public code.
     public init() {}
 }
 

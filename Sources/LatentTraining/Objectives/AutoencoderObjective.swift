@@ -18,14 +18,14 @@ struct AutoencoderObjective: Sendable {
     let losses: AutoencoderLosses
     let features: (any FeatureNetwork)?
     /// nil where it has no weight.
-    let discriminator: PatchDiscriminator3D?
+    let discriminator: PatchDiscriminator?
 
     /// What is trained, without the discriminator.
     let trained: [Parameter]
 
-    private let encoder: LatentEncoder
+    let encoder: LatentEncoder
     private let decoder: LatentDecoder
-    private let codebook: Codebook
+    let codebook: Codebook
     private let names: Set<String>
 
     /// The decoder's last weight, where the adversarial loss is weighed.
@@ -36,7 +36,7 @@ struct AutoencoderObjective: Sendable {
         (encoder, decoder, codebook) = (LatentEncoder(sizes), LatentDecoder(sizes), Codebook(sizes))
         discriminator =
             losses.adversarial.weight > 0
-            ? PatchDiscriminator3D(losses.adversarial, inputs: sizes.inputChannels, outputs: 1) : nil
+            ? PatchDiscriminator(losses.adversarial, inputs: sizes.inputChannels, outputs: 1) : nil
         trained =
             encoder.parameters + decoder.parameters + codebook.parameters
             + (losses.cycle.weight > 0 ? sizes.translatorParameters : [])
@@ -108,7 +108,8 @@ struct AutoencoderObjective: Sendable {
     ) throws -> Pass {
         let tape = engine.tape(parameters, trains: names.contains)
         let features = try tape.evaluate(encoder, images: [tape.input(example.volume)])
-        let (z, entries) = tape.quantised(features, by: codebook)
+        let (z, entries, codes) = tape.quantised(features, by: codebook)
+        result.add(share * (1 - Double(Set(codes).count) / Double(sizes.codes)), weight: 0, to: "unused_codes")
         let decoded = try tape.evaluate(decoder, images: [z])
         let volume = tape.tensor(decoded)
         var slopes: [Slope] = []
@@ -182,7 +183,7 @@ struct AutoencoderObjective: Sendable {
             let tape = engine.tape(parameters, trains: names.contains)
             let real = tape.input(example.volume)
             let features = try tape.evaluate(encoder, images: [real])
-            let fake = try tape.evaluate(decoder, images: [tape.quantised(features, by: codebook).0])
+            let fake = try tape.evaluate(decoder, images: [tape.quantised(features, by: codebook).quantised])
             let share = 0.5 / Double(examples.count)
             var slopes: [Slope] = []
             for (volume, goal) in [(real, AdversarialLoss.Goal.real), (fake, .fake)] {

@@ -20,7 +20,7 @@ extension TranslatorObjective: LatentObjective {
 }
 
 extension DenoiserObjective: LatentObjective {
-    var discriminator: PatchDiscriminator3D? { nil }
+    var discriminator: PatchDiscriminator? { nil }
 
     func callAsFunction(
         _ parameters: [String: Tensor], _ examples: [Example], isAdversarial: Bool, engine: NetworkGradients

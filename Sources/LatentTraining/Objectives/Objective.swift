@@ -45,7 +45,7 @@ extension GradientTape {
         let decoder = LatentDecoder(sizes)
         let visited = try evaluate(LatentEncoder(sizes), images: [evaluate(decoder, images: [there])])
         let back = try evaluate(
-            SpadeTranslator(sizes, target: source), images: [quantised(visited, by: Codebook(sizes)).0])
+            SpadeTranslator(sizes, target: source), images: [quantised(visited, by: Codebook(sizes)).quantised])
         let decoded = try evaluate(decoder, images: [back])
         let l1 = TrainingLoss.l1(tensor(decoded), target: volume)
         return (l1.value, (decoded, l1.gradient))
@@ -63,7 +63,7 @@ extension Tensor {
     var norm: Double { values.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot() }
 }
 
-extension PatchDiscriminator3D {
+extension PatchDiscriminator {
     /// A discriminator of some settings.
     init(_ settings: LatentAdversarialSettings, inputs: Int, outputs: Int) {
         self.init(

@@ -17,7 +17,7 @@ struct TranslatorObjective: Sendable {
     let sizes: AutoencoderConfiguration
     let losses: TranslatorLosses
     /// nil where it has no weight.
-    let discriminator: PatchDiscriminator3D?
+    let discriminator: PatchDiscriminator?
     /// What is trained, without the discriminator.
     let trained: [Parameter]
 
@@ -27,7 +27,7 @@ struct TranslatorObjective: Sendable {
         (self.sizes, self.losses) = (sizes, losses)
         discriminator =
             losses.adversarial.weight > 0
-            ? PatchDiscriminator3D(
+            ? PatchDiscriminator(
                 losses.adversarial, inputs: sizes.latentChannels, outputs: sizes.classes + 1) : nil
         trained = sizes.translatorParameters
         names = Set(trained.map(\.name))

@@ -99,7 +99,7 @@ struct LatentParameters: Sendable {
 
 extension ParameterSet {
     /// The initial parameters of a discriminator: convolutions normal with a deviation of 0.02.
-    init(ofDiscriminator discriminator: PatchDiscriminator3D, seed: UInt64) {
+    init(ofDiscriminator discriminator: PatchDiscriminator, seed: UInt64) {
         self.init(initial: discriminator.parameters, seed: seed) { _ in .normal(deviation: 0.02) }
     }
 

@@ -13,7 +13,7 @@ protocol LatentObjective: Sendable {
     /// What is trained, without the discriminator.
     var trained: [Parameter] { get }
     /// nil without.
-    var discriminator: PatchDiscriminator3D? { get }
+    var discriminator: PatchDiscriminator? { get }
 
     /// The loss of a batch and its gradient.
     func callAsFunction(
@@ -25,8 +25,26 @@ protocol LatentObjective: Sendable {
         _ parameters: [String: Tensor], _ examples: [Example], engine: NetworkGradients
     ) throws -> ObjectiveResult?
 
+    /// Numbers that are replaced before a step, by name; nil, the default, for none.
+    ///
+    /// - Parameters:
+    ///   - parameters: those before the step.
+    ///   - step: the number of steps that have been taken.
+    ///   - examples: the first examples from the step on, of a number.
+    func restarted(
+        _ parameters: [String: Tensor], at step: Int, randomness: Randomness, engine: NetworkGradients,
+        examples: (_ count: Int) throws -> [Example]
+    ) throws -> [String: Tensor]?
+
     /// The loss of an example by a model, for validation.
     func loss(of example: Example, by model: LatentModel) throws -> Double
+}
+
+extension LatentObjective {
+    func restarted(
+        _ parameters: [String: Tensor], at step: Int, randomness: Randomness, engine: NetworkGradients,
+        examples: (_ count: Int) throws -> [Example]
+    ) throws -> [String: Tensor]? { nil }
 }
 
 /// What a stage's results depend on beside its objective.
@@ -79,25 +97,36 @@ struct LatentStageTask<Objective: LatentObjective>: TrainingTask {
     /// The networks with numbers that have been trained.
     let merge: @Sendable (LatentParameters, [String: Tensor]) -> LatentParameters
     var state: TrainingState
-    var drawer: ExampleDrawer
+    let drawer: ExampleDrawer
     let validationDrawer: ExampleDrawer?
 
     var configuration: JSONValue { plan.record }
     var schedule: TrainingSchedule { plan.schedule }
 
     mutating func step() throws -> TrainingStepReport {
-        let first = state.step * schedule.examplesPerStep
-        var examples: [Objective.Example] = []
-        for number in first..<first + schedule.examplesPerStep {
-            try TimeLimit.check()
-            examples.append(try load(drawer.example(number), training))
-        }
+        let examples = try examples(schedule.examplesPerStep)
         let isAdversarial = state.step >= plan.adversarialStart && objective.discriminator != nil
+        let restarted = try objective.restarted(
+            parameters, at: state.step, randomness: Randomness(seed: seed), engine: engine
+        ) { try self.examples($0) }
         // A step is taken whole or not at all.
-        let before = isAdversarial ? state : nil
-        do { return try step(examples, isAdversarial: isAdversarial) } catch {
+        let before = isAdversarial || restarted != nil ? state : nil
+        do {
+            for (name, tensor) in restarted ?? [:] { state.parameters.replace(name, with: tensor.values) }
+            return try step(examples, isAdversarial: isAdversarial)
+        } catch {
             if let before { state = before }
             throw error
+        }
+    }
+
+    /// The first examples from the next step on.
+    private func examples(_ count: Int) throws -> [Objective.Example] {
+        var drawer = drawer
+        let first = state.step * schedule.examplesPerStep
+        return try (first..<first + count).map { number in
+            try TimeLimit.check()
+            return try load(drawer.example(number), training)
         }
     }
 

@@ -10,8 +10,11 @@ extension GradientTape {
     ///   - x: `[batch, width, ...]`.
     ///   - codebook: its entries, a parameter.
     /// - Returns: the same numbers twice. The gradient of `quantised` is that of x, as if nothing had been replaced
-    ///   (straight through); the gradient of `entries` is that of the codebook, and does not reach x.
-    package func quantised(_ x: Value, by codebook: Codebook) -> (quantised: Value, entries: Value) {
+    ///   (straight through); the gradient of `entries` is that of the codebook, and does not reach x. And the index of each
+    ///   element's entry.
+    package func quantised(
+        _ x: Value, by codebook: Codebook
+    ) -> (quantised: Value, entries: Value, indices: [Int]) {
         let data = x.data
         let (count, width) = (codebook.weight.shape[0], codebook.weight.shape[1])
         let codes = PackedCodebook(FloatBuffer(parameter(codebook.weight).values), count: count, width: width)
@@ -38,7 +41,7 @@ extension GradientTape {
         ) { [unowned self] gradient in
             add(scattered(gradient, to: indices, count: count, width: width), to: codebook.weight)
         }
-        return (quantised, entries)
+        return (quantised, entries, indices)
     }
 
     /// The sum of the gradients of all pixels that took an entry, `[entries, width]`.

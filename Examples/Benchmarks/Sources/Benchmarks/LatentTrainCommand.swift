@@ -156,7 +156,7 @@ private struct AutoencoderStep: TimedStep {
 
     func differentiate(_ tape: GradientTape) throws {
         let features = try tape.evaluate(encoder, images: [tape.input(volume)])
-        let (latent, entries) = tape.quantised(features, by: codebook)
+        let (latent, entries, _) = tape.quantised(features, by: codebook)
         let decoded = try tape.evaluate(decoder, images: [latent])
         let result = tape.tensor(decoded)
         let slope = zip(result.values, volume.values).map { a, b -> Float in

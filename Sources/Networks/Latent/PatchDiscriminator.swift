@@ -3,7 +3,7 @@
 ///
 /// Isola et al.: *Image-to-Image Translation with Conditional Adversarial Networks*, arXiv 1611.07004, appendix 6.1.2,
 /// with group norms, and two or three axes.
-package struct PatchDiscriminator3D: Network {
+package struct PatchDiscriminator: Network {
     private let inputs: Int
     private let first, last: Convolution
     private let layers: [(convolution: Convolution, norm: GroupNorm)]

@@ -1,0 +1,114 @@
+import CVoxelKernels
+import Dispatch
+import Foundation
+import Synchronization
+
+/// The threads of the process that take parts of networks' work, for any number of evaluations at once.
+///
+/// A layer of a small network takes less time than it takes to wake a thread (40 us). So a thread that has done its part
+/// looks for the next one for a short while before it sleeps.
+final class HelperThreads: Sendable {
+    static let shared = HelperThreads()
+
+    private struct Helpers {
+        /// Those without work; the last has worked last, and sleeps least.
+        var free: [Helper] = []
+        var started = 0
+    }
+    private let helpers = Mutex(Helpers())
+    private let cores = ProcessInfo.processInfo.activeProcessorCount
+
+    /// Runs `body` for `0..<count`: 0 on this thread, and each other part on a helper, or here where none is free.
+    func perform(_ count: Int, _ body: @Sendable (Int) -> Void) {
+        // The call returns after all parts.
+        withoutActuallyEscaping(body) { body in
+            withUnsafePointer(to: body) { work in
+                let team = take(count - 1)
+                for (helper, part) in zip(team, 1...) { helper.begin(work, part) }
+                body(0)
+                for part in (team.count + 1)..<max(count, team.count + 1) { body(part) }
+                for helper in team { helper.waitUntilDone() }
+                helpers.withLock { $0.free += team }
+            }
+        }
+    }
+
+    /// Up to so many free helpers. Starts others for the next call where there are too few.
+    private func take(_ count: Int) -> ArraySlice<Helper> {
+        helpers.withLock { helpers in
+            let team = helpers.free.suffix(count)
+            helpers.free.removeLast(team.count)
+            let limit = max(count, cores - 1)
+            for _ in 0..<min(count - team.count, max(0, limit - helpers.started)) {
+                helpers.started += 1
+                let thread = Thread { [self] in
+                    let helper = Helper()
+                    // From here on it is there to be taken. A thread that the system does not start never is.
+                    self.helpers.withLock { $0.free.append(helper) }
+                    helper.run()
+                }
+                thread.name = "network helper"
+                thread.start()
+            }
+            return team
+        }
+    }
+}
+
+/// A thread's work, and where it stands.
+private final class Helper: Sendable {
+    typealias Work = UnsafePointer<@Sendable (Int) -> Void>
+
+    private enum State {
+        /// Without work, and looking for it.
+        static let idle = 0
+        /// Without work, until it is woken.
+        static let asleep = 1
+        static let busy = 2
+        /// Busy, and the other side sleeps until it is done.
+        static let awaited = 3
+    }
+    private let state = Atomic(State.idle)
+    private let (wake, done) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    /// Written before the state becomes busy, and read after.
+    private nonisolated(unsafe) var next: (work: Work, part: Int)?
+
+    /// How often a side looks before it sleeps: 0.1 to 0.2 ms.
+    private static let looks = 4000
+
+    /// Gives a helper without work a part.
+    func begin(_ work: Work, _ part: Int) {
+        next = (work, part)
+        if state.exchange(State.busy, ordering: .acquiringAndReleasing) == State.asleep { wake.signal() }
+    }
+
+    func waitUntilDone() {
+        for _ in 0..<Self.looks {
+            if state.load(ordering: .acquiring) < State.busy { return }
+            voxel_pause()
+        }
+        let (mustSleep, _) = state.compareExchange(
+            expected: State.busy, desired: State.awaited, ordering: .acquiringAndReleasing)
+        if mustSleep { done.wait() }
+    }
+
+    /// Does parts for ever.
+    func run() {
+        while true {
+            waitForWork()
+            if let (work, part) = next { work.pointee(part) }
+            next = nil
+            if state.exchange(State.idle, ordering: .acquiringAndReleasing) == State.awaited { done.signal() }
+        }
+    }
+
+    private func waitForWork() {
+        for _ in 0..<Self.looks {
+            if state.load(ordering: .acquiring) == State.busy { return }
+            voxel_pause()
+        }
+        let (mustSleep, _) = state.compareExchange(
+            expected: State.idle, desired: State.asleep, ordering: .acquiringAndReleasing)
+        if mustSleep { wake.wait() }
+    }
+}
