@@ -78,6 +78,13 @@ package struct Graph: Sendable {
     package let segments: [Segment]
     /// The shape of each image and of each shared input.
     package let imageShapes, sharedShapes: [[Int]]
+
+    /// How many numbers a backward pass keeps: the results of all nodes, or with recomputation those of segments and of
+    /// nodes outside. In floating point, since sizes from a file may be beyond any machine's.
+    package func numbersKept(recomputing: Bool) -> Double {
+        nodes.indices.filter { node in !recomputing || !segments.contains { $0.hides(node) } }
+            .reduce(0) { sum, node in sum + nodes[node].shape.reduce(1) { $0 * Double($1) } }
+    }
 }
 
 /// A description that gives a graph for each size of its inputs.

@@ -25,6 +25,7 @@ extension TrainCommand {
         let configuration =
             try given ?? LatentTrainingRun.configuration(ofRunIn: folder)
             ?? LatentTrainingConfiguration(modalities: modalities)
+        for stage in stages { try checkMemory(of: configuration, stage) }
         warn(of: manifest.warnings, in: data, logger: logger)
         let end = deadline(from: start)
         let ready = try beforeTheDeadline(end, logger) {
@@ -67,5 +68,21 @@ extension TrainCommand {
             isComplete
                 ? "Trained \(stages.map(\.rawValue).joined(separator: ", ")): \(output)/model.safetensors"
                 : "Stopped in the stage \(current?.rawValue ?? stages[0].rawValue); continue with --resume")
+    }
+
+    /// Checks that the machine can hold what a step needs, before anything is made.
+    private func checkMemory(of configuration: LatentTrainingConfiguration, _ stage: LatentStage) throws {
+        let needed = configuration.memory(toTrain: stage, recomputesActivations: saveMemory)
+        let available = AvailableMemory.bytes
+        guard needed > available else { return }
+        let shape = configuration.model.preparation.shape.map { $0.map(String.init).joined(separator: " x ") }
+        throw TrainingConfigurationError(
+            field: "model.preparation.shape",
+            found:
+                "\(shape ?? "null"), with which the \(stage.rawValue) needs at least \(AvailableMemory.text(needed)) of "
+                + "memory",
+            expected:
+                "a shape, and networks, that fit into \(AvailableMemory.text(available)); crop, use a larger spacing or fewer "
+                + "channels" + (saveMemory ? "" : ", or --save-memory"))
     }
 }

@@ -130,16 +130,19 @@ extension TrainableUNet {
         toTrain configuration: TrainingConfiguration, rows: Int, columns: Int, recomputesActivations: Bool
     ) -> Int {
         let architecture = UNetArchitecture(configuration.network)
-        let graph = architecture.graph(batch: 1, size: [rows, columns])
-        // Within a segment only its result is kept where it is recomputed.
-        let hidden =
-            recomputesActivations ? graph.segments.map { $0.nodes.lowerBound..<$0.nodes.upperBound - 1 } : []
-        let kept = graph.nodes.indices.filter { node in !hidden.contains { $0.contains(node) } }
-            .reduce(0) { $0 + graph.nodes[$1].shape.reduce(1, *) }
-        let parameters = architecture.parameters.reduce(0) { $0 + $1.shape.reduce(1, *) }
-        let (activations, isBeyond) = kept.multipliedReportingOverflow(by: configuration.batch)
-        return isBeyond || activations > .max / 8 ? .max : 4 * (activations + 5 * parameters)
+        let kept = architecture.graph(batch: 1, size: [rows, columns])
+            .numbersKept(recomputing: recomputesActivations)
+        return bytes(
+            toTrain: architecture.parameters, activations: Double(configuration.batch) * kept)
     }
+}
+
+/// The bytes of parameters with their gradients, moments and average, and of so many other numbers; at most `Int.max`.
+package func bytes(toTrain parameters: [Parameter], activations: Double) -> Int {
+    let numbers = parameters.reduce(0.0) { sum, parameter in
+        sum + parameter.shape.reduce(1) { $0 * Double($1) }
+    }
+    return Int(exactly: (4 * (activations + 5 * numbers)).rounded()) ?? .max
 }
 
 extension ParameterSet {
