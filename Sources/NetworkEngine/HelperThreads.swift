@@ -24,9 +24,11 @@ final class HelperThreads: Sendable {
         withoutActuallyEscaping(body) { body in
             withUnsafePointer(to: body) { work in
                 let team = take(count - 1)
-                for (helper, part) in zip(team, 1...) { helper.begin(work, part) }
+                for (helper, part) in zip(team, 1...) { helper.offer(work, part) }
                 body(0)
                 for part in (team.count + 1)..<max(count, team.count + 1) { body(part) }
+                // A helper that has not come yet, since others use its core, is not waited for.
+                for (helper, part) in zip(team, 1...) where helper.takeBack() { body(part) }
                 for helper in team { helper.waitUntilDone() }
                 helpers.withLock { $0.free += team }
             }
@@ -64,32 +66,40 @@ private final class Helper: Sendable {
         static let idle = 0
         /// Without work, until it is woken.
         static let asleep = 1
-        static let busy = 2
+        /// With work that it has not begun, and that can be taken back.
+        static let offered = 2
+        static let busy = 3
         /// Busy, and the other side sleeps until it is done.
-        static let awaited = 3
+        static let awaited = 4
     }
     private let state = Atomic(State.idle)
     private let (wake, done) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
-    /// Written before the state becomes busy, and read after.
+    /// Written before the work is offered, and read after it is begun.
     private nonisolated(unsafe) var next: (work: Work, part: Int)?
 
-    /// How often a side looks before it sleeps: 0.1 to 0.2 ms.
-    private static let looks = 4000
+    /// How often a side looks before it sleeps: for about as long as it takes to wake it.
+    private static let looks = 2000
 
-    /// Gives a helper without work a part.
-    func begin(_ work: Work, _ part: Int) {
-        next = (work, part)
-        if state.exchange(State.busy, ordering: .acquiringAndReleasing) == State.asleep { wake.signal() }
+    /// Whether the state was `old`, and is `new` now.
+    private func change(_ old: Int, to new: Int) -> Bool {
+        state.compareExchange(expected: old, desired: new, ordering: .acquiringAndReleasing).exchanged
     }
+
+    /// Offers a part to a helper without work.
+    func offer(_ work: Work, _ part: Int) {
+        next = (work, part)
+        if state.exchange(State.offered, ordering: .acquiringAndReleasing) == State.asleep { wake.signal() }
+    }
+
+    /// Takes back what the helper has not begun.
+    func takeBack() -> Bool { change(State.offered, to: State.idle) }
 
     func waitUntilDone() {
         for _ in 0..<Self.looks {
             if state.load(ordering: .acquiring) < State.busy { return }
             voxel_pause()
         }
-        let (mustSleep, _) = state.compareExchange(
-            expected: State.busy, desired: State.awaited, ordering: .acquiringAndReleasing)
-        if mustSleep { done.wait() }
+        if change(State.busy, to: State.awaited) { done.wait() }
     }
 
     /// Does parts for ever.
@@ -97,18 +107,18 @@ private final class Helper: Sendable {
         while true {
             waitForWork()
             if let (work, part) = next { work.pointee(part) }
-            next = nil
             if state.exchange(State.idle, ordering: .acquiringAndReleasing) == State.awaited { done.signal() }
         }
     }
 
     private func waitForWork() {
-        for _ in 0..<Self.looks {
-            if state.load(ordering: .acquiring) == State.busy { return }
-            voxel_pause()
+        while true {
+            for _ in 0..<Self.looks {
+                if state.load(ordering: .relaxed) == State.offered, change(State.offered, to: State.busy) { return }
+                voxel_pause()
+            }
+            // Woken for work that was taken back, it looks again.
+            if change(State.idle, to: State.asleep) { wake.wait() }
         }
-        let (mustSleep, _) = state.compareExchange(
-            expected: State.idle, desired: State.asleep, ordering: .acquiringAndReleasing)
-        if mustSleep { wake.wait() }
     }
 }

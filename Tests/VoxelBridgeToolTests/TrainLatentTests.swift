@@ -24,22 +24,15 @@ struct TrainLatentTests {
 
     /// A folder with three subjects in two contrasts, their table and settings.
     private func withFolder(_ settings: String = settings, _ body: (URL) async throws -> Void) async throws {
-        try await withTemporaryFolder { folder in
-            for (index, name) in ["anna", "ben", "carl"].enumerated() {
-                let brain = Volume.brainPhantom(
-                    on: VoxelGrid(shape: [14, 16, 12], spacing: [8, 8, 8]), grey: 60 + Double(10 * index))
-                try brain.write(to: folder.appending(path: "\(name)-t1.nii.gz"))
-                try brain.map { $0 > 0 ? 150 - $0 : 0 }.write(to: folder.appending(path: "\(name)-t2.nii.gz"))
-            }
+        try await TrainingPairs.withFolder(settings) { folder in
             try Data(
                 """
-                subject,split,t1,t2
-                anna,train,anna-t1.nii.gz,anna-t2.nii.gz
-                ben,train,ben-t1.nii.gz,ben-t2.nii.gz
-                carl,validation,carl-t1.nii.gz,carl-t2.nii.gz
+                subject,split,ct,t1
+                anna,train,anna-ct.nii.gz,anna-t1.nii.gz
+                ben,train,ben-ct.nii.gz,ben-t1.nii.gz
+                carl,validation,carl-ct.nii.gz,carl-t1.nii.gz
                 """.utf8
             ).write(to: folder.appending(path: "subjects.csv"))
-            try Data(settings.utf8).write(to: folder.appending(path: "config.json"))
             try await body(folder)
         }
     }
@@ -56,7 +49,7 @@ struct TrainLatentTests {
         try await withFolder { folder in
             let together = try await train(folder, "together")
             try #require(together.status == 0, "\(together.messages)")
-            #expect(together.messages.contains("2 training subjects with 4 volumes of t1, t2"))
+            #expect(together.messages.contains("2 training subjects with 4 volumes of ct, t1"))
             #expect(together.messages.contains("Trained autoencoder, translator, denoiser"))
             for stage in ["autoencoder", "translator", "denoiser"] {
                 let single = try await train(folder, "single", "--stage", stage, "--threads", "1")
@@ -70,11 +63,11 @@ struct TrainLatentTests {
             #expect(try samples.files == ["step-000000003", "step-000000003.png"])
             #expect(
                 try samples.appending(path: "step-000000003").files
-                    == ["carl-t1-to-t2.nii.gz"])
+                    == ["carl-ct-to-t1.nii.gz"])
             let result = folder.appending(path: "out.nii.gz")
             try await Tool.succeed(
-                "translate", folder.appending(path: "carl-t1.nii.gz").path, result.path, "--model",
-                folder.appending(path: "together/model.safetensors").path, "--target", "t2", "--steps", "2")
+                "translate", folder.appending(path: "carl-ct.nii.gz").path, result.path, "--model",
+                folder.appending(path: "together/model.safetensors").path, "--target", "t1", "--steps", "2")
             #expect(try Volume(contentsOf: result).grid.shape == [14, 16, 12])
         }
     }
