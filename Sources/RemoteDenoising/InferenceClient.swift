@@ -119,7 +119,7 @@ struct InferenceClient: Sendable {
         }
         let answer = try await withTimeLimit(options.timeout) { [request, http] in
             // The time limit is kept here: it holds for the body too.
-            let response = try await http.client.execute(request, deadline: .distantFuture)
+            let response = try await http.response(to: request)
             let bytes = try await response.body.collect(upTo: limit)
             return Answer(
                 status: Int(response.status.code),
@@ -191,6 +191,20 @@ final class HTTPConnections: Sendable {
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }
+
+    /// The answer to a request.
+    ///
+    /// - Throws: ``AnswerError`` where no encrypted connection can be made, in place of the text of the TLS library.
+    func response(to request: HTTPClientRequest) async throws -> HTTPClientResponse {
+        do { return try await client.execute(request, deadline: .distantFuture) } catch {
+            let text = "\(error)"
+            if text.contains("CERTIFICATE_VERIFY_FAILED") {
+                throw AnswerError("its certificate is signed by no authority that is trusted (certificates)")
+            }
+            if text.contains("handshakeFailed") { throw AnswerError("it does not speak TLS as https needs") }
+            throw error
+        }
     }
 
     deinit { client.shutdown { _ in } }
