@@ -65,7 +65,7 @@ fuzz: ## Feed the readers of files with a million mutated files each (RUNS=10000
 	.ci/fuzz $(RUNS)
 
 .PHONY: kill
-kill: ## End every command that writes at 100 random moments each (KILLS=100)
+kill: ## End the commands that .ci/kill lists at 100 random moments each (KILLS=100)
 	@.ci/setup
 	swift build -c release --product voxelbridge
 	.ci/kill $(KILLS)

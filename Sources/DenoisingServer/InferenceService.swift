@@ -53,11 +53,16 @@ struct InferenceService: Sendable {
     private func compute(_ inputs: [String: Tensor]) throws -> [String: Tensor] {
         metrics.start()
         let start = ContinuousClock.now
-        defer { metrics.finish(seconds: (ContinuousClock.now - start) / .seconds(1)) }
+        var isComputed = false
+        defer { metrics.finish(seconds: (ContinuousClock.now - start) / .seconds(1), isComputed: isComputed) }
         try Task.checkCancellation()
         let outputs: [String: Tensor]
-        // Whatever it throws, the request has been checked.
-        do { outputs = try model.predict(inputs) } catch { throw ModelFailure(description: "\(error)") }
+        do { outputs = try model.predict(inputs) } catch is CancellationError {
+            throw CancellationError()
+        } catch {
+            // Whatever else it throws, the request has been checked.
+            throw ModelFailure(description: "\(error)")
+        }
         for description in model.outputs {
             guard let output = outputs[description.name] else {
                 throw ModelFailure(description: "the model returned no \(description.name)")
@@ -71,6 +76,7 @@ struct InferenceService: Sendable {
                     description: "the model predicted NaN or infinity in \(description.name)")
             }
         }
+        isComputed = true
         return outputs
     }
 
@@ -97,10 +103,12 @@ struct InferenceService: Sendable {
                 throw RequestError(
                     "\(input.name) has the shape \(shape); expected \(description.shape), -1 standing for any")
             }
-            guard shape[0] > 0, shape[0] == windows ?? shape[0] else {
+            guard shape.allSatisfy({ $0 > 0 }) else {
+                throw RequestError("\(input.name) has the shape \(shape), with no numbers")
+            }
+            guard shape[0] == windows ?? shape[0] else {
                 throw RequestError(
-                    "\(input.name) has \(shape[0]) windows; expected "
-                        + (windows.map { "\($0), as the other inputs have" } ?? "at least one"))
+                    "\(input.name) has \(shape[0]) windows; expected \(windows ?? 0), as the other inputs have")
             }
             guard input.tensor.values.allSatisfy(\.isFinite) else {
                 throw RequestError("\(input.name) has a number that is not finite")

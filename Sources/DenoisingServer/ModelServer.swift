@@ -170,6 +170,7 @@ public struct ModelServer: Sendable {
         let tooLarge = StatusError(.contentTooLarge, "the body is larger than the \(limit) bytes allowed")
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLarge }
         do { return try await request.body.collect(upTo: limit) } catch {
+            if Task.isCancelled { throw CancellationError() }
             // Any other error is that of a connection that broke.
             throw tooLarge
         }

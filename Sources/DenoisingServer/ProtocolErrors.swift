@@ -22,7 +22,8 @@ struct ProtocolErrors<Context: RequestContext>: RouterMiddleware {
             response = failure.response
             logger.log(
                 level: failure.status.code >= 500 ? .error : .info,
-                "\(request.method.rawValue) \(request.uri.path): \(failure.status.code), \(failure.reason)")
+                "\(request.method.rawValue) \(request.uri.path): \(failure.status.code), \(failure.reason.shortened)"
+            )
         }
         service.metrics.answered(status: response.status.code)
         return response

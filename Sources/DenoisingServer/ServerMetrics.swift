@@ -52,10 +52,10 @@ final class ServerMetrics: Sendable {
     }
 
     /// A window has been computed, or has failed.
-    func finish(seconds: Double) {
+    func finish(seconds: Double, isComputed: Bool) {
         state.withLock {
             $0.computing -= 1
-            $0.windows += 1
+            if isComputed { $0.windows += 1 }
             $0.computeSeconds += seconds
         }
     }

@@ -76,7 +76,7 @@ public struct LatentModelConfiguration: Codable, Equatable, Sendable {
         func stored(_ parameters: [Parameter], _ prefix: String) -> [Parameter] {
             parameters.map { Parameter(prefix + $0.name, StoredLayout.shape(of: $0)) }
         }
-        return stored(networks.firstStageParameters, LatentWeights.firstStagePrefix)
+        return stored(firstStage.parameters, LatentWeights.firstStagePrefix)
             + stored(networks.denoiser?.parameters ?? [], LatentWeights.denoiserPrefix)
     }
 

@@ -85,7 +85,7 @@ public struct LatentPreparation: Codable, Equatable, Sendable {
         return ((box.first, box.last &- box.first &+ 1), placed)
     }
 
-    /// The shape that a box is brought to.
+    /// The shape that a box is padded or cropped to.
     private func shape(for box: SIMD3<Int>, multiple: Int) -> SIMD3<Int> {
         shape.map { SIMD3($0[0], $0[1], $0[2]) } ?? (box &+ (multiple - 1)) / multiple &* multiple
     }

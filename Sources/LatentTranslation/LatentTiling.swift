@@ -49,6 +49,13 @@ public struct LatentTiling: Hashable, Sendable {
     func apply(
         to inputs: [Tensor], inputUnit: Int, outputUnit: Int, _ body: ([Tensor]) throws -> Tensor
     ) throws -> Tensor {
+        guard size > 0, (0...size / 2).contains(overlap), size % outputUnit == 0, overlap % outputUnit == 0,
+            size % inputUnit == 0, overlap % inputUnit == 0
+        else {
+            throw LatentTranslationError.input(
+                name: "tiles", found: "\(size) voxels that overlap by \(overlap)",
+                expected: "an overlap up to half the size, both multiples of \(max(inputUnit, outputUnit))")
+        }
         let extents = inputs[0].shape[2...].map { $0 * inputUnit }
         let axes = extents.map { starts(along: $0) }
         var (result, weights): (Tensor?, [Float]) = (nil, [])
@@ -102,8 +109,8 @@ extension Tensor {
         }
     }
 
-    /// Moves the mean of what has been blended here towards a part, by its share of all weights so far: equal values give
-    /// themselves.
+    /// Moves the mean of what has been blended here towards a part, by its share of all weights so far: equal values are
+    /// kept bit for bit.
     fileprivate mutating func blend(
         _ part: Tensor, at ranges: [Range<Int>], ramps: [[Float]], weights: inout [Float]
     ) {

@@ -129,12 +129,12 @@ public struct LatentWeights: TensorSource {
         let networks = LatentNetworks(configuration)
         expected = Dictionary(
             uniqueKeysWithValues: [
-                (Self.firstStagePrefix, networks.firstStageParameters, firstStage),
+                (Self.firstStagePrefix, configuration.firstStage.parameters, firstStage),
                 (Self.denoiserPrefix, networks.denoiser?.parameters ?? [], denoiser ?? firstStage),
             ].flatMap { prefix, parameters, part in
                 parameters.map { (prefix + $0.name, Place(parameter: $0, part: part)) }
             })
-        try firstStage.check(networks.firstStageParameters, name: "first stage")
+        try firstStage.check(configuration.firstStage.parameters, name: "first stage")
         try denoiser?.check(networks.denoiser?.parameters ?? [], name: "denoiser")
         try checkStorage(sizes: [file, other].compactMap { file in file?.size.map { (file!.path, $0) } })
     }
@@ -242,11 +242,4 @@ struct LatentNetworks {
         denoiser = configuration.denoiser.map { LatentUNet3D($0) }
     }
 
-    /// The parameters of the first stage; those that targets share occur once.
-    var firstStageParameters: [Parameter] {
-        var seen: Set<String> = []
-        return
-            (encoder.parameters + decoder.parameters + codebook.parameters
-            + translators.flatMap(\.parameters)).filter { seen.insert($0.name).inserted }
-    }
 }

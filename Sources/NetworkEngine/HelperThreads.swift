@@ -8,6 +8,7 @@ import Synchronization
 /// A layer of a small network takes less time than it takes to wake a thread (40 us). So a thread that has done its part
 /// looks for the next one for a short while before it sleeps.
 final class HelperThreads: Sendable {
+    /// There are no more of them than cores, whatever the number of networks.
     static let shared = HelperThreads()
 
     private struct Helpers {
@@ -23,10 +24,10 @@ final class HelperThreads: Sendable {
         // The call returns after all parts.
         withoutActuallyEscaping(body) { body in
             withUnsafePointer(to: body) { work in
-                let team = take(count - 1)
+                let team = take(min(count, cores) - 1)
                 for (helper, part) in zip(team, 1...) { helper.offer(work, part) }
                 body(0)
-                for part in (team.count + 1)..<max(count, team.count + 1) { body(part) }
+                for part in (team.count + 1)..<count { body(part) }
                 // A helper that has not come yet, since others use its core, is not waited for.
                 for (helper, part) in zip(team, 1...) where helper.takeBack() { body(part) }
                 for helper in team { helper.waitUntilDone() }
@@ -40,8 +41,7 @@ final class HelperThreads: Sendable {
         helpers.withLock { helpers in
             let team = helpers.free.suffix(count)
             helpers.free.removeLast(team.count)
-            let limit = max(count, cores - 1)
-            for _ in 0..<min(count - team.count, max(0, limit - helpers.started)) {
+            for _ in 0..<min(count - team.count, cores - 1 - helpers.started) {
                 helpers.started += 1
                 let thread = Thread { [self] in
                     let helper = Helper()
@@ -114,7 +114,9 @@ private final class Helper: Sendable {
     private func waitForWork() {
         while true {
             for _ in 0..<Self.looks {
-                if state.load(ordering: .relaxed) == State.offered, change(State.offered, to: State.busy) { return }
+                if state.load(ordering: .relaxed) == State.offered, change(State.offered, to: State.busy) {
+                    return
+                }
                 voxel_pause()
             }
             // Woken for work that was taken back, it looks again.

@@ -48,7 +48,7 @@ extension Background {
     /// Padding beyond a field of view, whatever its number, takes most of the faces of a CT; air has its share of the rest.
     package static func isHounsfield(_ volume: Volume) -> Bool { airOnFaces(of: volume) != nil }
 
-    /// The air on the faces of a CT, or `nil` if the volume is none.
+    /// The air on the faces of a CT, or `nil` if the volume is not a CT.
     private static func airOnFaces(of volume: Volume) -> OrderStatistics? {
         var (inAir, count): ([Float], Int) = ([], 0)
         volume.grid.forEachFaceVoxel { index in

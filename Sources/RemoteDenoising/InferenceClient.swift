@@ -68,7 +68,7 @@ struct InferenceClient: Sendable {
                     try InferenceMessage(decoding: $0, jsonLength: answer.jsonLength, as: .outputs)
                 }, request.bytes.count, answer.body.count
             )
-        } catch { throw AnswerError("an answer that is none: \(error)") }
+        } catch { throw AnswerError("an invalid answer: \(error)") }
     }
 
     private static func path(of model: RemoteModel) -> String {
@@ -123,7 +123,8 @@ struct InferenceClient: Sendable {
             let bytes = try await response.body.collect(upTo: limit)
             return Answer(
                 status: Int(response.status.code),
-                retryAfter: response.headers.first(name: "Retry-After").flatMap { Double($0) },
+                retryAfter: response.headers.first(name: "Retry-After").flatMap { Double($0) }
+                    .flatMap { (0...86_400).contains($0) ? $0 : nil },
                 jsonLength: response.headers.first(name: InferenceMessage.lengthHeader).flatMap { Int($0) },
                 body: bytes.withUnsafeReadableBytes { Data($0) })
         }
@@ -142,9 +143,9 @@ struct InferenceClient: Sendable {
     private static func reason(in body: Data) -> String {
         let json = try? JSONValue(parsing: body)
         for field in ["error", "detail", "message"] {
-            if case .string(let text) = json?[field] { return text }
+            if case .string(let text) = json?[field] { return text.shortened }
         }
-        let text = String(decoding: body.prefix(200), as: UTF8.self)
+        let text = String(decoding: body.prefix(1000), as: UTF8.self).shortened
         return text.isEmpty ? "no reason given" : text
     }
 }

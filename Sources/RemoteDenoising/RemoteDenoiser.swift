@@ -140,19 +140,14 @@ public struct RemoteDenoiser: StyledDenoiser {
         _ windows: SliceWindows, at timestep: Int, conditioning style: StyleKey?
     ) async throws -> [Float] {
         let request = try model.request(windows, at: timestep, style: style)
-        return try await pool.perform { client in
+        return try await pool.perform(willRepeat: recorder.addRetry) { client in
             let start = ContinuousClock.now
-            do {
-                let (answer, sent, received) = try await client.infer(
-                    request, with: model.model, expecting: windows.count * windows.valuesPerWindow)
-                let prediction = try model.prediction(in: answer, for: windows)
-                recorder.add(
-                    windows: windows.count, sent: sent, received: received, since: start, answer: answer)
-                return prediction
-            } catch {
-                recorder.addRetry()
-                throw error
-            }
+            let (answer, sent, received) = try await client.infer(
+                request, with: model.model, expecting: windows.count * windows.valuesPerWindow)
+            let prediction = try model.prediction(in: answer, for: windows)
+            recorder.add(
+                windows: windows.count, sent: sent, received: received, since: start, answer: answer)
+            return prediction
         }
     }
 }

@@ -2,10 +2,10 @@ public import Foundation
 
 /// Why servers could not be used, and what to do.
 public enum RemoteDenoisingError: LocalizedError, CustomStringConvertible {
-    /// The description of a model, in a file, is not one.
-    case description(file: String, reason: String)
+    /// The file does not describe a model.
+    case modelDescription(file: String, reason: String)
 
-    /// The address of a server is not one, or there is none.
+    /// The text is not the address of a server, or no address is given.
     case address(String)
 
     /// The server's model is not the one expected.
@@ -26,7 +26,7 @@ public enum RemoteDenoisingError: LocalizedError, CustomStringConvertible {
     /// What went wrong, where, and what to do.
     public var description: String {
         switch self {
-        case .description(let file, let reason): "\(file): \(reason)"
+        case .modelDescription(let file, let reason): "\(file): \(reason)"
         case .address(let text):
             "'\(text)' is not the address of a server; expected one such as http://127.0.0.1:8000"
         case .mismatch(let server, let reason, let found): "\(server): \(reason); the server has \(found)"

@@ -91,7 +91,7 @@ public struct RemoteModel: Codable, Equatable, Sendable {
             self = try JSONValue(contentsOf: file).decode(over: RemoteModel())
             try check()
         } catch let error as JSONFieldError {
-            throw RemoteDenoisingError.description(file: file.path, reason: "\(error)")
+            throw RemoteDenoisingError.modelDescription(file: file.path, reason: "\(error)")
         }
     }
 
@@ -100,13 +100,23 @@ public struct RemoteModel: Codable, Equatable, Sendable {
             throw JSONFieldError(
                 field: "datatype", found: datatype.inferenceName, expected: "FP32, FP16 or BF16")
         }
-        if let radius, !(0...1024).contains(radius) {
-            throw JSONFieldError(field: "radius", found: "\(radius)", expected: "0 to 1024")
+        if let radius, !Self.radii.contains(radius) {
+            throw JSONFieldError(field: "radius", found: "\(radius)", expected: Self.radii.text)
         }
-        if let sizeMultiple, !(1...1 << 16).contains(sizeMultiple) {
-            throw JSONFieldError(field: "size_multiple", found: "\(sizeMultiple)", expected: "1 to 65536")
+        if let sizeMultiple, !Self.sizeMultiples.contains(sizeMultiple) {
+            throw JSONFieldError(
+                field: "size_multiple", found: "\(sizeMultiple)", expected: Self.sizeMultiples.text)
         }
     }
+
+    /// What a radius and a size multiple may be, in a file and from a server.
+    static let radii = 0...1024
+    static let sizeMultiples = 1...1 << 16
+}
+
+extension ClosedRange<Int> {
+    /// The range, for messages.
+    var text: String { "\(lowerBound) to \(upperBound)" }
 }
 
 extension RemoteModel {

@@ -87,6 +87,9 @@ struct ResolvedModel: Equatable, Sendable {
         guard let radius = stated ?? (channels > 0 ? channels / 2 : nil) else {
             throw mismatch("the server does not say how many slices a window has; state the radius")
         }
+        guard RemoteModel.radii.contains(radius) else {
+            throw mismatch("the radius is \(radius); expected \(RemoteModel.radii.text)")
+        }
         for input in inputs where [.noisy, .source, .joined].contains(input.role) {
             let expected = Self.shape(
                 of: input, slices: 2 * radius + 1, windows: -1, rows: -1, columns: -1)
@@ -111,8 +114,13 @@ struct ResolvedModel: Equatable, Sendable {
             ?? (dependsOnNoisy ? .gradient : .sample)
         sizeMultiple =
             model.sizeMultiple ?? metadata.parameters[ModelParameter.sizeMultiple].flatMap { Int($0) } ?? 1
+        guard RemoteModel.sizeMultiples.contains(sizeMultiple) else {
+            throw mismatch("the size multiple is \(sizeMultiple); expected \(RemoteModel.sizeMultiples.text)")
+        }
         settings = try TranslationSettings(metadata: metadata.parameters, file: server)
-        threads = metadata.parameters[ModelParameter.threads].flatMap { Int($0) }
+        threads = metadata.parameters[ModelParameter.threads].flatMap { Int($0) }.map {
+            min(max($0, 1), 1 << 16)
+        }
         // Of this package's own engine the fingerprint is that of a local run, which a saved state may come from.
         var runSettings =
             metadata.parameters[ModelParameter.fingerprint].map {

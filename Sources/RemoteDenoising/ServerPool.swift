@@ -38,8 +38,11 @@ final class ServerPool: Sendable {
 
     /// Performs a request with one server after another until it succeeds.
     ///
+    /// - Parameter willRepeat: called before a request that failed is made again.
     /// - Throws: ``RemoteDenoisingError`` where a server refuses the request or none is left; `CancellationError`.
-    func perform<Value>(_ request: (InferenceClient) async throws -> Value) async throws -> Value {
+    func perform<Value>(
+        willRepeat: () -> Void = {}, _ request: (InferenceClient) async throws -> Value
+    ) async throws -> Value {
         var failures = 0
         var busySince: Instant?
         while true {
@@ -70,6 +73,7 @@ final class ServerPool: Sendable {
                     let waited = Instant.now - busySince!
                     if waited + .seconds(busy.retryAfter ?? 0) < options.timeout {
                         turnedAway(index, busy)
+                        willRepeat()
                         continue
                     }
                 }
@@ -77,6 +81,7 @@ final class ServerPool: Sendable {
                 failures += 1
                 // Where servers fail at one batch and answer others.
                 guard failures < options.attempts * clients.count else { throw noServerLeft() }
+                willRepeat()
             }
         }
     }
@@ -113,15 +118,14 @@ final class ServerPool: Sendable {
         if wasLeftOut { onEvent?(.isBack(server: clients[index].address)) }
     }
 
-    /// A busy server gets no request for the time that it asks for, and somewhat longer, at random.
+    /// A busy server gets no request for the time that it asks for, or one that grows with its refusals, and somewhat longer,
+    /// at random.
     private func turnedAway(_ index: Int, _ busy: Busy) {
         servers.withLock { servers in
             servers[index].load -= 1
             servers[index].refusals += 1
-            let wait =
-                busy.retryAfter.map { .seconds($0 * .random(in: 1...1.5)) }
-                ?? backoff(servers[index].refusals)
-            servers[index].waitsUntil = .now + wait
+            let stated = Duration.seconds((busy.retryAfter ?? 0) * .random(in: 1...1.5))
+            servers[index].waitsUntil = .now + max(stated, backoff(servers[index].refusals))
         }
         onEvent?(.retrying(server: clients[index].address, reason: "\(busy)"))
     }

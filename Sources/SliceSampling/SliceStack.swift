@@ -190,8 +190,9 @@ extension SliceLayout: Codable, CustomStringConvertible {
         let shape = try fields.decode([Int].self, forKey: .shape)
         let rows = try fields.decode([[Double]].self, forKey: .affine)
         let radius = try fields.decode(Int.self, forKey: .radius)
-        guard shape.count == 3, shape.allSatisfy({ (1...1 << 20).contains($0) }),
-            (0...1 << 10).contains(radius),
+        // The radius multiplies the slices by 2^11 at most.
+        guard shape.count == 3, shape.allSatisfy({ $0 > 0 }),
+            shape.reduce(1, { $0 * Double($1) }) <= 0x1p48, (0...1 << 10).contains(radius),
             rows.count == 3, rows.allSatisfy({ $0.count == 4 && $0.allSatisfy(\.isFinite) }),
             case let affine = Affine(rows: SIMD4(rows[0]), SIMD4(rows[1]), SIMD4(rows[2])),
             affine.inverse != nil

@@ -9,7 +9,8 @@ extension Orientation: Codable {
         guard let orientation = Orientation(code: code) else {
             throw DecodingError.dataCorruptedError(
                 in: container,
-                debugDescription: "'\(code)', which is no orientation: one of R, L, one of A, P and one of S, I"
+                debugDescription:
+                    "'\(code)', which is not an orientation: one of R, L, one of A, P and one of S, I"
             )
         }
         self = orientation
@@ -52,7 +53,8 @@ extension VoxelGrid: Codable {
         let count = SIMD3<Double>(shape)
         guard shape.min() > 0, count.x * count.y * count.z < 0x1p48 else {
             throw DecodingError.dataCorruptedError(
-                forKey: .shape, in: container, debugDescription: "\(shape.text), which is no shape of a volume")
+                forKey: .shape, in: container,
+                debugDescription: "\(shape.text), which is not the shape of a volume")
         }
         let affine = try container.decode(Affine.self, forKey: .affine)
         guard affine.inverse != nil else {

@@ -46,7 +46,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Flag(help: "Print a JSON object.")
     var json = false
 
-    @Flag(help: "Print comma-separated lines: metric, value, reason.")
+    @Flag(help: "Print comma-separated lines: subject, method, metric, value, reason.")
     var csv = false
 
     @Option(help: "A table of pairs to evaluate (.csv), in place of two volumes.")

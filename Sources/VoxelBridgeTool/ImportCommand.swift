@@ -64,7 +64,7 @@ struct ImportCommand: ParsableCommand {
         if LatentWeights.isLatentModel(URL(filePath: checkpoint)) { return try importLatent() }
         if let firstStage = files.firstStage {
             throw ValidationError(
-                "--first-stage \(firstStage) belongs to 3-D latent models, and \(checkpoint) is none")
+                "--first-stage \(firstStage) belongs to 3-D latent models; \(checkpoint) is not one")
         }
         let weights = try options.find(in: checkpoint)
         try Safetensors.write(

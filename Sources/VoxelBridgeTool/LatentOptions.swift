@@ -92,7 +92,7 @@ struct LatentOptions: ParsableArguments {
     /// Refuses these options for a model that is not a latent one.
     func refuse(for model: String) throws {
         guard let first = given.first else { return }
-        throw ValidationError("\(first) belongs to 3-D latent models, and \(model) is none")
+        throw ValidationError("\(first) belongs to 3-D latent models; \(model) is not one")
     }
 
     /// The shape that `--shape` gives; `[]` for `fit`, nil where it is not given.

@@ -10,31 +10,9 @@ struct LatentsFile {
     /// Where the volume of a latent lies.
     struct Grids: Codable {
         /// The grid that the decoder's volume has, and that of the source.
-        let prepared, source: Grid
+        let prepared, source: VoxelGrid
         /// What become 0 and 1; nil where the source was taken as it was.
         let bounds: [Double]?
-
-        struct Grid: Codable {
-            let shape: [Int]
-            /// The top three rows of the affine.
-            let affine: [[Double]]
-
-            init(_ grid: VoxelGrid) {
-                shape = [grid.shape.x, grid.shape.y, grid.shape.z]
-                affine = grid.affine.rows.map { row in (0..<4).map { row[$0] } }
-            }
-
-            /// The grid, or nil where there can be none.
-            var grid: VoxelGrid? {
-                guard shape.count == 3, shape.allSatisfy({ (1...1 << 15).contains($0) }), affine.count == 3,
-                    affine.allSatisfy({ $0.count == 4 && $0.allSatisfy(\.isFinite) })
-                else { return nil }
-                let rows = affine.map { SIMD4($0[0], $0[1], $0[2], $0[3]) }
-                let affine = Affine(rows: rows[0], rows[1], rows[2])
-                guard affine.inverse != nil else { return nil }
-                return VoxelGrid(shape: SIMD3(shape[0], shape[1], shape[2]), affine: affine)
-            }
-        }
     }
 
     private static let field = "latent_grids"
@@ -54,7 +32,7 @@ struct LatentsFile {
         }
         (self.tensors, path) = (tensors, "")
         grids = Grids(
-            prepared: .init(encoded.prepared.grid), source: .init(encoded.sourceGrid),
+            prepared: encoded.prepared.grid, source: encoded.sourceGrid,
             bounds: translator.preparation?.bounds)
     }
 
@@ -84,14 +62,16 @@ struct LatentsFile {
             translator.requantises ? translator.model.quantise(latent) : latent)
         let shape = SIMD3(decoded.shape[4], decoded.shape[3], decoded.shape[2])
         guard let grids else { return Volume(grid: VoxelGrid(shape: shape), voxels: decoded.values) }
-        guard let prepared = grids.prepared.grid, let source = grids.source.grid, prepared.shape == shape else {
+        guard grids.prepared.shape == shape, grids.source.count <= 1 << 30 else {
             throw FileFailure(
-                path: path, reason: "\(Self.field) does not give grids for a volume of \(decoded.shape[2...])")
+                path: path,
+                reason: "\(Self.field) does not give the grid of a volume of "
+                    + "\(shape.x) x \(shape.y) x \(shape.z) voxels, and a source of at most 2^30")
         }
-        var volume = Volume(grid: prepared, voxels: decoded.values)
+        var volume = Volume(grid: grids.prepared, voxels: decoded.values)
         if !raw, let bounds = grids.bounds, bounds.count == 2, bounds[1] > bounds[0] {
             volume = volume.map { Float((Double($0) - bounds[0]) / (bounds[1] - bounds[0])) }
         }
-        return prepared == source ? volume : volume.resampled(onto: source, outside: 0)
+        return grids.prepared == grids.source ? volume : volume.resampled(onto: grids.source, outside: 0)
     }
 }

@@ -21,7 +21,7 @@ struct PairTable {
         var title: String { method.isEmpty ? subject : "\(subject), \(method)" }
     }
 
-    /// The pairs, or for a line that is none the reason.
+    /// The pairs, or why a line is not a pair.
     let lines: [(pair: Pair, problem: String?)]
 
     private static let columns = ["subject", "method", "prediction", "reference", "mask", "source"]

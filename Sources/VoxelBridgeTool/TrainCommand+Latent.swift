@@ -47,12 +47,13 @@ extension TrainCommand {
             configuration: configuration, training: training, validation: prepared.validation, folder: folder,
             cache: cacheFolder(of: folder), options: computeOptions, recomputesActivations: saveMemory,
             features: features.map { try ConvolutionFeatures(contentsOf: $0, options: computeOptions) })
-        try manifest.write(to: folder.appending(path: "manifest.csv"))
         let line = logging.quiet ? nil : TrainingLine()
         var current: LatentStage?
         let isComplete = try await run.train(
             stages, from: from.map { URL(filePath: $0) }, resumes: resume, until: end
         ) { stage, event in
+            // The run has been accepted: it is not another one's folder.
+            if current == nil { try manifest.write(to: folder.appending(path: "manifest.csv")) }
             if stage != current {
                 line?.clear()
                 logger.info("Training the \(stage.rawValue)")

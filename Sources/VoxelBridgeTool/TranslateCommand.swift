@@ -34,7 +34,7 @@ struct TranslateCommand: AsyncParsableCommand {
 
             With networks on servers, this program's own ('voxelbridge serve') or any that speaks the Open Inference \
             Protocol, such as Triton or MLServer; --model is then the model's name there:
-              voxelbridge translate ct.nii.gz mri.nii.gz --server http://gpu-1:8000 \
+              voxelbridge translate ct.nii.gz mri.nii.gz --server http://gpu-1:8000 \\
                   --server http://gpu-2:8000 --style run/style.json
 
             Modes: independent (windows do not interact), co-predict (overlapping windows are averaged at each \

@@ -156,7 +156,7 @@ extension AtomicFile {
         "\(folder)/\(prefix)\(UUID().uuidString)\(suffix)"
     }
 
-    /// A file under a hidden name, locked while it is open, so that leftovers can be told from it.
+    /// A file under a hidden name, locked while it is open, so that it is not taken for a leftover.
     private static func openNamed(in folder: String) throws(SystemError) -> (path: String, file: Int32) {
         while true {
             let path = newName(in: folder)

@@ -2,7 +2,8 @@ import Foundation
 
 /// A 64-bit fingerprint of a sequence of words, which changes, with overwhelming probability, whenever the words do.
 ///
-/// FNV-1a (Fowler, Noll and Vo) on words instead of bytes. It detects accidental changes, not malicious ones.
+/// FNV-1a (Fowler, Noll and Vo) on words instead of bytes, with its high bits folded back: a product alone would never carry
+/// them down, and two changed signs would cancel. It detects accidental changes, not malicious ones.
 package struct Fingerprint: Hashable, Sendable {
     /// The fingerprint of the words so far.
     package private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
@@ -14,7 +15,10 @@ package struct Fingerprint: Hashable, Sendable {
     package init(of words: some Sequence<UInt64>) { for word in words { combine(word) } }
 
     /// Adds a word.
-    package mutating func combine(_ word: UInt64) { value = (value ^ word) &* 0x100_0000_01B3 }
+    package mutating func combine(_ word: UInt64) {
+        value = (value ^ word) &* 0x100_0000_01B3
+        value ^= value >> 32
+    }
 
     /// Adds numbers by their bit patterns. O(n).
     package mutating func combine(_ numbers: some Sequence<Float>) {

@@ -48,7 +48,7 @@ extension Data {
 }
 
 extension Error {
-    /// What is wrong, for people. The package's errors describe themselves. Foundation's are told in the system's words,
+    /// What is wrong, for people. The package's errors describe themselves. Foundation's are given in the system's words,
     /// without their domains and codes.
     package var explanation: String {
         if let error = self as? DecodingError { return "\(error.fieldError)" }

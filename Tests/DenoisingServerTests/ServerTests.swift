@@ -178,7 +178,11 @@ struct ServerTests {
             message = request()
             message.tensors[0].tensor = Tensor(shape: [0, 1, 2, 2], values: [])
             message.tensors[1].tensor = Tensor(shape: [0], values: [])
-            expect(try await answer(message), 400, "at least one")
+            expect(try await answer(message), 400, "with no numbers")
+            // Many windows of nothing.
+            message.tensors[0].tensor = Tensor(shape: [1 << 40, 1, 0, 0], values: [])
+            message.tensors[1].tensor = Tensor(shape: [0], values: [])
+            expect(try await answer(message), 400, "with no numbers")
             expect(try await answer(request(rows: 65)), 400, "at most 64 rows")
             expect(try await answer(request(), [InferenceMessage.lengthHeader: "many"]), 400, "is 'many'")
             expect(try await answer(request(), [InferenceMessage.lengthHeader: "999999"]), 400, "the body has")

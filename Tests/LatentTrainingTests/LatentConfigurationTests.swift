@@ -44,7 +44,11 @@ struct LatentConfigurationTests {
     @Test(arguments: [
         (#"{"autoencoder": {"steps": 0}}"#, "autoencoder.steps"),
         (#"{"autoencoder": {"losses": {"codebok": 1}}}"#, "autoencoder.losses.codebok"),
-        (#"{"autoencoder": {"losses": {"restarts": {"interval": -1}}}}"#, "autoencoder.losses.restarts.interval"),
+        (
+            #"{"autoencoder": {"losses": {"restarts": {"interval": -1}}}}"#,
+            "autoencoder.losses.restarts.interval"
+        ),
+        (#"{"model": {"first_stage": {"z_channels": 5000000000000000000}}}"#, "model.first_stage.z_channels"),
         (#"{"model": {"targets": ["t1"]}, "data": {"reference": "t2"}}"#, "data.reference"),
         (#"{"data": {"flips": 1.5}}"#, "data.flips"),
         (#"{"translator": {"losses": {"fake_class": 3}}}"#, "translator.losses.fake_class"),

@@ -123,6 +123,22 @@ struct LatentTrainingRunTests {
         }
     }
 
+    @Test func aRunThatIsRefusedLeavesTheOtherOnesSettings() async throws {
+        try await withTemporaryFolder { folder in
+            _ = try SmallCohort.write(to: folder)
+            let output = folder.appending(path: "run")
+            try await run(output, data: folder).train([.autoencoder], resumes: false)
+            var other = try SmallCohort.configuration()
+            other.autoencoder.steps = 5
+            let error = await #expect(throws: TrainingError.self) {
+                try await run(output, data: folder, configuration: other).train([.autoencoder], resumes: true)
+            }
+            #expect(error?.description.contains("configuration") == true, "\(error!)")
+            #expect(
+                try LatentTrainingRun.configuration(ofRunIn: output.path) == SmallCohort.configuration())
+        }
+    }
+
     @Test func aStageNeedsTheOneBeforeItAndIsNotOverwritten() async throws {
         try await withTemporaryFolder { folder in
             _ = try SmallCohort.write(to: folder)

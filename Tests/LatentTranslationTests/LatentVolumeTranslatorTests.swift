@@ -151,6 +151,10 @@ struct LatentVolumeTranslatorTests {
                 "the size of tiles: found 10; expected a multiple of 4"))
         translator.tiling = LatentTiling(size: 16, overlap: 12)
         #expect(await message { _ = try await translator.encode(head) }.contains("from 0 to 8"))
+        translator.tiling = LatentTiling(size: 16, overlap: 16)
+        #expect(
+            await message { _ = try await translator.translated(Tensor(shape: [1, 3, 8, 8, 8]), to: 0) }
+                .contains("16 voxels that overlap by 16"))
         let model = translator.model
         let latent = Tensor(shape: [2, 3, 2, 2, 2])
         #expect(throws: LatentTranslationError.self) { try model.translate(latent, to: [0]) }

@@ -157,4 +157,11 @@ struct SamplingReferenceTests {
         #expect(error?.description.contains(message) == true, "\(error?.description ?? "")")
         #expect(error?.localizedDescription == error?.description)
     }
+
+    @Test func aProcessOfOneTimestepHasNoStrides() {
+        let error = #expect(throws: StridedTimestepsError.self) {
+            try Scheduler.strided(DirectMapping(), steps: 1)
+        }
+        #expect(error?.description.contains("a process of 1 timesteps has no such rule") == true)
+    }
 }

@@ -88,7 +88,7 @@ struct PipelineDescriptionTests {
         ),
         (
             #"{"steps": [{"kind": "reorient", "to": "RAX"}]}"#,
-            "steps[0].to: found 'RAX', which is no orientation"
+            "steps[0].to: found 'RAX', which is not an orientation"
         ),
         (
             #"{"steps": [{"kind": "crop_or_pad", "shape": [0, 4, 4]}]}"#,

@@ -75,6 +75,21 @@ struct FaultTests {
         }
     }
 
+    /// A busy server may ask for any time, or none that makes sense.
+    @Test(arguments: ["0", "-1", "nan", "inf", "1e30", "soon"])
+    func anyTimeMayBeAskedFor(retryAfter: String) async throws {
+        let expected = try await expectedVolume()
+        try await withScriptedServer(respond: { number, right in
+            guard number == 2 else { return try right() }
+            return Response(status: .serviceUnavailable, headers: [.retryAfter: retryAfter])
+        }) { address in
+            let denoiser = try await RemoteDenoiser([address], options: impatient)
+            #expect(
+                try await sampler(denoiser).sample(from: randomSource(), conditioning: nil) == expected)
+            #expect(denoiser.traffic.retries == 1)
+        }
+    }
+
     /// A fault for good on one of two servers: the other one does its work.
     @Test(arguments: Fault.allCases)
     func theOtherServerDoesTheWork(fault: Fault) async throws {
@@ -91,7 +106,7 @@ struct FaultTests {
     /// A fault for good on the only server: the error names it and the fault, in time.
     @Test(arguments: [
         (Fault.wrongShape, "'out' has the shape [2, 3, 8, 6]; expected [2, 3, 6, 8]"),
-        (.notFinite, "'out' has NaN or an infinity"), (.garbage, "an answer that is none"),
+        (.notFinite, "'out' has NaN or an infinity"), (.garbage, "an invalid answer"),
         (.halfABody, ""), (.internalError, "status 500: out of memory"),
         (.unavailable, "status 503: warming up"),
         (.tooManyRequests, "status 429: slow down"), (.tooLong, ""), (.otherOutput, "it has no output 'out'"),

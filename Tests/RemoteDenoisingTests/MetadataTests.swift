@@ -61,6 +61,16 @@ struct MetadataTests {
         )
     }
 
+    @Test(arguments: [
+        ("radius", "9223372036854775807"), ("radius", "-1"), ("size_multiple", "0"), ("size_multiple", "-8"),
+    ])
+    func numbersOfAServerAreBounded(field: String, value: String) async throws {
+        var metadata = metadata(x: [-1, -1, -1, -1], y: [-1, -1, -1, -1])
+        metadata.parameters[ModelParameter.radius] = "1"
+        metadata.parameters[field == "radius" ? ModelParameter.radius : ModelParameter.sizeMultiple] = value
+        #expect(try await failure(metadata).contains("is \(value); expected"))
+    }
+
     @Test func aModelThatIsNotThereIsNamed() async throws {
         try await withServer(MixingModel()) { address in
             let error = await #expect(throws: RemoteDenoisingError.self) {

@@ -19,9 +19,9 @@ struct PhantomContrastTests {
             }
             return fingerprint.value
         }
-        #expect(fingerprint(.window) == 5_082_806_972_382_047_175)
-        #expect(fingerprint(.head) == 611_835_964_605_793_351)
-        #expect(fingerprint(.brain) == 5_550_459_807_761_286_667)
+        #expect(fingerprint(.window) == 8_206_100_335_649_817_678)
+        #expect(fingerprint(.head) == 3_657_298_676_954_502_951)
+        #expect(fingerprint(.brain) == 16_329_580_964_166_640_716)
     }
 
     @Test func ctAndT1AreTheSourceAndTheTarget() async {

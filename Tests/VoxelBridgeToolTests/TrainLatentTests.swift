@@ -75,7 +75,8 @@ struct TrainLatentTests {
     @Test func aStageNeedsTheOneBeforeIt() async throws {
         try await withFolder { folder in
             let outcome = try await train(folder, "run", "--stage", "denoiser")
-            #expect(outcome.status == 1 && outcome.messages.contains("train the stage translator first"),
+            #expect(
+                outcome.status == 1 && outcome.messages.contains("train the stage translator first"),
                 "\(outcome.messages)")
         }
     }

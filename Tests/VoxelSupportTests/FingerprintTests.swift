@@ -1,12 +1,19 @@
+import TestSupport
 import Testing
 import VoxelSupport
 
 struct FingerprintTests {
-    /// The published values of FNV-1a: words of one byte are as bytes.
-    @Test func wordsOfOneByteAreAsPublished() {
-        #expect(Fingerprint().value == 0xCBF2_9CE4_8422_2325)
-        #expect(Fingerprint(of: "a".utf8.map(UInt64.init)).value == 0xAF63_DC4C_8601_EC8C)
-        #expect(Fingerprint(of: "foobar".utf8.map(UInt64.init)).value == 0x8594_4171_F739_67E8)
+    /// Any one or two bits, the highest included, in any words.
+    @Test func changedBitsChangeIt() async {
+        await checkLaw(cases: 2000) { generator in
+            let words = (0..<generator.size(in: 1...20)).map { _ in generator.next() }
+            var changed = words
+            for _ in 0..<2 {
+                let bit = Bool.random(using: &generator) ? 63 : Int.random(in: 0..<64, using: &generator)
+                changed[Int.random(in: 0..<words.count, using: &generator)] ^= 1 << UInt64(bit)
+            }
+            try #require(changed == words || Fingerprint(of: changed) != Fingerprint(of: words))
+        }
     }
 
     @Test func numbersAreTakenByTheirBits() {

@@ -21,7 +21,7 @@ extension Scheduler {
         _ path: some GaussianPath, steps: Int, solver: (any Solver)? = nil
     ) throws(StridedTimestepsError) -> Scheduler {
         let all = path.trainingTimesteps
-        guard (1...all / 2).contains(steps), stridedTimesteps(steps, of: all)[0] < all else {
+        guard steps >= 1, steps <= all / 2, stridedTimesteps(steps, of: all)[0] < all else {
             throw StridedTimestepsError(steps: steps, trainingTimesteps: all)
         }
         return Scheduler(path, timesteps: stridedTimesteps(steps, of: all), arrival: 0, solver: solver)
@@ -48,8 +48,11 @@ public struct StridedTimestepsError: LocalizedError, Equatable, CustomStringConv
 
     /// What was found and what was expected.
     public var description: String {
+        guard trainingTimesteps > 1 else {
+            return "\(steps) steps: a process of \(trainingTimesteps) timesteps has no such rule"
+        }
         let choices = choices.map(String.init).joined(separator: " or ")
-        guard (1...trainingTimesteps / 2).contains(steps) else {
+        guard steps >= 1, steps <= trainingTimesteps / 2 else {
             return "\(steps) steps: expected 1 to \(trainingTimesteps / 2); choose \(choices)"
         }
         let visited = Scheduler.stridedTimesteps(steps, of: trainingTimesteps)

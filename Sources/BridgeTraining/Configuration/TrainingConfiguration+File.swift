@@ -84,10 +84,6 @@ extension TrainingConfiguration {
             "3 to \(max(3, timesteps)), the timesteps of the process")
     }
 
-    private func positive(_ field: String, _ value: Int) throws(TrainingConfigurationError) {
-        try require(field, value, value > 0, "1 or more")
-    }
-
     private func require(
         _ field: String, _ found: Any, _ condition: Bool, _ expected: String
     ) throws(TrainingConfigurationError) {

@@ -150,7 +150,7 @@ package struct SubjectTable {
         append(Row(line: record.line, name: name, split: split, files: files))
     }
 
-    /// Takes a valid row, and warns of files that are used twice in a way that is hardly meant.
+    /// Takes a valid row, and warns of files that are used twice in a way that is probably a mistake.
     private mutating func append(_ row: Row) {
         var files: [(column: String, file: URL)] = []
         for column in volumes {

@@ -59,15 +59,12 @@ public struct Trainer<Network: TrainableNetwork>: Sendable {
                 settings: .init(configuration))
     }
 
-    /// The result of a step.
-    public typealias StepReport = TrainingStepReport
-
     /// Takes a step.
     ///
     /// - Throws: `TrainingError.diverged` if the loss or the gradient is not finite; errors of the data set and the
     ///   network. The state is then unchanged.
     @discardableResult
-    public mutating func step() throws -> StepReport {
+    public mutating func step() throws -> TrainingStepReport {
         var judged = try accumulateGradients()
         if let opponent = judged.opponent, !opponent.gradients.norm.isFinite || !opponent.loss.isFinite {
             throw TrainingError.diverged(step: state.step + 1, rate: state.learningRate)

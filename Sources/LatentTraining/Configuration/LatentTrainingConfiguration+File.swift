@@ -49,7 +49,7 @@ extension LatentTrainingConfiguration {
         if let width = stated["model"]?["first_stage"]?["z_channels"].flatMap({ try? $0.decode(Int.self) }) {
             defaults.model.firstStage.codeWidth = width
             defaults.model.denoiser?.outputChannels = width
-            defaults.model.denoiser?.inputChannels = 3 * width
+            defaults.model.denoiser?.inputChannels = 3 &* width
         }
         func isObject(_ stage: String) -> Bool {
             if case .object? = stated[stage]?["moving_average"] { true } else { false }

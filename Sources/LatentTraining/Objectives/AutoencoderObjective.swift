@@ -198,17 +198,3 @@ struct AutoencoderObjective: Sendable {
         return result
     }
 }
-
-extension AutoencoderConfiguration {
-    /// The parameters of the translator, of all targets; shared ones occur once.
-    var translatorParameters: [Parameter] {
-        var seen: Set<String> = []
-        return (0..<classes).flatMap { SpadeTranslator(self, target: $0).parameters }
-            .filter { seen.insert($0.name).inserted }
-    }
-
-    /// The parameters of encoder, decoder and codebook.
-    var autoencoderParameters: [Parameter] {
-        LatentEncoder(self).parameters + LatentDecoder(self).parameters + Codebook(self).parameters
-    }
-}

@@ -62,7 +62,8 @@ extension Tensor {
         guard total > 0, total.isFinite else { return }
         for code in 0..<count where !used.contains(code) {
             let bits = randomness.block(
-                .codes, SIMD3(UInt32(truncatingIfNeeded: step), UInt32(truncatingIfNeeded: step >> 32), UInt32(code)))
+                .codes,
+                SIMD3(UInt32(truncatingIfNeeded: step), UInt32(truncatingIfNeeded: step >> 32), UInt32(code)))
             let share = Double(UInt64(bits[0]) << 32 | UInt64(bits[1])) * 0x1p-64
             let chosen = min(sums.partitioningIndex { $0 > share * total }, sums.count - 1)
             let (number, element) = elements[chosen]

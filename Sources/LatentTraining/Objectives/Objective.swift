@@ -71,15 +71,3 @@ extension PatchDiscriminator {
             groups: settings.groups)
     }
 }
-
-extension LatentAdversarialSettings {
-    /// The extents of the logits for an input's; nil where it is too small for a patch.
-    func patches(of extents: [Int]) -> [Int]? {
-        let result = extents.map { extent in
-            // Each layer has a kernel of 4 and one zero on each side.
-            let halved = (0..<layers).reduce(extent) { extent, _ in (extent - 2) / 2 + 1 }
-            return halved - 2
-        }
-        return result.allSatisfy { $0 > 0 } ? result : nil
-    }
-}

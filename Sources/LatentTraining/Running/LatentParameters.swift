@@ -19,7 +19,7 @@ struct LatentParameters: Sendable {
         self.configuration = first
         let sizes = configuration.firstStage
         let parameters = ParameterSet(
-            initial: sizes.autoencoderParameters + sizes.translatorParameters, seed: seed
+            initial: sizes.parameters, seed: seed
         ) { path in
             path == "quantize.embedding" ? .uniform(bound: 1 / Float(sizes.codes)) : nil
         }
@@ -42,7 +42,7 @@ struct LatentParameters: Sendable {
         }
         let sizes = configuration.firstStage
         firstStage = try read(
-            sizes.autoencoderParameters + sizes.translatorParameters, LatentWeights.firstStagePrefix)
+            sizes.parameters, LatentWeights.firstStagePrefix)
         denoiser = try read(
             configuration.denoiser.map { LatentUNet3D($0).parameters } ?? [], LatentWeights.denoiserPrefix)
     }

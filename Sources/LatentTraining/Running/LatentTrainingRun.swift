@@ -58,7 +58,6 @@ public struct LatentTrainingRun: Sendable {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         lock = try FolderLock(folder)
         AtomicFile.removeLeftovers(in: folder.path)
-        try AtomicFile.write(configuration.json, to: Self.configurationFile(in: folder))
     }
 
     /// A run in the folder at a path; see ``init(configuration:training:validation:folder:cache:options:recomputesActivations:features:)-(_,_,_,URL,_,_,_,_)``.
@@ -72,6 +71,13 @@ public struct LatentTrainingRun: Sendable {
             configuration: configuration, training: training, validation: validation, folder: url(folder),
             cache: cache.map(url), options: options, recomputesActivations: recomputesActivations,
             features: features)
+    }
+
+    /// The configuration of the run in a folder given by its path, or nil if there is none.
+    ///
+    /// - Throws: `TrainingConfigurationError` if the configuration is invalid.
+    public static func configuration(ofRunIn folder: String) throws -> LatentTrainingConfiguration? {
+        try configuration(ofRunIn: URL(filePath: folder, directoryHint: .isDirectory))
     }
 
     /// The configuration of the run in a folder, or nil if there is none.
@@ -132,6 +138,8 @@ public struct LatentTrainingRun: Sendable {
     }
 
     /// A page about the run: the losses of each stage, its last samples, and the settings.
+    ///
+    /// - Throws: the system's error where a log cannot be read.
     public func report(title: String) throws -> HTMLReport {
         var page = HTMLReport(title: title)
         for stage in LatentStage.allCases where holds(stage) {
@@ -269,6 +277,8 @@ extension LatentTrainingRun {
                         }, settings: plan.settings),
                 drawer: drawer(training), validationDrawer: validation.map(drawer))
         }
+        // The stage has been accepted: it is not another run's.
+        try AtomicFile.write(configuration.json, to: Self.configurationFile(in: folder))
         func publish() throws { try AtomicFile.write(Data(contentsOf: files.model), to: model) }
         let isComplete = try await loop.run(until: deadline) { event in
             if case .saved = event { try publish() }
@@ -305,9 +315,10 @@ extension LatentTrainingRun {
     ) throws {
         guard settings.weight > 0, settings.start < steps else { return }
         let factor = latents ? configuration.model.firstStage.factor : 1
+        let discriminator = PatchDiscriminator(settings, inputs: 1, outputs: 1)
         for subject in training.subjects {
             let extents = subject.shape.map { $0 / factor }
-            guard settings.patches(of: extents) == nil else { continue }
+            guard discriminator.patches(of: extents) == nil else { continue }
             throw TrainingConfigurationError(
                 file: nil, field: "\(stage.rawValue).losses.adversarial.layers", found: "\(settings.layers)",
                 expected: "fewer, as a patch does not fit into \(latents ? "latents" : "volumes") of "
@@ -319,8 +330,8 @@ extension LatentTrainingRun {
 
 /// Where stages start.
 extension LatentTrainingRun {
-    /// The networks that a stage starts from. They are kept in the stage's folder, so that it can be resumed whatever
-    /// becomes of the stage before it.
+    /// The networks that a stage starts from. They are kept in the stage's folder: it can be resumed after the stage before
+    /// it has been trained again.
     private func start(of stage: LatentStage, from given: URL?, resumes: Bool) throws -> LatentParameters {
         let files = files(of: stage)
         if files.holdsRun, !resumes { throw TrainingError.runExists(folder: files.url.path) }

@@ -4,9 +4,6 @@
 /// d0 - d2, d1 + d2, d2 - d1 and d1 - d3, are cut into tiles and transformed as planes are. Each has a product of its own,
 /// four for two planes where three planes of a kernel would take six.
 extension WinogradTiling {
-    /// The numbers of the tiles of some pairs, before the products.
-    func pairInputSize(pairs: Int) -> Int { 36 * stride(blocks: 4 * blocks, planes: pairs) }
-
     /// The numbers of each thread's strips: the planes of a pair, and a sum of them.
     var pairStripSize: Int { 5 * stripSize }
 

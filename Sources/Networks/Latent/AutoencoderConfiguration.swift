@@ -139,3 +139,20 @@ extension AutoencoderConfiguration {
             CodingKeys.translatorHidden, translatorHidden, (1...4096).contains(translatorHidden), "1 to 4096")
     }
 }
+
+extension AutoencoderConfiguration {
+    /// The parameters of encoder, decoder and codebook.
+    package var autoencoderParameters: [Parameter] {
+        LatentEncoder(self).parameters + LatentDecoder(self).parameters + Codebook(self).parameters
+    }
+
+    /// The parameters of the translator, of all targets; those that targets share occur once.
+    package var translatorParameters: [Parameter] {
+        var seen: Set<String> = []
+        return (0..<classes).flatMap { SpadeTranslator(self, target: $0).parameters }
+            .filter { seen.insert($0.name).inserted }
+    }
+
+    /// All parameters of the first stage.
+    package var parameters: [Parameter] { autoencoderParameters + translatorParameters }
+}
