@@ -80,7 +80,7 @@ struct CodebookRestartTests {
         let engine = NetworkGradients(options: ComputeOptions(threads: 1))
         func unused() throws -> Double {
             try #require(
-                objective(parameters, volumes, isAdversarial: false, engine: engine).parts["unused_codes"])
+                objective(parameters, volumes, in: LatentPhase(), engine: engine).parts["unused_codes"])
         }
         #expect(try unused() == 1 - 1 / Double(codes))
         func restarted(at step: Int) throws -> [String: Tensor]? {

@@ -48,6 +48,7 @@ struct LatentConfigurationTests {
             #"{"autoencoder": {"losses": {"restarts": {"interval": -1}}}}"#,
             "autoencoder.losses.restarts.interval"
         ),
+        (#"{"autoencoder": {"losses": {"quantization_start": -1}}}"#, "autoencoder.losses.quantization_start"),
         (#"{"model": {"first_stage": {"z_channels": 5000000000000000000}}}"#, "model.first_stage.z_channels"),
         (#"{"model": {"targets": ["t1"]}, "data": {"reference": "t2"}}"#, "data.reference"),
         (#"{"data": {"flips": 1.5}}"#, "data.flips"),

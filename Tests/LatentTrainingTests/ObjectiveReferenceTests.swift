@@ -92,7 +92,8 @@ struct ObjectiveReferenceTests {
             : try numbers.gradientNorm(all, "reconstruction") / numbers.gradientNorm(all, part)
         let (objective, isAdversarial) = try autoencoder(part, weight: weight)
         let (parameters, examples) = try autoencoderInputs(objective)
-        let result = try objective(parameters, examples, isAdversarial: isAdversarial, engine: engine)
+        let result = try objective(
+            parameters, examples, in: LatentPhase(isAdversarial: isAdversarial), engine: engine)
         let weights = ["reconstruction": 1].merging(part == "reconstruction" ? [:] : [part: weight]) { $1 }
         let loss = try weights.reduce(0) { try $0 + $1.value * numbers.number("loss.\($1.key)") }
         #expect(abs(result.loss - loss) < 1e-4 * abs(loss))
@@ -119,7 +120,8 @@ struct ObjectiveReferenceTests {
             (losses.adversarial, losses.isAdaptive) = (Self.smallVolumeDiscriminator, isAdaptive)
             let objective = AutoencoderObjective(sizes, losses: losses)
             let (parameters, examples) = try autoencoderInputs(objective)
-            let result = try objective(parameters, examples, isAdversarial: true, engine: engine)
+            let result = try objective(
+                parameters, examples, in: LatentPhase(isAdversarial: true), engine: engine)
             let loss = try numbers.number(isAdaptive ? "loss.total_adaptive" : "loss.total")
             #expect(abs(result.loss - loss) < 1e-4 * abs(loss))
             let weight = isAdaptive ? try numbers.number("adaptive_weight") : 1
@@ -134,7 +136,9 @@ struct ObjectiveReferenceTests {
         let numbers = try ReferenceNumbers("stage1_autoencoder")
         let objective = try autoencoder("generator", weight: 1).objective
         let (parameters, examples) = try autoencoderInputs(objective)
-        let result = try #require(try objective.ofDiscriminator(parameters, examples, engine: engine))
+        let result = try #require(
+            try objective.ofDiscriminator(
+                parameters, examples, in: LatentPhase(isAdversarial: true), engine: engine))
         let loss = try numbers.number("loss.discriminator_step")
         #expect(abs(result.loss - loss) < 1e-4 * loss)
         try check(
@@ -158,14 +162,16 @@ struct ObjectiveReferenceTests {
             TranslatorObjective.Example(
                 latent: latents[$0], targetLatent: others[$0], source: 0, target: targets[$0], volume: nil)
         }
-        let result = try objective(parameters, examples, isAdversarial: true, engine: engine)
+        let result = try objective(parameters, examples, in: LatentPhase(isAdversarial: true), engine: engine)
         for (part, value) in result.parts {
             #expect(try abs(value - numbers.number("loss.\(part)")) < 1e-4 * value)
         }
         #expect(try abs(result.loss - numbers.number("loss.total")) < 1e-4 * result.loss)
         try check(
             result, numbers.gradients(objective.trained, ["reconstruction": 1, "generator": 1]), limit: 1e-4)
-        let own = try #require(try objective.ofDiscriminator(parameters, examples, engine: engine))
+        let own = try #require(
+            try objective.ofDiscriminator(
+                parameters, examples, in: LatentPhase(isAdversarial: true), engine: engine))
         let name = "discriminator_step.fake\(fakeClass ?? 4)"
         #expect(try abs(own.loss - numbers.number("loss.\(name)")) < 1e-4 * own.loss)
         try check(own, numbers.gradients(own.gradients.parameters, [name: 1]), limit: 1e-4)

@@ -73,6 +73,7 @@ enum SmallCohort {
         var adversarial = configuration.autoencoder.losses.adversarial
         (adversarial.start, adversarial.width, adversarial.layers, adversarial.groups) = (4, 4, 1, 2)
         configuration.autoencoder.losses.adversarial = adversarial
+        configuration.autoencoder.losses.quantizationStart = 2
         configuration.autoencoder.losses.restarts.interval = 3
         configuration.autoencoder.losses.restarts.end = 7
         adversarial.start = 3

@@ -97,6 +97,8 @@ extension LatentTrainingConfiguration {
             ("autoencoder.losses.cycle.weight", autoencoder.losses.cycle.weight),
             ("translator.losses.cycle.weight", translator.losses.cycle.weight),
         ] { try require(field, weight, weight >= 0 && weight.isFinite, "0 or more") }
+        let start = autoencoder.losses.quantizationStart
+        try require("autoencoder.losses.quantization_start", start, start >= 0, "0 or more")
         let restarts = autoencoder.losses.restarts
         try require(
             "autoencoder.losses.restarts.interval", restarts.interval, restarts.interval >= 0, "0 or more")

@@ -133,6 +133,9 @@ extension MovingAverageSettings {
 public struct AutoencoderLosses: Codable, Equatable, Sendable {
     /// The weight of the codebook's loss.
     public var codebook = 1.0
+    /// The number of steps before latents are quantised. A codebook that is there from the start keeps the encoder near the
+    /// few directions that its first codes have, and decoders then learn little detail.
+    public var quantizationStart = 0
     /// New values for codes that nothing uses.
     public var restarts = CodebookRestarts()
     /// A discriminator of volumes, with the hinge loss.
@@ -146,7 +149,9 @@ public struct AutoencoderLosses: Codable, Equatable, Sendable {
     public var cycle = CycleSettings()
 
     enum CodingKeys: String, CodingKey {
-        case codebook, restarts, adversarial
+        case codebook
+        case quantizationStart = "quantization_start"
+        case restarts, adversarial
         case isAdaptive = "adaptive"
         case perceptual, cycle
     }
@@ -162,7 +167,7 @@ public struct AutoencoderLosses: Codable, Equatable, Sendable {
 /// `unused_codes` in the log, the mean share of codes that a volume does not use, stays near 1. Restarts give unused codes the
 /// values of encoder outputs (Dhariwal et al.: *Jukebox*, arXiv 2005.00341, section 3.1).
 public struct CodebookRestarts: Codable, Equatable, Sendable {
-    /// The number of steps from one restart to the next, the first before step 0; 0 for none.
+    /// The number of steps from one restart to the next, the first where quantisation starts; 0 for none.
     public var interval = 0
     /// The number of steps after which there are none.
     public var end = 10_000

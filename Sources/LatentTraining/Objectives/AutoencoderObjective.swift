@@ -57,18 +57,18 @@ struct AutoencoderObjective: Sendable {
     ///
     /// - Parameters:
     ///   - parameters: all that are needed, by name, with the discriminator's.
-    ///   - isAdversarial: whether the discriminator takes part.
+    ///   - phase: what takes part.
     func callAsFunction(
-        _ parameters: [String: Tensor], _ examples: [Example], isAdversarial: Bool, engine: NetworkGradients
+        _ parameters: [String: Tensor], _ examples: [Example], in phase: LatentPhase, engine: NetworkGradients
     ) throws -> ObjectiveResult {
         var result = ObjectiveResult(trained)
-        let isAdaptive = losses.isAdaptive && isAdversarial && discriminator != nil
+        let isAdaptive = losses.isAdaptive && phase.isAdversarial && discriminator != nil
         // The adaptive weight is of the whole batch, which is then kept at once.
         let runs = isAdaptive ? [examples[...]] : examples.indices.map { examples[$0...$0] }
         for run in runs {
             let passes = try run.map {
                 try forward(
-                    parameters, $0, share: 1 / Double(examples.count), isAdversarial, engine, &result)
+                    parameters, $0, share: 1 / Double(examples.count), phase, engine, &result)
             }
             let weight = try losses.adversarial.weight * (isAdaptive ? adaptiveWeight(passes) : 1)
             if let generator = result.parts["generator"], isAdaptive { result.loss += weight * generator }
@@ -103,13 +103,13 @@ struct AutoencoderObjective: Sendable {
     }
 
     private func forward(
-        _ parameters: [String: Tensor], _ example: Example, share: Double, _ isAdversarial: Bool,
+        _ parameters: [String: Tensor], _ example: Example, share: Double, _ phase: LatentPhase,
         _ engine: NetworkGradients, _ result: inout ObjectiveResult
     ) throws -> Pass {
         let tape = engine.tape(parameters, trains: names.contains)
         let features = try tape.evaluate(encoder, images: [tape.input(example.volume)])
-        let (z, entries, codes) = tape.quantised(features, by: codebook)
-        result.add(share * (1 - Double(Set(codes).count) / Double(sizes.codes)), weight: 0, to: "unused_codes")
+        let quantised = phase.quantises ? tape.quantised(features, by: codebook) : nil
+        let z = quantised?.quantised ?? features
         let decoded = try tape.evaluate(decoder, images: [z])
         let volume = tape.tensor(decoded)
         var slopes: [Slope] = []
@@ -118,7 +118,11 @@ struct AutoencoderObjective: Sendable {
         let reconstruction = l1.gradient.scaled(by: share)
         slopes.append((decoded, reconstruction))
 
-        if losses.codebook > 0 {
+        if let codes = quantised?.indices {
+            let unused = 1 - Double(Set(codes).count) / Double(sizes.codes)
+            result.add(share * unused, weight: 0, to: "unused_codes")
+        }
+        if losses.codebook > 0, let entries = quantised?.entries {
             // beta weighs the codebook's own term in the public code, and the encoder's in the paper.
             let beta = sizes.commitment
             let (toEncoder, toCodebook) = sizes.weighsCodebookTerm ? (1, beta) : (beta, 1)
@@ -139,7 +143,7 @@ struct AutoencoderObjective: Sendable {
             slopes += cycle.slopes.map { ($0.value, $0.gradient.scaled(by: share * losses.cycle.weight)) }
         }
         var adversarial: Tensor?
-        if isAdversarial, let discriminator {
+        if phase.isAdversarial, let discriminator {
             let judge = engine.tape(parameters) { _ in false }
             let input = judge.input(volume, wantsGradient: true)
             let logits = try judge.evaluate(discriminator, images: [input])
@@ -174,7 +178,7 @@ struct AutoencoderObjective: Sendable {
 
     /// The loss of the discriminator, 0.5 (mean relu(1 - D(x)) + mean relu(1 + D(xhat))), and its gradient.
     func ofDiscriminator(
-        _ parameters: [String: Tensor], _ examples: [Example], engine: NetworkGradients
+        _ parameters: [String: Tensor], _ examples: [Example], in phase: LatentPhase, engine: NetworkGradients
     ) throws -> ObjectiveResult? {
         guard let discriminator else { return nil }
         var result = ObjectiveResult(discriminator.parameters)
@@ -183,7 +187,9 @@ struct AutoencoderObjective: Sendable {
             let tape = engine.tape(parameters, trains: names.contains)
             let real = tape.input(example.volume)
             let features = try tape.evaluate(encoder, images: [real])
-            let fake = try tape.evaluate(decoder, images: [tape.quantised(features, by: codebook).quantised])
+            let z =
+                phase.quantises ? tape.quantised(features, by: codebook).quantised : features
+            let fake = try tape.evaluate(decoder, images: [z])
             let share = 0.5 / Double(examples.count)
             var slopes: [Slope] = []
             for (volume, goal) in [(real, AdversarialLoss.Goal.real), (fake, .fake)] {

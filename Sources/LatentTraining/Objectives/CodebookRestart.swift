@@ -11,7 +11,8 @@ extension AutoencoderObjective {
         examples: (_ count: Int) throws -> [Example]
     ) throws -> [String: Tensor]? {
         let (name, settings) = (codebook.weight.name, losses.restarts)
-        guard settings.interval > 0, step < settings.end, step % settings.interval == 0,
+        let quantised = step - losses.quantizationStart
+        guard settings.interval > 0, quantised >= 0, step < settings.end, quantised % settings.interval == 0,
             var codes = parameters[name]
         else { return nil }
         var batch: [EncodedExample] = []

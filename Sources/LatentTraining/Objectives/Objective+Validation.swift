@@ -23,13 +23,13 @@ extension DenoiserObjective: LatentObjective {
     var discriminator: PatchDiscriminator? { nil }
 
     func callAsFunction(
-        _ parameters: [String: Tensor], _ examples: [Example], isAdversarial: Bool, engine: NetworkGradients
+        _ parameters: [String: Tensor], _ examples: [Example], in phase: LatentPhase, engine: NetworkGradients
     ) throws -> ObjectiveResult {
         try self(parameters, examples, engine: engine)
     }
 
     func ofDiscriminator(
-        _ parameters: [String: Tensor], _ examples: [Example], engine: NetworkGradients
+        _ parameters: [String: Tensor], _ examples: [Example], in phase: LatentPhase, engine: NetworkGradients
     ) throws -> ObjectiveResult? { nil }
 
     /// The distance between noise and its prediction.

@@ -41,7 +41,7 @@ struct TranslatorObjective: Sendable {
 
     /// The loss of a batch and its gradient; as of ``AutoencoderObjective``.
     func callAsFunction(
-        _ parameters: [String: Tensor], _ examples: [Example], isAdversarial: Bool, engine: NetworkGradients
+        _ parameters: [String: Tensor], _ examples: [Example], in phase: LatentPhase, engine: NetworkGradients
     ) throws -> ObjectiveResult {
         var result = ObjectiveResult(trained)
         let share = 1 / Double(examples.count)
@@ -58,7 +58,7 @@ struct TranslatorObjective: Sendable {
                 result.add(share * value, weight: losses.cycle.weight, to: "cycle")
                 slopes.append((slope.value, slope.gradient.scaled(by: share * losses.cycle.weight)))
             }
-            if isAdversarial, let discriminator {
+            if phase.isAdversarial, let discriminator {
                 let weight = losses.adversarial.weight
                 let judge = engine.tape(parameters) { _ in false }
                 let input = judge.input(like, wantsGradient: true)
@@ -88,7 +88,7 @@ struct TranslatorObjective: Sendable {
 
     /// The loss of the discriminator, 0.5 (CE(D(z_y), k) + CE(D(z'), fake)), and its gradient.
     func ofDiscriminator(
-        _ parameters: [String: Tensor], _ examples: [Example], engine: NetworkGradients
+        _ parameters: [String: Tensor], _ examples: [Example], in phase: LatentPhase, engine: NetworkGradients
     ) throws -> ObjectiveResult? {
         guard let discriminator else { return nil }
         var result = ObjectiveResult(discriminator.parameters)

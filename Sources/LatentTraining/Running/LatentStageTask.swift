@@ -17,12 +17,12 @@ protocol LatentObjective: Sendable {
 
     /// The loss of a batch and its gradient.
     func callAsFunction(
-        _ parameters: [String: Tensor], _ examples: [Example], isAdversarial: Bool, engine: NetworkGradients
+        _ parameters: [String: Tensor], _ examples: [Example], in phase: LatentPhase, engine: NetworkGradients
     ) throws -> ObjectiveResult
 
     /// The discriminator's loss of a batch and its gradient; nil without one.
     func ofDiscriminator(
-        _ parameters: [String: Tensor], _ examples: [Example], engine: NetworkGradients
+        _ parameters: [String: Tensor], _ examples: [Example], in phase: LatentPhase, engine: NetworkGradients
     ) throws -> ObjectiveResult?
 
     /// Numbers that are replaced before a step, by name; nil, the default, for none.
@@ -47,6 +47,14 @@ extension LatentObjective {
     ) throws -> [String: Tensor]? { nil }
 }
 
+/// What takes part in a step, by its number.
+struct LatentPhase {
+    /// The discriminator.
+    var isAdversarial = false
+    /// The codebook.
+    var quantises = true
+}
+
 /// What a stage's results depend on beside its objective.
 struct LatentStagePlan: Sendable {
     let stage: LatentStage
@@ -54,13 +62,15 @@ struct LatentStagePlan: Sendable {
     let settings: TrainingState.Settings
     /// Number of steps before the discriminator takes part.
     let adversarialStart: Int
+    /// Number of steps before latents are quantised.
+    let quantizationStart: Int
     let validation: LatentValidationSettings
     /// All settings that results depend on.
     let record: JSONValue
 
     init<Losses>(
         _ stage: LatentStage, _ settings: LatentStageSettings<Losses>, adversarialStart: Int = .max,
-        of configuration: LatentTrainingConfiguration
+        quantizationStart: Int = 0, of configuration: LatentTrainingConfiguration
     ) throws {
         self.stage = stage
         schedule = TrainingSchedule(
@@ -68,7 +78,8 @@ struct LatentStagePlan: Sendable {
         self.settings = TrainingState.Settings(
             optimizer: settings.optimizer, rateSchedule: settings.rateSchedule,
             movingAverage: settings.movingAverage)
-        (self.adversarialStart, validation) = (adversarialStart, settings.validation)
+        (self.adversarialStart, self.quantizationStart) = (adversarialStart, quantizationStart)
+        validation = settings.validation
         var model = configuration.model
         model.process = model.process.explicit
         if stage != .denoiser { model.denoiser = nil }
@@ -105,15 +116,17 @@ struct LatentStageTask<Objective: LatentObjective>: TrainingTask {
 
     mutating func step() throws -> TrainingStepReport {
         let examples = try examples(schedule.examplesPerStep)
-        let isAdversarial = state.step >= plan.adversarialStart && objective.discriminator != nil
+        let phase = LatentPhase(
+            isAdversarial: state.step >= plan.adversarialStart && objective.discriminator != nil,
+            quantises: state.step >= plan.quantizationStart)
         let restarted = try objective.restarted(
             parameters, at: state.step, randomness: Randomness(seed: seed), engine: engine
         ) { try self.examples($0) }
         // A step is taken whole or not at all.
-        let before = isAdversarial || restarted != nil ? state : nil
+        let before = phase.isAdversarial || restarted != nil ? state : nil
         do {
             for (name, tensor) in restarted ?? [:] { state.parameters.replace(name, with: tensor.values) }
-            return try step(examples, isAdversarial: isAdversarial)
+            return try step(examples, in: phase)
         } catch {
             if let before { state = before }
             throw error
@@ -130,13 +143,15 @@ struct LatentStageTask<Objective: LatentObjective>: TrainingTask {
         }
     }
 
-    private mutating func step(_ examples: [Objective.Example], isAdversarial: Bool) throws
+    private mutating func step(_ examples: [Objective.Example], in phase: LatentPhase) throws
         -> TrainingStepReport
     {
-        var result = try objective(parameters, examples, isAdversarial: isAdversarial, engine: engine)
+        var result = try objective(parameters, examples, in: phase, engine: engine)
         let report = try state.step(against: &result.gradients, loss: result.loss)
         // After the generator's step, on a new forward pass.
-        if isAdversarial, var own = try objective.ofDiscriminator(parameters, examples, engine: engine) {
+        if phase.isAdversarial,
+            var own = try objective.ofDiscriminator(parameters, examples, in: phase, engine: engine)
+        {
             try state.stepDiscriminator(against: &own.gradients, loss: own.loss, rate: report.learningRate)
             result.parts.merge(own.parts) { $1 }
         }

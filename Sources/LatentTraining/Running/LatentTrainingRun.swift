@@ -180,7 +180,8 @@ extension LatentTrainingRun {
         try check(settings.losses.adversarial, settings.steps, of: .autoencoder, latents: false)
         return try await train(
             LatentStagePlan(
-                .autoencoder, settings, adversarialStart: settings.losses.adversarial.start, of: configuration),
+                .autoencoder, settings, adversarialStart: settings.losses.adversarial.start,
+                quantizationStart: settings.losses.quantizationStart, of: configuration),
             objective, start: start, initial: start.firstStage, needsPairs: false, resumes, deadline, report,
             load: { example, data in
                 AutoencoderObjective.Example(
