@@ -16,7 +16,9 @@ final class HelperThreads: Sendable {
         var free: [Helper] = []
         var started = 0
     }
-    private let helpers = Mutex(Helpers())
+    // Not a Mutex, which ThreadSanitizer takes for no lock.
+    private let lock = NSLock()
+    private nonisolated(unsafe) var helpers = Helpers()
     private let cores = ProcessInfo.processInfo.activeProcessorCount
 
     /// Runs `body` for `0..<count`: 0 on this thread, and each other part on a helper, or here where none is free.
@@ -31,14 +33,14 @@ final class HelperThreads: Sendable {
                 // A helper that has not come yet, since others use its core, is not waited for.
                 for (helper, part) in zip(team, 1...) where helper.takeBack() { body(part) }
                 for helper in team { helper.waitUntilDone() }
-                helpers.withLock { $0.free += team }
+                lock.withLock { helpers.free += team }
             }
         }
     }
 
     /// Up to so many free helpers. Starts others for the next call where there are too few.
     private func take(_ count: Int) -> ArraySlice<Helper> {
-        helpers.withLock { helpers in
+        lock.withLock {
             let team = helpers.free.suffix(count)
             helpers.free.removeLast(team.count)
             for _ in 0..<min(count - team.count, cores - 1 - helpers.started) {
@@ -46,7 +48,7 @@ final class HelperThreads: Sendable {
                 let thread = Thread { [self] in
                     let helper = Helper()
                     // From here on it is there to be taken. A thread that the system does not start never is.
-                    self.helpers.withLock { $0.free.append(helper) }
+                    lock.withLock { helpers.free.append(helper) }
                     helper.run()
                 }
                 thread.name = "network helper"
