@@ -36,9 +36,10 @@ latent: ## Translate one source to three targets with a 3-D latent model of rand
 	swift run -c release --package-path Examples/LatentTranslation LatentTranslationDemo
 
 .PHONY: demo-latent
-demo-latent: ## Translate a synthetic T1 to T2, FLAIR and proton density; open build/demo-latent/montage.png
+demo-latent: ## Translate a synthetic T1 to T2, FLAIR and proton density with a model that you trained (MODEL=...)
+	@[ -n '$(MODEL)' ] || { echo "Error: name a latent model that Examples/OneToMany/reproduce has trained: MODEL=..." >&2; exit 1; }
 	@.ci/setup $(if $(BRAIN),,mricron-data)
-	swift run -c release --package-path Examples/OneToMany OneToMany demo $(if $(BRAIN),--anatomy '$(BRAIN)')
+	swift run -c release --package-path Examples/OneToMany OneToMany demo --model '$(MODEL)' $(if $(BRAIN),--anatomy '$(BRAIN)')
 
 .PHONY: ablation
 ablation: ## Train the demonstration networks and measure the effect of each part of the method (hours)

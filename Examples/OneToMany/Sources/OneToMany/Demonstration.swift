@@ -17,7 +17,7 @@ struct Demonstration: AsyncParsableCommand {
     var output = "build/demo-latent"
 
     @Option(help: "The 3-D latent model (.safetensors).")
-    var model = "Examples/OneToMany/Model/t1-to-many.safetensors"
+    var model: String
 
     @Option(help: "The brain from which subjects are deformed (.nii or .nii.gz).")
     var anatomy = "/usr/share/mricron/templates/ch2bet.nii.gz"
@@ -65,8 +65,10 @@ struct Demonstration: AsyncParsableCommand {
             .write(to: folder.appending(path: "metrics.md"), options: .atomic)
         try montage(source, results).write(to: folder.appending(path: "montage.png"))
         print("Results are in \(output): montage.png, metrics.md, and the volumes")
-        if let worst = results.first(where: { $0.psnr < $0.matched + 3 }) {
-            throw NotTranslated(target: worst.target.rawValue)
+        for result in results where result.psnr < result.matched + 3 {
+            print(
+                "Note: the translation to \(result.target.rawValue) is less than 3 dB closer to the truth than the T1 image "
+                    + "with the truth's histogram")
         }
     }
 
@@ -99,14 +101,4 @@ struct Demonstration: AsyncParsableCommand {
         // The sagittal slice goes through one hemisphere: the midline shows little brain.
         return Montage(rows: rows, at: SIMD3(25, 0, 0), pixelSize: 1.5)
     }
-}
-
-/// A translation is hardly closer to the truth than the source is.
-struct NotTranslated: LocalizedError, CustomStringConvertible {
-    let target: String
-    var description: String {
-        "the translation to \(target) is hardly better than the T1 image with the truth's histogram: its PSNR inside the "
-            + "brain must be 3 dB higher"
-    }
-    var errorDescription: String? { description }
 }
