@@ -20,8 +20,8 @@ public struct LatentDenoiser: Denoiser {
     /// Tiles that the network sees one at a time; nil for the whole latent at once.
     public var tiling: LatentTiling?
 
-    /// The noise.
-    public let predictionType = PredictionType.noise
+    /// What the network was trained to predict: the noise, as published, unless the model states another.
+    public var predictionType: PredictionType { model.configuration.predictionType }
 
     private let executor = ComputeExecutor()
 
@@ -53,8 +53,8 @@ public struct LatentDenoiser: Denoiser {
             let factor = model.configuration.firstStage.factor
             let timesteps = [Float](repeating: Float(timestep), count: noisy.shape[0])
             func predict(_ images: [Tensor]) throws -> Tensor {
-                try model.predictNoise(
-                    in: images[0], conditioningLatents: images[1], timesteps: timesteps, targets: targets)
+                try model.predict(
+                    images[0], conditioningLatents: images[1], timesteps: timesteps, targets: targets)
             }
             return try tiling?.apply(
                 to: [noisy, conditioningLatents], inputUnit: factor, outputUnit: factor, predict)

@@ -139,7 +139,7 @@ public struct LatentModel: Sendable {
         return .concatenated(parts, axis: 0)
     }
 
-    /// The denoiser's prediction of the noise in a latent.
+    /// The denoiser's prediction from a noisy latent, of the configuration's `predictionType`.
     ///
     /// - Parameters:
     ///   - noisy: z_t, `[batch, z channels, ...]`.
@@ -149,8 +149,8 @@ public struct LatentModel: Sendable {
     ///   - targets: the class of each item's target.
     /// - Returns: `[batch, z channels, ...]`.
     /// - Throws: `LatentTranslationError` where the model has no denoiser, or an input does not fit; `CancellationError`.
-    public func predictNoise(
-        in noisy: Tensor, conditioningLatents: Tensor, timesteps: [Float], targets: [Int]
+    public func predict(
+        _ noisy: Tensor, conditioningLatents: Tensor, timesteps: [Float], targets: [Int]
     ) throws -> Tensor {
         guard let denoiser, let network = networks.denoiser, let sizes = configuration.denoiser else {
             throw LatentTranslationError.input(

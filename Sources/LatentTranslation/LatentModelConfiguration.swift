@@ -10,6 +10,7 @@ import VoxelSupport
 /// { "first_stage": { "num_groups": 32 }, "denoiser": { "num_head_channels": 32 },
 ///   "targets": ["t1", "t1ce", "t2", "flair"], "scale": 1,
 ///   "process": { "kind": "diffusion", "schedule": "scaled_linear", "beta_start": 0.0015, "beta_end": 0.0195 },
+///   "objective": "noise",
 ///   "preparation": { "shape": [144, 192, 144], "percentiles": [0.5, 99.5], "bounds": [-1, 1] } }
 /// ```
 public struct LatentModelConfiguration: Codable, Equatable, Sendable {
@@ -23,12 +24,16 @@ public struct LatentModelConfiguration: Codable, Equatable, Sendable {
     public var scale = 1.0
     /// The process that the denoiser was trained to reverse.
     public var process = StoredPath(kind: GaussianDiffusion.kind, fields: publishedProcess)
+    /// What the denoiser was trained to predict: the noise, as published, or another quantity of the process.
+    public var predictionType = PredictionType.noise
     /// How a source is prepared.
     public var preparation = LatentPreparation()
 
-    private enum CodingKeys: String, CodingKey, CaseIterable {
+    enum CodingKeys: String, CodingKey, CaseIterable {
         case firstStage = "first_stage"
-        case denoiser, targets, scale, process, preparation
+        case denoiser, targets, scale, process
+        case predictionType = "objective"
+        case preparation
     }
 
     /// The public code's configuration. Change what differs.
@@ -91,6 +96,7 @@ public struct LatentModelConfiguration: Codable, Equatable, Sendable {
         targets = try fields.decode([String].self, forKey: .targets)
         scale = try fields.decode(Double.self, forKey: .scale)
         process = try fields.decode(StoredPath.self, forKey: .process)
+        predictionType = try fields.decode(PredictionType.self, forKey: .predictionType)
         preparation = try fields.decode(LatentPreparation.self, forKey: .preparation)
     }
 }
@@ -118,7 +124,16 @@ extension LatentModelConfiguration {
                 && targets.allSatisfy { !$0.isEmpty && Int($0) == nil && !$0.contains("/") },
             "\(firstStage.classes) different names, one for each class; no numbers, no slashes")
         try NetworkConfigurationError.require("scale", scale, scale > 0 && scale.isFinite, "a number above 0")
-        do { _ = try path() } catch let error as StoredPathError {
+        do {
+            let expected =
+                predictionType == .difference
+                ? "noise, velocity, sample or gradient, since the process has no source"
+                : try predictionType.replacement(on: path(), kind: process.kind)
+            if let expected {
+                throw NetworkConfigurationError(
+                    field: "objective", found: predictionType.rawValue, expected: expected)
+            }
+        } catch let error as NetworkConfigurationError { throw error } catch let error as StoredPathError {
             throw NetworkConfigurationError(
                 field: "process" + (error.field.map { ".\($0)" } ?? ""), found: error.found,
                 expected: error.expected)

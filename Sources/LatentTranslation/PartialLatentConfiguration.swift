@@ -30,7 +30,7 @@ struct PartialLatentConfiguration {
             throw NetworkConfigurationError(
                 file: url.path, field: nil, found: "\(fields)", expected: "an object of fields")
         }
-        let whole: Set = ["first_stage", "denoiser", "targets", "scale", "process", "preparation"]
+        let whole = Set(LatentModelConfiguration.CodingKeys.allCases.map(\.rawValue))
         guard own.keys.allSatisfy({ !whole.contains($0) }) else { return }
         let first = Set(AutoencoderConfiguration.CodingKeys.allCases.map(\.rawValue))
         let second = Set(LatentUNetConfiguration.CodingKeys.allCases.map(\.rawValue))

@@ -66,17 +66,8 @@ public struct TranslationSettings: Codable, Equatable, Sendable {
     }
 
     private func check(_ path: any GaussianPath) throws {
-        let end = path.coefficients(at: path.trainingTimesteps - 1)
-        if end.variance == 0, predictionType == .noise || predictionType == .velocity {
-            throw TranslationSettingsError(
-                field: "objective", found: predictionType.rawValue,
-                expected: "sample, gradient or difference, since \(process.kind) has no noise")
-        }
-        guard predictionType == .noise, end.target == 0 else { return }
-        throw TranslationSettingsError(
-            field: "objective", found: predictionType.rawValue,
-            expected: "another one, since \(process.kind) begins with pure noise, which carries no information "
-                + "about the sample")
+        guard let expected = predictionType.replacement(on: path, kind: process.kind) else { return }
+        throw TranslationSettingsError(field: "objective", found: predictionType.rawValue, expected: expected)
     }
 }
 

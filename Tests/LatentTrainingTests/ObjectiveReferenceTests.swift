@@ -182,6 +182,7 @@ struct ObjectiveReferenceTests {
         let start = try ReferenceNumbers.start()
         let objective = DenoiserObjective(
             try #require(start.configuration.denoiser), path: try start.configuration.path(),
+            predicting: .noise,
             losses: DenoiserLosses())
         let examples = try ReferenceNumbers.denoiserExamples()
         for (example, noisy) in zip(examples, try numbers.items("noisy")) {

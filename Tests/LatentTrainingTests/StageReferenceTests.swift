@@ -139,7 +139,8 @@ struct StageReferenceTests {
             let numbers = try ReferenceNumbers("stage2")
             let start = try ReferenceNumbers.start()
             let objective = DenoiserObjective(
-                start.configuration.denoiser!, path: try start.configuration.path(), losses: DenoiserLosses())
+                start.configuration.denoiser!, path: try start.configuration.path(), predicting: .noise,
+                losses: DenoiserLosses())
             let kind: OptimizerSettings.Kind = name == "adam3" ? .adam : .adamW
             var task = try task(
                 .denoiser, objective, ReferenceNumbers.denoiserExamples(), initial: start.denoiser,

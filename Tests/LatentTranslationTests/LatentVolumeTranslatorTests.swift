@@ -162,8 +162,8 @@ struct LatentVolumeTranslatorTests {
         #expect(throws: LatentTranslationError.self) { try model.decode(Tensor(shape: [1, 4, 2, 2, 2])) }
         #expect(throws: LatentTranslationError.self) { try model.encode(Tensor(shape: [1, 1, 4, 4, 5])) }
         #expect(throws: LatentTranslationError.self) {
-            try model.predictNoise(
-                in: latent, conditioningLatents: latent, timesteps: [1, 1], targets: [0, 0])
+            try model.predict(
+                latent, conditioningLatents: latent, timesteps: [1, 1], targets: [0, 0])
         }
     }
 }

@@ -52,8 +52,8 @@ struct ModelReferenceTests {
     @Test(arguments: ["a", "b"])
     func theDenoiserAgrees(name: String) throws {
         let (model, io) = (try Reference.model(name), try Reference.numbers("unet_\(name)_io"))
-        let output = try model.predictNoise(
-            in: io.flipped("x"), conditioningLatents: io.flipped("cond"), timesteps: io.tensor("t").values,
+        let output = try model.predict(
+            io.flipped("x"), conditioningLatents: io.flipped("cond"), timesteps: io.tensor("t").values,
             targets: io.integers("target"))
         expectClose(output, try io.flipped("out"), "\(name) denoiser")
     }

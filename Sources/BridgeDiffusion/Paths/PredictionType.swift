@@ -13,6 +13,23 @@ public enum PredictionType: String, CaseIterable, Codable, Sendable {
     case velocity
 }
 
+extension PredictionType {
+    /// What to predict instead where a path cannot be sampled from this; nil where it can.
+    ///
+    /// - Parameter kind: the name of the path, for the text.
+    package func replacement(on path: any GaussianPath, kind: String) -> String? {
+        let end = path.coefficients(at: path.trainingTimesteps - 1)
+        if end.variance == 0, self == .noise || self == .velocity {
+            return "sample, gradient or difference, since \(kind) has no noise"
+        }
+        if end.target == 0, self == .noise {
+            return
+                "another one, since \(kind) begins with pure noise, which carries no information about the sample"
+        }
+        return nil
+    }
+}
+
 extension GaussianPath {
     /// What a network of this prediction type is trained to predict: `target` x_0, `source` y and `noise` eps.
     public func trainingTarget(of predictionType: PredictionType, at t: Int) -> PathCombination {

@@ -206,7 +206,7 @@ public struct TranslatorLosses: Codable, Equatable, Sendable {
 
 /// The loss of the denoiser.
 public struct DenoiserLosses: Codable, Equatable, Sendable {
-    /// The distance between the noise and its prediction.
+    /// The distance between what the denoiser is to predict, the noise as published, and its prediction.
     public var noise = TrainingLoss.l2
 
     /// The mean squared distance.

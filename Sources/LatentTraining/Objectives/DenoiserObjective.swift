@@ -5,7 +5,8 @@ import NetworkEngine
 import Networks
 import TensorFiles
 
-/// The loss of the third stage: the distance between noise and its prediction. All but the denoiser is frozen.
+/// The loss of the third stage: the distance between the network's target, the noise as published, and its prediction.
+/// All but the denoiser is frozen.
 struct DenoiserObjective: Sendable {
     /// What the denoiser is trained on, latents times the scale, `[1, z channels, ...]`.
     struct Example {
@@ -19,13 +20,18 @@ struct DenoiserObjective: Sendable {
     }
 
     let path: any GaussianPath
+    let predictionType: PredictionType
     let losses: DenoiserLosses
     let trained: [Parameter]
 
     private let network: LatentUNet3D
 
-    init(_ sizes: LatentUNetConfiguration, path: any GaussianPath, losses: DenoiserLosses) {
-        (self.path, self.losses, network) = (path, losses, LatentUNet3D(sizes))
+    init(
+        _ sizes: LatentUNetConfiguration, path: any GaussianPath, predicting predictionType: PredictionType,
+        losses: DenoiserLosses
+    ) {
+        (self.path, self.predictionType, self.losses) = (path, predictionType, losses)
+        network = LatentUNet3D(sizes)
         trained = network.parameters
     }
 
@@ -41,7 +47,7 @@ struct DenoiserObjective: Sendable {
                 network, images: [tape.input(noisy(example)), tape.input(example.conditioningLatents)],
                 shared: network.sharedInputs(
                     timesteps: [Float(example.timestep)], targets: [example.targetClass]))
-            let (value, gradient) = losses.noise(tape.tensor(output), target: example.noise)
+            let (value, gradient) = losses.noise(tape.tensor(output), target: target(example))
             result.add(share * value, weight: 1, to: "noise")
             try tape.differentiate([(output, gradient.scaled(by: share))])
             try result.add(tape.gradients)
@@ -51,9 +57,19 @@ struct DenoiserObjective: Sendable {
 
     /// x_t.
     func noisy(_ example: Example) -> Tensor {
+        combined(path.forwardSample(at: example.timestep), of: example)
+    }
+
+    /// What the network is trained to predict.
+    func target(_ example: Example) -> Tensor {
+        combined(path.trainingTarget(of: predictionType, at: example.timestep), of: example)
+    }
+
+    /// The process starts at noise: it has no source, and any values do.
+    private func combined(_ combination: PathCombination, of example: Example) -> Tensor {
         Tensor(
             shape: example.target.shape,
-            values: path.forwardSample(at: example.timestep)(
+            values: combination(
                 target: example.target.values, source: example.target.values, noise: example.noise.values))
     }
 }

@@ -32,12 +32,12 @@ extension DenoiserObjective: LatentObjective {
         _ parameters: [String: Tensor], _ examples: [Example], in phase: LatentPhase, engine: NetworkGradients
     ) throws -> ObjectiveResult? { nil }
 
-    /// The distance between noise and its prediction.
+    /// The distance between the network's target and its prediction.
     func loss(of example: Example, by model: LatentModel) throws -> Double {
-        let output = try model.predictNoise(
-            in: noisy(example), conditioningLatents: example.conditioningLatents,
+        let output = try model.predict(
+            noisy(example), conditioningLatents: example.conditioningLatents,
             timesteps: [Float(example.timestep)],
             targets: [example.targetClass])
-        return losses.noise(output, target: example.noise).value
+        return losses.noise(output, target: target(example)).value
     }
 }

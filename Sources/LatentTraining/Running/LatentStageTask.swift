@@ -108,7 +108,7 @@ struct LatentStageTask<Objective: LatentObjective>: TrainingTask {
     /// The networks with numbers that have been trained.
     let merge: @Sendable (LatentParameters, [String: Tensor]) -> LatentParameters
     var state: TrainingState
-    let drawer: ExampleDrawer
+    var drawer: ExampleDrawer
     let validationDrawer: ExampleDrawer?
 
     var configuration: JSONValue { plan.record }
@@ -119,6 +119,7 @@ struct LatentStageTask<Objective: LatentObjective>: TrainingTask {
         let phase = LatentPhase(
             isAdversarial: state.step >= plan.adversarialStart && objective.discriminator != nil,
             quantises: state.step >= plan.quantizationStart)
+        let objective = objective
         let restarted = try objective.restarted(
             parameters, at: state.step, randomness: Randomness(seed: seed), engine: engine
         ) { try self.examples($0) }
@@ -134,8 +135,7 @@ struct LatentStageTask<Objective: LatentObjective>: TrainingTask {
     }
 
     /// The first examples from the next step on.
-    private func examples(_ count: Int) throws -> [Objective.Example] {
-        var drawer = drawer
+    private mutating func examples(_ count: Int) throws -> [Objective.Example] {
         let first = state.step * schedule.examplesPerStep
         return try (first..<first + count).map { number in
             try TimeLimit.check()

@@ -218,7 +218,9 @@ extension LatentTrainingRun {
     ) async throws -> Bool {
         guard let sizes = configuration.model.denoiser else { return true }
         let path = try configuration.model.path()
-        let objective = DenoiserObjective(sizes, path: path, losses: configuration.denoiser.losses)
+        let objective = DenoiserObjective(
+            sizes, path: path, predicting: configuration.model.predictionType,
+            losses: configuration.denoiser.losses)
         let latents = try latents(start)
         let scale = configuration.model.scale
         let initial =
