@@ -1,14 +1,10 @@
 import NetworkEngine
 import Networks
-import Synchronization
 import TensorFiles
-import VoxelSupport
 
 /// One network of a model with its weights: evaluates items of a batch one after another, so that each has the same bits in
 /// any batch.
 struct EvaluatedNetwork: Sendable {
-    /// A fingerprint of all that decides the bits of an output.
-    let fingerprint: UInt64
     private let compiled: CompiledNetwork
 
     /// Reads a network's weights.
@@ -23,19 +19,11 @@ struct EvaluatedNetwork: Sendable {
         _ network: any Network, planned size: [Int], options: ComputeOptions,
         read: @Sendable (Parameter) throws -> Tensor
     ) throws {
-        let fingerprints = Mutex<[String: UInt64]>([:])
-        @Sendable func noted(_ parameter: Parameter) throws -> Tensor {
-            let tensor = try read(parameter)
-            var fingerprint = Fingerprint()
-            fingerprint.combine(tensor.values)
-            let value = fingerprint.value
-            fingerprints.withLock { $0[parameter.name] = value }
-            return tensor
-        }
-        compiled = try CompiledNetwork(network, planned: size, options: options, read: noted)
-        fingerprint =
-            Fingerprint(of: fingerprints.withLock { $0.sorted { $0.key < $1.key }.map(\.value) }).value
+        compiled = try CompiledNetwork(network, planned: size, options: options, read: read)
     }
+
+    /// A fingerprint of the weights.
+    var fingerprint: UInt64 { compiled.fingerprint }
 
     /// The result for images `[batch, channels, ...]` and shared inputs `[batch, ...]`.
     ///

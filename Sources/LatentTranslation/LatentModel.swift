@@ -47,7 +47,7 @@ public struct LatentModel: Sendable {
     public init(_ weights: LatentWeights, options: ComputeOptions = ComputeOptions()) throws {
         (self.weights, self.options, configuration) = (weights, options, weights.configuration)
         networks = LatentNetworks(configuration)
-        let shape = configuration.preparation.shape ?? LatentPreparation().shape ?? []
+        let shape = configuration.preparation.plannedShape
         let (volume, factor) = (Array(shape.reversed()), configuration.firstStage.factor)
         let size = volume.map { $0 / factor }
         latentSize = size
@@ -113,10 +113,12 @@ public struct LatentModel: Sendable {
         return try encoder([volume])
     }
 
-    /// Every element of a latent as the nearest code.
+    /// Every element of a latent, `[batch, z channels, z, y, x]`, as the nearest code of the codebook by squared distance,
+    /// the first of several. O(elements codes).
     public func quantise(_ latent: Tensor) -> Tensor { latent.nearest(in: codebook) }
 
-    /// The index of the nearest code for every element of a latent, `[batch, ...]`, last axis fastest.
+    /// The index of the nearest code for every element of a latent, `[batch, z channels, z, y, x]`: in the order of the
+    /// elements, x fastest. O(elements codes).
     public func codes(of latent: Tensor) -> [Int] { latent.nearestEntries(of: codebook) }
 
     /// A source's latent made like those of the targets' modalities, of the same shape.

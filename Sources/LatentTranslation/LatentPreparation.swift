@@ -26,6 +26,9 @@ public struct LatentPreparation: Codable, Equatable, Sendable {
         (self.shape, self.percentiles, self.bounds) = (shape, percentiles, bounds)
     }
 
+    /// The shape that memory is planned for: the published one where volumes have shapes of their own.
+    package var plannedShape: [Int] { shape ?? Self().shape ?? [] }
+
     /// Encodes all fields: without a shape, null, which a missing field does not mean.
     public func encode(to encoder: any Encoder) throws {
         var fields = encoder.container(keyedBy: CodingKeys.self)

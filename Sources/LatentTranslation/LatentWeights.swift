@@ -96,6 +96,9 @@ public struct LatentWeights: TensorSource {
     /// Whether a file holds weights of a latent translator, or of a part of one. False where it cannot be read.
     public static func isLatentModel(_ url: URL) -> Bool { (try? LatentFile(url))?.isLatentModel ?? false }
 
+    /// Whether the file at a path holds weights of a latent translator; see ``isLatentModel(_:)-(URL)``.
+    public static func isLatentModel(_ path: String) -> Bool { isLatentModel(URL(filePath: path)) }
+
     private init(
         _ file: LatentFile, firstStage other: LatentFile?, stated: [PartialLatentConfiguration],
         selection wanted: Selection?

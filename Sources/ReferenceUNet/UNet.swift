@@ -102,22 +102,13 @@ public struct UNet: Sendable {
     public init(_ weights: UNetWeights, options: ComputeOptions = ComputeOptions()) throws {
         (configuration, translation) = (weights.configuration, weights.translation)
         architecture = UNetArchitecture(configuration)
-        // Parameters may be read in any order.
-        let fingerprints = Mutex<[String: UInt64]>([:])
         let multiple = configuration.sizeMultiple
         let size = max(1, Self.plannedSize / multiple) * multiple
         compiled = try CompiledNetwork(architecture, planned: [size, size], options: options) {
-            let tensor = try weights.tensor($0.name)
-            var fingerprint = Fingerprint()
-            fingerprint.combine(tensor.values)
-            let (name, value) = ($0.name, fingerprint.value)
-            fingerprints.withLock { $0[name] = value }
-            return tensor
+            try weights.tensor($0.name)
         }
-        let fingerprint = Fingerprint(
-            of: fingerprints.withLock { $0.sorted { $0.key < $1.key }.map(\.value) })
-        self.fingerprint =
-            String(fingerprint.value, radix: 16)
+        fingerprint =
+            String(compiled.fingerprint, radix: 16)
             + (options.winogradMemory.map { " with \($0) bytes for Winograd's form" } ?? "")
     }
 

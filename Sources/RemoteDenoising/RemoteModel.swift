@@ -95,6 +95,11 @@ public struct RemoteModel: Codable, Equatable, Sendable {
         }
     }
 
+    /// Reads a model from the JSON file at a path; see ``init(contentsOf:)-(URL)``.
+    ///
+    /// - Throws: ``RemoteDenoisingError`` naming the file and the field.
+    public init(contentsOf path: String) throws { try self.init(contentsOf: URL(filePath: path)) }
+
     private func check() throws(JSONFieldError) {
         if let datatype, ![.f32, .f16, .bf16].contains(datatype) {
             throw JSONFieldError(

@@ -68,7 +68,7 @@ struct BidsDerivative: Sendable {
         if let doi = source.description["DatasetDOI"] {
             fields["SourceDatasets"] = .array([.object(["DOI": doi])])
         }
-        try replace(BidsDataset.descriptionFile, with: try sortedJSON(fields))
+        try replace(BidsDataset.descriptionFile, with: try fields.sortedJSON(prettyPrinted: true))
         let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
         guard !names.contains(where: { $0.hasPrefix("README") }) else { return }
         try replace("README.md", with: Data(Self.readme.utf8))
@@ -142,7 +142,7 @@ struct BidsDerivative: Sendable {
         try FileManager.default.createDirectory(
             at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
         let draft = volume.deletingLastPathComponent().appending(path: "sidecar.json")
-        try AtomicFile.write(try sortedJSON(sidecar), to: draft)
+        try AtomicFile.write(try sidecar.sortedJSON(prettyPrinted: true), to: draft)
         if FileManager.default.fileExists(atPath: json.path) { try FileManager.default.removeItem(at: json) }
         for (from, to) in [(volume, file), (draft, json)] {
             guard rename(from.path, to.path) == 0 else {

@@ -175,7 +175,7 @@ struct BidsMaker: Sendable {
         guard !work.isEmpty else { return 0 }
         let outputs = try work.map { result, scratch, sidecar in
             var fingerprint = Fingerprint()
-            for byte in try sortedJSON(sidecar) { fingerprint.combine(UInt64(byte)) }
+            for byte in try sidecar.sortedJSON(prettyPrinted: true) { fingerprint.combine(UInt64(byte)) }
             let state = "\(fingerprint.text).state"
             // What an interrupted run left, unless it goes on from there.
             try scratch.clean(except: state)

@@ -33,7 +33,7 @@ struct CohortEvaluator {
         let files = [
             ("metrics.csv", Data(cohort.metricsTable.utf8)), ("summary.csv", Data(cohort.summaryTable.utf8)),
             ("comparisons.csv", Data(cohort.comparisonTable.utf8)),
-            ("evaluation.json", try sortedJSON(cohort)),
+            ("evaluation.json", try cohort.sortedJSON(prettyPrinted: true)),
         ]
         for (name, data) in files where name != "comparisons.csv" || !cohort.comparisons.isEmpty {
             try AtomicFile.write(data, to: folder.appending(path: name))

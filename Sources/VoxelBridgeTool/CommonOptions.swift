@@ -21,13 +21,8 @@ struct ThreadOptions: ParsableArguments {
 extension SlicePlane: ExpressibleByArgument {}
 
 /// Prints a value as JSON with sorted keys to standard output.
-func printJSON(_ value: some Encodable) throws { print(String(decoding: try sortedJSON(value), as: UTF8.self)) }
-
-/// A value as JSON with sorted keys.
-func sortedJSON(_ value: some Encodable) throws -> Data {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return try encoder.encode(value)
+func printJSON(_ value: some Encodable) throws {
+    print(String(decoding: try value.sortedJSON(prettyPrinted: true), as: UTF8.self))
 }
 
 /// Reads a volume, or one of a series, and prints the warnings.

@@ -61,7 +61,7 @@ struct ImportCommand: ParsableCommand {
         try checkOutput(
             output, extensions: [".safetensors"],
             inputs: [checkpoint] + options.config + [files.firstStage].compactMap(\.self))
-        if LatentWeights.isLatentModel(URL(filePath: checkpoint)) { return try importLatent() }
+        if LatentWeights.isLatentModel(checkpoint) { return try importLatent() }
         if let firstStage = files.firstStage {
             throw ValidationError(
                 "--first-stage \(firstStage) belongs to 3-D latent models; \(checkpoint) is not one")

@@ -100,7 +100,7 @@ struct LatentModelTranslation: FileTranslation {
                 title: URL(filePath: output.path).lastPathComponent,
                 facts: [
                     ("source", files.source), ("model", model), ("target", output.target),
-                    ("settings", String(decoding: try sortedJSON(settings), as: UTF8.self)),
+                    ("settings", String(decoding: try settings.sortedJSON(prettyPrinted: true), as: UTF8.self)),
                 ])
             logger.info("Wrote \(report)/index.html")
         }

@@ -103,7 +103,10 @@ struct SliceTranslation<Denoiser: StyledDenoiser>: FileTranslation {
             title: URL(filePath: output.path).lastPathComponent,
             facts: [
                 ("source", files.source), ("model", model), ("style", options.style ?? "none"),
-                ("settings", String(decoding: try sortedJSON(translationSettings), as: UTF8.self)),
+                (
+                    "settings",
+                    String(decoding: try translationSettings.sortedJSON(prettyPrinted: true), as: UTF8.self)
+                ),
                 ("sampler", "\(translator.sampler.scheduler.timesteps.count) steps"),
             ])
         logger.info("Wrote \(report)/index.html")

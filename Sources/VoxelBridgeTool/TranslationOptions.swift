@@ -57,7 +57,7 @@ struct TranslationOptions: ParsableArguments {
     ///
     /// - Throws: what is wrong with the options or the file, apart from the weights' numbers, which are read later.
     func translation(by model: String, logging: LoggingOptions) throws -> any FileTranslation {
-        if model != "histogram", LatentWeights.isLatentModel(URL(filePath: model)) {
+        if model != "histogram", LatentWeights.isLatentModel(model) {
             return try latentTranslation(by: model, logging: logging)
         }
         try latent.refuse(for: model)

@@ -1,7 +1,8 @@
-import BridgeTraining
 import Foundation
 import TestSupport
 import Testing
+
+@testable import BridgeTraining
 
 /// The learning rate from step to step.
 struct LearningRateTests {

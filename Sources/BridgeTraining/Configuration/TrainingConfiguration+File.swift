@@ -83,12 +83,6 @@ extension TrainingConfiguration {
             timesteps == 1 || (3...timesteps).contains(validation.samplingSteps),
             "3 to \(max(3, timesteps)), the timesteps of the process")
     }
-
-    private func require(
-        _ field: String, _ found: Any, _ condition: Bool, _ expected: String
-    ) throws(TrainingConfigurationError) {
-        try TrainingConfigurationError.require(field, found, condition, expected)
-    }
 }
 
 /// An invalid training configuration, or a file that is not one.
@@ -137,13 +131,15 @@ extension TrainingConfigurationError {
     package init(field: String, found: String, expected: String) {
         self.init(file: nil, field: field, found: found, expected: expected)
     }
+}
 
-    /// - Throws: the error of a field unless a condition holds.
-    package static func require(
-        _ field: String, _ found: Any, _ condition: Bool, _ expected: String
-    ) throws(TrainingConfigurationError) {
-        guard condition else {
-            throw TrainingConfigurationError(field: field, found: "\(found)", expected: expected)
-        }
+/// Checks a field of a configuration.
+///
+/// - Throws: `TrainingConfigurationError` unless the condition holds.
+package func require(
+    _ field: String, _ found: Any, _ condition: Bool, _ expected: String
+) throws(TrainingConfigurationError) {
+    guard condition else {
+        throw TrainingConfigurationError(field: field, found: "\(found)", expected: expected)
     }
 }

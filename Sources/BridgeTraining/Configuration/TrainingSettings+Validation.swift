@@ -56,12 +56,6 @@ extension AdversarialSettings {
     }
 }
 
-private func require(
-    _ field: String, _ found: Any, _ condition: Bool, _ expected: String
-) throws(TrainingConfigurationError) {
-    try TrainingConfigurationError.require(field, found, condition, expected)
-}
-
 private func requireFraction(_ field: String, _ value: Double) throws(TrainingConfigurationError) {
     try require(field, value, (0..<1).contains(value), "from 0 to below 1")
 }

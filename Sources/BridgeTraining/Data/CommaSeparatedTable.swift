@@ -77,12 +77,6 @@ package struct CommaSeparatedTable {
         endRecord()
         (self.records, self.comments) = (records, comments)
     }
-
-    /// A field, quoted if necessary.
-    static func quoted(_ field: String) -> String {
-        guard field.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return field }
-        return "\"" + field.replacing("\"", with: "\"\"") + "\""
-    }
 }
 
 extension String {

@@ -144,7 +144,7 @@ private struct PreparedPair {
     let style: StyleKey
     let warnings: [String]
 
-    /// Prepares the source with `PreprocessingPipeline.brain`, and brings the target to the same box.
+    /// Prepares the source with `PreprocessingPipeline.brain`, and crops the target to the same box.
     init(_ subject: Manifest.Subject, settings: DataSettings, bins: Int) throws {
         let source = try Volume(contentsOf: subject.source)
         var target = try Volume(contentsOf: subject.target)
@@ -221,12 +221,14 @@ private struct PreparedPair {
 }
 
 /// An error with the name of its file.
-private struct FileProblem: LocalizedError, CustomStringConvertible {
-    let file: String
-    let reason: String
+package struct FileProblem: LocalizedError, CustomStringConvertible {
+    private let file: String
+    private let reason: String
 
-    var description: String { "\(file): \(reason)" }
-    var errorDescription: String? { description }
+    package init(file: String, reason: String) { (self.file, self.reason) = (file, reason) }
+
+    package var description: String { "\(file): \(reason)" }
+    package var errorDescription: String? { description }
 }
 
 extension Volume {

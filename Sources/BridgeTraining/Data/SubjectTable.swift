@@ -106,7 +106,7 @@ package struct SubjectTable {
         }
         let header = Header.leading + volumes + [mask]
         let text = ([header] + texts).map {
-            $0.map(CommaSeparatedTable.quoted).joined(separator: ",") + "\n"
+            $0.map(\.commaSeparatedField).joined(separator: ",") + "\n"
         }
         try AtomicFile.write(Data(text.joined().utf8), to: file)
     }

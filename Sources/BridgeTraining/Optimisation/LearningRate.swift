@@ -1,17 +1,12 @@
 import Foundation
 
 /// The learning rate of each step.
-///
-/// ```swift
-/// var rate = LearningRate(RateSchedule(), initial: 1e-4)
-/// while training { rate.advance(after: step(at: rate.value)) }
-/// ```
-public struct LearningRate: Equatable, Sendable {
+struct LearningRate: Equatable, Sendable {
     /// The schedule.
-    public let schedule: RateSchedule
+    let schedule: RateSchedule
 
     /// The initial rate.
-    public let initial: Double
+    let initial: Double
 
     /// The current state.
     var state: State
@@ -31,16 +26,16 @@ public struct LearningRate: Equatable, Sendable {
     }
 
     /// The rate before the first step.
-    public init(_ schedule: RateSchedule, initial: Double) {
+    init(_ schedule: RateSchedule, initial: Double) {
         (self.schedule, self.initial, state) = (schedule, initial, State(value: initial))
         if schedule.kind == .cosine { state.value = cosineRate }
     }
 
     /// The rate of the next step.
-    public var value: Double { state.value }
+    var value: Double { state.value }
 
     /// Advances to the next step, after one with this loss.
-    public mutating func advance(after loss: Double) {
+    mutating func advance(after loss: Double) {
         state.steps += 1
         switch schedule.kind {
         case .constant: break

@@ -158,9 +158,12 @@ extension ParameterSet {
     ///   - parameters: those of the network, with names that end in `weight` and `bias`.
     ///   - seed: the seed of the random numbers.
     public init(initial parameters: [Parameter], seed: UInt64) {
-        self.init(initial: parameters, seed: seed) { path in
-            path == "out.2" || path.hasSuffix(".out_layers.3") || path.hasSuffix(".proj_out") ? .zero : nil
-        }
+        self.init(initial: parameters, seed: seed) { Self.isLastOfBlock($0) ? .zero : nil }
+    }
+
+    /// Whether a layer is the last convolution of a residual block, of an attention or of the network, by its name.
+    package static func isLastOfBlock(_ path: String) -> Bool {
+        path == "out.2" || path.hasSuffix(".out_layers.3") || path.hasSuffix(".proj_out")
     }
 
     /// The numbers that a layer's parameters start with.

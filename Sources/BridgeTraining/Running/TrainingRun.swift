@@ -102,9 +102,6 @@ public struct TrainingRun<Network: TrainableNetwork> {
         try configuration(ofRunIn: URL(filePath: folder, directoryHint: .isDirectory), paths: paths)
     }
 
-    /// An event of a run.
-    public typealias Event = TrainingEvent
-
     /// Trains until the last step or until a deadline, on its own threads. A step that is not done by then is not taken, and
     /// a validation that is not done is made when the run is resumed.
     ///
@@ -116,7 +113,7 @@ public struct TrainingRun<Network: TrainableNetwork> {
     ///   errors of `report`, the data set, the network and the system.
     @discardableResult
     public mutating func run(
-        until deadline: ContinuousClock.Instant? = nil, report: (Event) throws -> Void = { _ in }
+        until deadline: ContinuousClock.Instant? = nil, report: (TrainingEvent) throws -> Void = { _ in }
     ) async throws -> Bool {
         try await withTaskExecutorPreference(executor) { try await loop.run(until: deadline, report: report) }
     }

@@ -148,10 +148,4 @@ extension LatentTrainingConfiguration {
             (1...4096).contains(adversarial.width) && 2 * adversarial.width % adversarial.groups == 0,
             "half a multiple of \(adversarial.groups), the groups of a normalisation, up to 4096")
     }
-
-    private func require(
-        _ field: String, _ found: Any, _ condition: Bool, _ expected: String
-    ) throws(TrainingConfigurationError) {
-        try TrainingConfigurationError.require(field, found, condition, expected)
-    }
 }

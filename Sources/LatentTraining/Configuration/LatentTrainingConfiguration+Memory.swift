@@ -6,7 +6,7 @@ extension LatentTrainingConfiguration {
     /// A lower bound of the bytes of memory that a step of a stage needs: the activations of an example, and the parameters
     /// with their gradients, moments and average.
     package func memory(toTrain stage: LatentStage, recomputesActivations: Bool) -> Int {
-        let volume = Array((model.preparation.shape ?? LatentPreparation().shape ?? []).reversed())
+        let volume = Array(model.preparation.plannedShape.reversed())
         let latent = volume.map { $0 / model.firstStage.factor }
         func kept(_ network: some Network, _ size: [Int]) -> Double {
             network.graph(batch: 1, size: size).numbersKept(recomputing: recomputesActivations)

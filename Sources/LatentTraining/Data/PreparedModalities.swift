@@ -151,12 +151,3 @@ struct PreparedModalities: Sendable {
         return Tensor(shape: [1, 1] + shape, values: try file.tensor(modality).values)
     }
 }
-
-/// An error with the name of its file.
-private struct FileProblem: LocalizedError, CustomStringConvertible {
-    let file: String
-    let reason: String
-
-    var description: String { "\(file): \(reason)" }
-    var errorDescription: String? { description }
-}

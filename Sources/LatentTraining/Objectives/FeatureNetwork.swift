@@ -116,7 +116,10 @@ public struct ConvolutionFeatures: FeatureNetwork {
         engine = NetworkGradients(options: options)
     }
 
-    /// The output of the last convolution.
+    /// The output of the last convolution for a volume, `[1, 1, z, y, x]`, and the pullback: the gradient with respect to the
+    /// volume, given that with respect to the output. Memory for the pullback is kept as long as it is.
+    ///
+    /// - Throws: `UnsupportedOperation`; `CancellationError`.
     public func features(of volume: Tensor) throws -> (
         features: Tensor, pullback: (_ gradient: Tensor) throws -> Tensor
     ) {

@@ -10,6 +10,7 @@ import VoxelSupport
 struct LatentEvaluation: TrainingEvaluation {
     let plan: LatentStagePlan
     let model: LatentModel
+    let phase: LatentPhase
     let data: ModalityDataset
     let seed: UInt64
     let losses: () throws -> Double?
@@ -34,7 +35,7 @@ struct LatentEvaluation: TrainingEvaluation {
                 for modality in classes {
                     try TimeLimit.check()
                     let volume = try prepared(modality)
-                    let decoded = try model.decode(model.encode(volume.tensor))
+                    let decoded = try model.reconstructed(volume.tensor, in: phase)
                     let result = Volume(grid: subject.grid, voxels: decoded.values)
                     rows.append([volume.middleSlice, result.middleSlice])
                     volumes.append(("\(subject.name)-\(data.targets[modality]).nii.gz", result))

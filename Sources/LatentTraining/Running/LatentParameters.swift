@@ -108,8 +108,7 @@ extension ParameterSet {
     init(ofDenoiser denoiser: LatentUNetConfiguration, seed: UInt64) {
         self.init(initial: LatentUNet3D(denoiser).parameters, seed: seed) { path in
             if path == "label_emb" { return .normal(deviation: 1) }
-            let isLast = path == "out.2" || path.hasSuffix(".out_layers.3") || path.hasSuffix(".proj_out")
-            return isLast ? .zero : nil
+            return Self.isLastOfBlock(path) ? .zero : nil
         }
     }
 }

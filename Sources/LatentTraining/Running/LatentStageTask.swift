@@ -37,7 +37,7 @@ protocol LatentObjective: Sendable {
     ) throws -> [String: Tensor]?
 
     /// The loss of an example by a model, for validation.
-    func loss(of example: Example, by model: LatentModel) throws -> Double
+    func loss(of example: Example, by model: LatentModel, in phase: LatentPhase) throws -> Double
 }
 
 extension LatentObjective {
@@ -116,9 +116,7 @@ struct LatentStageTask<Objective: LatentObjective>: TrainingTask {
 
     mutating func step() throws -> TrainingStepReport {
         let examples = try examples(schedule.examplesPerStep)
-        let phase = LatentPhase(
-            isAdversarial: state.step >= plan.adversarialStart && objective.discriminator != nil,
-            quantises: state.step >= plan.quantizationStart)
+        let phase = phase
         let objective = objective
         let restarted = try objective.restarted(
             parameters, at: state.step, randomness: Randomness(seed: seed), engine: engine
@@ -132,6 +130,13 @@ struct LatentStageTask<Objective: LatentObjective>: TrainingTask {
             if let before { state = before }
             throw error
         }
+    }
+
+    /// What takes part in the next step.
+    private var phase: LatentPhase {
+        LatentPhase(
+            isAdversarial: state.step >= plan.adversarialStart && objective.discriminator != nil,
+            quantises: state.step >= plan.quantizationStart)
     }
 
     /// The first examples from the next step on.
@@ -173,15 +178,15 @@ struct LatentStageTask<Objective: LatentObjective>: TrainingTask {
     func evaluation() throws -> (any TrainingEvaluation)? {
         guard let validation, let validationDrawer, plan.validation.examples > 0 || plan.validation.samples > 0
         else { return nil }
-        let model = try trained.model(options: options)
+        let (model, phase) = (try trained.model(options: options), phase)
         return LatentEvaluation(
-            plan: plan, model: model, data: validation, seed: seed,
+            plan: plan, model: model, phase: phase, data: validation, seed: seed,
             losses: {
                 let examples = validationDrawer.validationExamples(plan.validation.examples)
                 guard !examples.isEmpty else { return nil }
                 let losses = try examples.map { example in
                     try TimeLimit.check()
-                    return try objective.loss(of: load(example, validation), by: model)
+                    return try objective.loss(of: load(example, validation), by: model, in: phase)
                 }
                 return losses.reduce(0, +) / Double(losses.count)
             })

@@ -137,6 +137,20 @@ public struct LatentTrainingRun: Sendable {
         return true
     }
 
+    /// Trains stages, the first of them from a model's file or a run's folder at a path; see
+    /// ``train(_:from:resumes:until:report:)-([LatentStage],URL?,_,_,_)``.
+    ///
+    /// - Throws: as that does.
+    @discardableResult
+    public func train(
+        _ stages: [LatentStage] = LatentStage.allCases, from start: String, resumes: Bool,
+        until deadline: ContinuousClock.Instant? = nil,
+        report: (LatentStage, TrainingEvent) throws -> Void = { _, _ in }
+    ) async throws -> Bool {
+        try await train(
+            stages, from: URL(filePath: start), resumes: resumes, until: deadline, report: report)
+    }
+
     /// A page about the run: the losses of each stage, its last samples, and the settings.
     ///
     /// - Throws: the system's error where a log cannot be read.

@@ -1,6 +1,7 @@
 import Networks
 import Synchronization
 import TensorFiles
+import VoxelSupport
 
 /// A network compiled for the processor at hand: evaluates images one at a time.
 ///
@@ -18,6 +19,9 @@ import TensorFiles
 /// An image's result has the same bits whatever else is evaluated, on any number of threads. Any number of threads
 /// may evaluate at once.
 package final class CompiledNetwork: Sendable {
+    /// A fingerprint of the weights.
+    package let fingerprint: UInt64
+
     private let network: any Network
     private let weights: LayerWeights
     private let pool: WorkerPool
@@ -40,7 +44,18 @@ package final class CompiledNetwork: Sendable {
         self.network = network
         let graph = network.graph(batch: 1, size: size)
         try ProgramBuilder.check(graph)
-        weights = try LayerWeights(graph, options: options, read: read)
+        // Parameters may be read in any order.
+        let fingerprints = Mutex<[String: UInt64]>([:])
+        weights = try LayerWeights(graph, options: options) { parameter in
+            let tensor = try read(parameter)
+            var fingerprint = Fingerprint()
+            fingerprint.combine(tensor.values)
+            let value = fingerprint.value
+            fingerprints.withLock { $0[parameter.name] = value }
+            return tensor
+        }
+        fingerprint =
+            Fingerprint(of: fingerprints.withLock { $0.sorted { $0.key < $1.key }.map(\.value) }).value
         pool = WorkerPool(threads: options.threads)
         _ = try program(size)
     }

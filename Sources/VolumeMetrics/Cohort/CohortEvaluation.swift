@@ -190,11 +190,6 @@ extension CohortEvaluation {
     }
 
     private static func table(_ header: [String], _ rows: [[String]]) -> String {
-        ([header] + rows).map { $0.map(quoted).joined(separator: ",") + "\n" }.joined()
-    }
-
-    private static func quoted(_ field: String) -> String {
-        guard field.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return field }
-        return "\"" + field.replacing("\"", with: "\"\"") + "\""
+        ([header] + rows).map { $0.map(\.commaSeparatedField).joined(separator: ",") + "\n" }.joined()
     }
 }
