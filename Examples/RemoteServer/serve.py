@@ -26,7 +26,7 @@ class BadRequest(Exception):
 
 
 def read_request(body, length, model):
-    """The tensors of a request, the type of the first, and whether the output shall be bytes."""
+    """The tensors of a request, the type of the first, and whether the output is wanted as bytes."""
     header = json.loads(body[:length] if length is not None else body)
     rest, tensors, first = memoryview(body)[length:] if length is not None else memoryview(b""), {}, "FP32"
     for entry in header["inputs"]:

@@ -15,7 +15,7 @@ package struct InferenceMessage: Sendable {
     package var parameters: [String: JSONValue] = [:]
     package var tensors: [InferenceTensor] = []
 
-    /// In a request: the outputs wanted, in order, each with whether it shall come as bytes; nil for all.
+    /// In a request: the outputs wanted, in order, each with whether it is wanted as bytes; nil for all.
     package var requested: [RequestedOutput]?
 
     package struct RequestedOutput: Sendable {

@@ -4,7 +4,7 @@ import VoxelSupport
 
 /// A step that descriptions of pipelines can hold.
 ///
-/// A type of your own needs a name and `Codable`; whoever decodes a description with it names the type
+/// A type of your own needs a name and `Codable`, and is named where a description with it is decoded
 /// (``PreprocessingPipeline/init(contentsOf:steps:)-(URL,_)``).
 public protocol StorableTransform: VolumeTransform, Codable {
     /// What the field `kind` says in descriptions; no two steps have the same.

@@ -48,7 +48,7 @@ public struct TransformedVolume: Sendable {
 /// The inverse of a step.
 ///
 /// A translated volume is mapped back to the grid of its source, but not to the intensities of its source, which are
-/// those of another modality. Hence the two cases.
+/// those of another modality. This is why there are two cases.
 public enum InverseTransform: Sendable {
     /// The inverse of a step that changed the grid.
     case geometry(@Sendable (Volume) -> Volume)

@@ -11,7 +11,7 @@ extension nifti_2_header {
     ///
     /// - Parameters:
     ///   - origin: the voxel of an ANALYZE file that is at the origin, counted from 1.
-    ///   - warnings: receives what the forms do not agree upon.
+    ///   - warnings: receives what the forms do not agree on.
     mutating func placement(
         extents: SIMD3<Int>, origin: SIMD3<Double>? = nil, warnings: inout [VolumeIOWarning]
     ) throws(VolumeIOError.Reason) -> (affine: Affine, method: NIfTIHeader.Placement) {

@@ -1,7 +1,7 @@
 import Foundation
 import Volumes
 
-/// Brings a volume that is stored with permuted or reversed axes onto the grid of another, without interpolation.
+/// Reorders the voxels of a volume that is stored with permuted or reversed axes to the grid of another, without interpolation.
 ///
 /// ```swift
 /// let mask = try GridAlignment.aligned(brain, onto: reference.grid, name: "the mask")
@@ -14,7 +14,7 @@ public enum GridAlignment {
     ///
     /// - Parameters:
     ///   - volume: the volume.
-    ///   - grid: the grid to bring it onto.
+    ///   - grid: the grid to store it on.
     ///   - name: what to call the volume in an error.
     /// - Returns: the volume with its axes permuted and reversed as necessary. Its grid is `grid`.
     /// - Throws: ``MisalignedError`` if voxels are more than a hundredth of a voxel from those of the grid.

@@ -2,7 +2,7 @@ import Foundation
 import Volumes
 import VoxelSupport
 
-/// Brings a prediction to the reference's units of intensity before they are compared.
+/// Converts a prediction to the reference's units of intensity before they are compared.
 ///
 /// A translation has intensities from 0 to 1, a scanner's image has its own. Errors between them say nothing about the
 /// translation. Every match but `none` uses the reference, and forgives the prediction what it corrects.

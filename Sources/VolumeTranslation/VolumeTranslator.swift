@@ -22,7 +22,7 @@ import VoxelSupport
 /// let harmonised = try await harmoniser.translate(t1, style: StyleKey(of: reference))
 /// ```
 public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
-    /// Brings the source to the network's spacing, and intensities from 0 to 1. Slices are then padded to the sizes that
+    /// Resamples the source to the network's spacing, with intensities from 0 to 1. Slices are then padded to the sizes that
     /// the denoiser takes.
     public var preprocessing: PreprocessingPipeline
 
@@ -36,7 +36,7 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
     /// A translator.
     ///
     /// - Parameters:
-    ///   - preprocessing: brings the source to the network's spacing, and intensities from 0 to 1.
+    ///   - preprocessing: resamples the source to the network's spacing, with intensities from 0 to 1.
     ///   - sampler: samples the prepared volume.
     ///   - clipsEstimates: whether estimates are clamped to the range of intensities at every step.
     public init(

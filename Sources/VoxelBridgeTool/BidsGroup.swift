@@ -20,7 +20,7 @@ struct BidsEvaluation: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Bring results to the references' intensities first: none, range, scale, key.",
+            "Convert results to the references' intensities first: none, range, scale, key.",
             discussion: """
                 Results have intensities from 0 to 1. range maps minimum and maximum, scale applies the gain with the \
                 least squared error, key matches the histograms of the foreground.

@@ -15,7 +15,7 @@ struct EvaluationOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Bring the prediction to the reference's intensities first: none, range, scale, key.",
+            "Convert the prediction to the reference's intensities first: none, range, scale, key.",
             discussion: """
                 range maps minimum and maximum, scale applies the gain with the least squared error, key matches the \
                 histograms of the foreground. What the match corrects is forgiven.
@@ -89,7 +89,7 @@ extension EvaluationOptions {
         let facts = try PairFacts(of: predicted, against: expected, mask: maskVolume)
         if let difference = facts.differenceOfUnits {
             warnings.append(
-                "\(prediction) and \(reference): \(difference); bring them together with --match range, scale or key"
+                "\(prediction) and \(reference): \(difference); convert them with --match range, scale or key"
             )
         }
         if facts.leftOut > 0 {

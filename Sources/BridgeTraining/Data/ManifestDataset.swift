@@ -113,7 +113,7 @@ public struct ManifestDataset: TrainingDataset {
         return (dataset(.train), validation.count > 0 ? validation : nil)
     }
 
-    /// Locks a folder of prepared volumes. Whoever comes second waits, and finds them prepared.
+    /// Locks a folder of prepared volumes. A second process waits, and finds them prepared.
     ///
     /// - Parameter wait: called while another process prepares volumes in it.
     /// - Returns: the lock, or nil for a folder that cannot be written to.

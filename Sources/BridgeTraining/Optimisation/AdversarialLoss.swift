@@ -3,7 +3,7 @@ import TensorFiles
 
 /// The losses of a discriminator, whose logits say how real a patch is, and of the network that is to deceive it.
 public enum AdversarialLoss: String, CaseIterable, Codable, Sendable {
-    /// Binary cross-entropy, -log sigma(l) for what shall pass as real (Goodfellow et al., arXiv 1406.2661, in the form that
+    /// Binary cross-entropy, -log sigma(l) for what should pass as real (Goodfellow et al., arXiv 1406.2661, in the form that
     /// does not saturate).
     case crossEntropy = "cross_entropy"
     /// max(0, 1 - l) and max(0, 1 + l), and -l for the network (Lim, Ye, arXiv 1705.02894).

@@ -93,29 +93,29 @@ public struct ParameterSet: Equatable, Sendable {
 
     /// The Euclidean norm of all values, summed in double precision and in a fixed order.
     public var norm: Double {
-        var sum = 0.0
-        for array in arrays {
-            array.withUnsafeBufferPointer { numbers in
-                for start in stride(from: 0, to: numbers.count, by: 4096) {
-                    var part = SIMD8<Double>.zero
-                    let end = min(start + 4096, numbers.count)
-                    var i = start
-                    while i + 8 <= end {
-                        let lanes = UnsafeRawPointer(numbers.baseAddress! + i)
-                            .loadUnaligned(as: SIMD8<Float>.self)
-                        let wide = SIMD8<Double>(lanes)
-                        part += wide * wide
-                        i += 8
-                    }
-                    sum += part.sum()
-                    while i < end {
-                        sum += Double(numbers[i]) * Double(numbers[i])
-                        i += 1
-                    }
+        let sums = arrays.map { array in
+            // A thread takes longer to wake than to sum less.
+            let size = 1 << 16
+            // Each part is summed whole by one thread, and the sums of parts in their order.
+            return concurrentMap((array.count + size - 1) / size) { part in
+                array.withUnsafeBufferPointer {
+                    Self.sumOfSquares($0, part * size..<min((part + 1) * size, array.count))
                 }
             }
         }
-        return sum.squareRoot()
+        return sums.joined().reduce(0, +).squareRoot()
+    }
+
+    private static func sumOfSquares(_ numbers: UnsafeBufferPointer<Float>, _ range: Range<Int>) -> Double {
+        var part = SIMD8<Double>.zero
+        var i = range.lowerBound
+        while i + 8 <= range.upperBound {
+            let lanes = UnsafeRawPointer(numbers.baseAddress! + i).loadUnaligned(as: SIMD8<Float>.self)
+            let wide = SIMD8<Double>(lanes)
+            part += wide * wide
+            i += 8
+        }
+        return (i..<range.upperBound).reduce(part.sum()) { $0 + Double(numbers[$1]) * Double(numbers[$1]) }
     }
 
     /// Calls `body` with ranges of each parameter's values in four sets, the first three to be changed in place.

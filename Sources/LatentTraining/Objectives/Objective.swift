@@ -7,10 +7,22 @@ import TensorFiles
 struct ObjectiveResult {
     var loss = 0.0
     var parts: [String: Double] = [:]
-    var gradients: ParameterSet
+    private let parameters: [Parameter]
+    /// nil for zero.
+    private var sum: ParameterSet?
 
     /// Zero, of some parameters.
-    init(_ parameters: [Parameter]) { gradients = ParameterSet(parameters) }
+    init(_ parameters: [Parameter]) { self.parameters = parameters }
+
+    /// The gradient.
+    var gradients: ParameterSet {
+        get { sum ?? ParameterSet(parameters) }
+        _modify {
+            var gradients = sum.take() ?? ParameterSet(parameters)
+            defer { sum = gradients }
+            yield &gradients
+        }
+    }
 
     /// Adds an example's share of a part of the loss.
     mutating func add(_ value: Double, weight: Double, to part: String) {
@@ -20,11 +32,10 @@ struct ObjectiveResult {
 
     /// Adds the gradients of an example.
     mutating func add(_ others: [String: Tensor]) throws {
-        gradients.blend(
-            1, 1,
-            try ParameterSet(gradients.parameters) { name in
-                others[name] ?? gradients.parameters.first { $0.name == name }.map { Tensor(shape: $0.shape) }
-            })
+        let others = try ParameterSet(parameters) { name in
+            others[name] ?? parameters.first { $0.name == name }.map { Tensor(shape: $0.shape) }
+        }
+        if sum == nil { sum = others } else { sum?.blend(1, 1, others) }
     }
 }
 
