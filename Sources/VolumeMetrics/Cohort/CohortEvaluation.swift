@@ -1,4 +1,5 @@
 import Foundation
+import VoxelSupport
 
 /// The metrics of the subjects of a cohort, by one method or several.
 ///
