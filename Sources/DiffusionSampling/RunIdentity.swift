@@ -100,5 +100,5 @@ private func fingerprint(of storage: some SampleStorage) -> String {
 }
 
 private func fingerprint(of values: [Double]) -> String {
-    String(Fingerprint(of: values.lazy.map(\.bitPattern)).value, radix: 16)
+    String(Fingerprint(of: values.lazy.map { $0.bitPattern }).value, radix: 16)
 }

@@ -34,7 +34,7 @@ extension SamplingState {
             }
             try output.write(contentsOf: header)
             for storage in [noisy] + estimates {
-                try storage.values.map(\.bitPattern.littleEndian).withUnsafeBytes {
+                try storage.values.map { $0.bitPattern.littleEndian }.withUnsafeBytes {
                     try output.write(contentsOf: Data($0))
                 }
             }
