@@ -1,6 +1,7 @@
 # Every target installs what it needs on a Debian system.
 
 BRAIN =
+MODEL =
 FILTER =
 PEER =
 PYTHON = python3
@@ -36,10 +37,9 @@ latent: ## Translate one source to three targets with a 3-D latent model of rand
 	swift run -c release --package-path Examples/LatentTranslation LatentTranslationDemo
 
 .PHONY: demo-latent
-demo-latent: ## Translate a synthetic T1 to T2, FLAIR and proton density with a model that you trained (MODEL=...)
-	@[ -n '$(MODEL)' ] || { echo "Error: name a latent model that Examples/OneToMany/reproduce has trained: MODEL=..." >&2; exit 1; }
+demo-latent: ## Translate a synthetic T1 to T2, FLAIR and proton density; results are in build/demo-latent (MODEL=..., BRAIN=...)
 	@.ci/setup $(if $(BRAIN),,mricron-data)
-	swift run -c release --package-path Examples/OneToMany OneToMany demo --model '$(MODEL)' $(if $(BRAIN),--anatomy '$(BRAIN)')
+	swift run -c release --package-path Examples/OneToMany OneToMany demo $(if $(MODEL),--model '$(MODEL)') $(if $(BRAIN),--anatomy '$(BRAIN)')
 
 .PHONY: ablation
 ablation: ## Train the demonstration networks and measure the effect of each part of the method (hours)

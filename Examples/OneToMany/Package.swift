@@ -13,6 +13,7 @@ let package = Package(
             name: "OneToMany",
             dependencies: [
                 .product(name: "LatentTranslation", package: "VoxelBridge"),
+                .product(name: "Preprocessing", package: "VoxelBridge"),
                 .product(name: "VolumeIO", package: "VoxelBridge"),
                 .product(name: "VolumeFigures", package: "VoxelBridge"),
                 .product(name: "VolumeMetrics", package: "VoxelBridge"),

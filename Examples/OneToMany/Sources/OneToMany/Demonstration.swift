@@ -17,7 +17,7 @@ struct Demonstration: AsyncParsableCommand {
     var output = "build/demo-latent"
 
     @Option(help: "The 3-D latent model (.safetensors).")
-    var model: String
+    var model = "Examples/OneToMany/Model/one-to-many.safetensors"
 
     @Option(help: "The brain from which subjects are deformed (.nii or .nii.gz).")
     var anatomy = "/usr/share/mricron/templates/ch2bet.nii.gz"

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Preprocessing
 import VolumeIO
 import VolumePhantoms
 
@@ -10,34 +11,81 @@ struct Subjects {
     static let contrasts = [PhantomContrast.t1, .t2, .flair, .pd]
     static let targets = [PhantomContrast.t2, .flair, .pd]
 
+    /// The grid of the images: 3 mm.
+    static let grid = cube(of: 3)
+
     private let cohort: PhantomCohort
 
     /// - Parameter anatomy: the T1 image of a brain, the same for all subjects.
     init(anatomy: String) throws {
         var acquisition = PhantomAcquisition()
         acquisition.lesions = 0...12
+        acquisition.relaxationVariation = 0.02
+        acquisition.t2 = Self.protocol(acquisition.t2)
+        acquisition.flair = Self.protocol(acquisition.flair)
+        acquisition.protonDensity = Self.protocol(acquisition.protonDensity)
+        // Finer than the images, as a body is.
+        let simulated = Self.cube(of: 1.5)
         cohort = PhantomCohort(
-            seed: 15, shape: [64, 72, 64], spacing: 3,
-            anatomy: try PhantomAnatomy(t1: Volume(contentsOf: anatomy)),
-            acquisition: acquisition)
+            seed: 15, shape: simulated.shape, spacing: simulated.spacing.x,
+            anatomy: try PhantomAnatomy(t1: Volume(contentsOf: anatomy)), acquisition: acquisition)
     }
 
-    /// A subject's images, and the mask of the brain. Intensities are in [0, 1]: 0 outside the brain, at least 1/255 in it,
-    /// and 1 from the 99.5th percentile on, in 255 steps.
+    /// A grid of 192 x 216 x 192 mm around the origin.
+    private static func cube(of spacing: Double) -> VoxelGrid {
+        let size = SIMD3(192.0, 216, 192)
+        let voxels = size / spacing
+        return VoxelGrid(
+            shape: SIMD3(Int(voxels.x), Int(voxels.y), Int(voxels.z)),
+            affine: Affine(spacing: SIMD3(repeating: spacing), translation: (spacing - size) / 2))
+    }
+
+    /// The same times for all subjects, those in the middle, as at one scanner, and what bias field a correction leaves.
+    private static func `protocol`(_ sequence: PhantomSequence) -> PhantomSequence {
+        func middle(_ range: ClosedRange<Double>) -> ClosedRange<Double> {
+            let middle = (range.lowerBound + range.upperBound) / 2
+            return middle...middle
+        }
+        var fixed = sequence
+        fixed.repetitionTime = middle(sequence.repetitionTime)
+        fixed.echoTime = middle(sequence.echoTime)
+        fixed.inversion = sequence.inversion.map(middle)
+        fixed.bias = 0.02...0.06
+        return fixed
+    }
+
+    /// A subject's images, and the mask of the brain. Intensities are in [0, 1], in 255 steps: 0 outside the brain, at
+    /// least 1/255 in it, and 1 where the image is ``brightest(_:)`` times its median inside the brain or more.
     ///
     /// - Parameter number: from 1.
     func images(of number: Int) -> (volumes: [PhantomContrast: Volume], mask: Volume) {
         let images = cohort.images(of: number - 1, in: Self.contrasts)
-        let volumes = images.volumes.mapValues { image in
-            let brain = zip(image.voxels, images.mask.voxels).filter { $1 > 0 }.map(\.0).sorted()
-            let high = brain[(brain.count - 1) * 995 / 1000]
-            return Volume(
-                grid: image.grid,
-                voxels: zip(image.voxels, images.mask.voxels).map { value, mask in
-                    mask > 0 ? min(max((255 * value / high).rounded(), 1), 255) / 255 : 0
-                })
+        // Acquired with voxels of 4 mm, and interpolated to 3 mm, as scanners do.
+        func acquired(_ volume: Volume) -> Volume {
+            volume.resampled(onto: Self.cube(of: 4)).resampled(onto: Self.grid, interpolation: .cubic)
         }
-        return (volumes, images.mask)
+        let mask = images.mask.resampled(onto: Self.grid).map { $0 >= 0.5 ? 1 : 0 }
+        let volumes = images.volumes.map { contrast, image in
+            let image = acquired(image)
+            let brain = zip(image.voxels, mask.voxels).filter { $1 > 0 }.map(\.0).sorted()
+            let unit = brain[brain.count / 2] * Self.brightest(contrast) / 255
+            let voxels = zip(image.voxels, mask.voxels).map { value, mask in
+                mask > 0 ? min(max((value / unit).rounded(), 1), 255) / 255 : 0
+            }
+            return (contrast, Volume(grid: Self.grid, voxels: voxels))
+        }
+        return (Dictionary(uniqueKeysWithValues: volumes), mask)
+    }
+
+    /// What is 1 in an image: an intensity relative to the median inside the brain that every subject has in this contrast.
+    /// The model's preparation scales each image by its maximum, which thus means the same in all subjects.
+    private static func brightest(_ contrast: PhantomContrast) -> Float {
+        switch contrast {
+        case .t2: 2.3
+        case .flair: 1.2
+        case .pd: 1.1
+        default: 1.5
+        }
     }
 }
 
