@@ -40,9 +40,24 @@ struct DICOMConversion: ~Copyable {
         let pipe = Pipe()
         (process.standardOutput, process.standardError) = (pipe, pipe)
         do { try process.run() } catch { throw .conversionFailed(error.explanation) }
-        let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        let output = text(from: pipe.fileHandleForReading)
         process.waitUntilExit()
         return output
+    }
+
+    /// All that can be read, of which the first MiB. Where a signal's handler interrupts a read, `FileHandle` would end the
+    /// process.
+    private static func text(from handle: FileHandle) -> String {
+        var text: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 14)
+        while true {
+            let count = read(handle.fileDescriptor, &buffer, buffer.count)
+            if count > 0 {
+                text += buffer[..<min(count, (1 << 20) - text.count)]
+            } else if count == 0 || errno != EINTR {
+                return String(decoding: text, as: UTF8.self)
+            }
+        }
     }
 
     /// The file of the only series: the last of those that `dcm2niix` makes of it, which is the most corrected.
