@@ -124,21 +124,21 @@ extension LatentModelConfiguration {
                 && targets.allSatisfy { !$0.isEmpty && Int($0) == nil && !$0.contains("/") },
             "\(firstStage.classes) different names, one for each class; no numbers, no slashes")
         try NetworkConfigurationError.require("scale", scale, scale > 0 && scale.isFinite, "a number above 0")
-        do {
-            let expected =
-                predictionType == .difference
-                ? "noise, velocity, sample or gradient, since the process has no source"
-                : try predictionType.replacement(on: path(), kind: process.kind)
-            if let expected {
-                throw NetworkConfigurationError(
-                    field: "objective", found: predictionType.rawValue, expected: expected)
-            }
-        } catch let error as NetworkConfigurationError { throw error } catch let error as StoredPathError {
+        let path: any GaussianPath
+        do { path = try self.path() } catch let error as StoredPathError {
             throw NetworkConfigurationError(
                 field: "process" + (error.field.map { ".\($0)" } ?? ""), found: error.found,
                 expected: error.expected)
         } catch {
             throw NetworkConfigurationError(field: "process", found: "\(error)", expected: "a path")
+        }
+        let expected =
+            predictionType == .difference
+            ? "noise, velocity, sample or gradient, since the process has no source"
+            : predictionType.replacement(on: path, kind: process.kind)
+        if let expected {
+            throw NetworkConfigurationError(
+                field: "objective", found: predictionType.rawValue, expected: expected)
         }
         try within("preparation") { () throws(NetworkConfigurationError) in
             try preparation.validate(multiple: sizeMultiple)

@@ -1,10 +1,8 @@
 import Foundation
-import Synchronization
 import NetworkEngine
 import Networks
 import TensorFiles
 public import VolumeTranslation
-import VoxelSupport
 
 /// A conditional 2-D U-Net with its weights: denoises windows of 2N + 1 neighbouring slices.
 ///

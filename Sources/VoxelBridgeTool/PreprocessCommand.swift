@@ -16,7 +16,7 @@ struct PreprocessCommand: ParsableCommand {
               voxelbridge preprocess t1.nii.gz t1_in.nii.gz --pipeline steps.json
               voxelbridge preprocess labels.nii.gz labels_in.nii.gz --pipeline steps.json --labels
 
-            --onto brings a volume onto the grid of another one.
+            --onto resamples a volume onto the grid of another one.
             """)
 
     @Argument(help: "The volume to prepare (.nii or .nii.gz).")

@@ -94,12 +94,10 @@ public struct ParameterSet: Equatable, Sendable {
     /// The Euclidean norm of all values, summed in double precision and in a fixed order.
     public var norm: Double {
         let sums = arrays.map { array in
-            // A thread takes longer to wake than to sum less.
-            let size = 1 << 16
-            // Each part is summed whole by one thread, and the sums of parts in their order.
-            return concurrentMap((array.count + size - 1) / size) { part in
+            // Each chunk is summed whole by one thread, and the sums of chunks in their order.
+            concurrentMap((array.count + chunk - 1) / chunk) { number in
                 array.withUnsafeBufferPointer {
-                    Self.sumOfSquares($0, part * size..<min((part + 1) * size, array.count))
+                    Self.sumOfSquares($0, number * chunk..<min((number + 1) * chunk, array.count))
                 }
             }
         }
@@ -140,9 +138,12 @@ public struct ParameterSet: Equatable, Sendable {
     typealias Values = UnsafeMutableBufferPointer<Float>
 }
 
+/// Numbers that one thread processes: less takes less time than to wake a thread.
+private let chunk = 1 << 16
+
 /// Splits `0..<count` into chunks that are processed in parallel.
 private func inChunks(_ count: Int, _ body: (Range<Int>) -> Void) {
-    concurrentRuns(of: count, by: 1 << 16, body)
+    concurrentRuns(of: count, by: chunk, body)
 }
 
 /// A parameter that is missing or has an unexpected shape.
