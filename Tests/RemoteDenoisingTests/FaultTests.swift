@@ -114,14 +114,14 @@ struct FaultTests {
     func theErrorSaysWhy(fault: Fault, reason: String) async throws {
         try await withScriptedServer(respond: { _, right in try await fault.respond(right) }) { address in
             var options = impatient
-            options.timeout = .seconds(1)
+            options.timeout = .seconds(10)
             let denoiser = try await RemoteDenoiser([address], options: options)
             let start = ContinuousClock.now
             let error = await #expect(throws: SliceSamplingError.self) {
                 _ = try await sampler(denoiser, inFlight: 1).sample(from: randomSource(), conditioning: nil)
             }
             #expect("\(error!)".contains("no server is left: \(address): \(reason)"), "\(error!)")
-            #expect(ContinuousClock.now - start < .seconds(15))
+            #expect(ContinuousClock.now - start < .seconds(60))
         }
     }
 
@@ -276,7 +276,7 @@ struct FaultTests {
     }
 
     /// 200 clients at once, of a server that lets 20 requests in: the others come back later, and all have their volumes.
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(5)))
     func twoHundredClientsAreServed() async throws {
         var crowded = ModelServer.Options()
         (crowded.maximumRequests, crowded.threads) = (20, 2)

@@ -85,21 +85,6 @@ struct BidsTests {
         "sub-03/anat/sub-03_desc-fromT1w_T1w",
     ]
 
-    /// Kills a process as soon as it has saved a state; returns where it ends before.
-    private func killed(_ process: Int32, onceAStateIsIn folder: String) async {
-        await withCheckedContinuation { continuation in
-            Thread.detachNewThread {
-                while kill(process, 0) == 0 {
-                    let files = (try? FileManager.default.subpathsOfDirectory(atPath: folder)) ?? []
-                    guard !files.contains(where: { $0.hasSuffix(".state") }) else { break }
-                    usleep(200)
-                }
-                kill(process, SIGKILL)
-                continuation.resume()
-            }
-        }
-    }
-
     // MARK: Participants
 
     @Test func resultsHaveValidNamesAndSidecars() async throws {
@@ -267,8 +252,10 @@ struct BidsTests {
             let messages = folder.appending(path: "killed")
             try FileManager.default.createDirectory(at: messages, withIntermediateDirectories: false)
             let (process, ended) = try Tool.start(arguments("out"), output: messages)
-            let (id, path) = (process.processIdentifier, scratch.path)
-            await killed(id, onceAStateIsIn: path)
+            await Tool.signal(process.processIdentifier) {
+                (try? FileManager.default.subpathsOfDirectory(atPath: scratch.path))?
+                    .contains { $0.hasSuffix(".state") } ?? false
+            }
             for await _ in ended {}
             try #require(process.terminationStatus == SIGKILL)
             let outcome = try await Tool.run(arguments("out"))

@@ -161,7 +161,8 @@ struct LatentTranslateTests {
             let (process, ended) = try Tool.start(
                 ["translate", path("brain.nii"), path("broken-{target}.nii")] + common + targets + states,
                 output: folder)
-            await Tool.killed(process.processIdentifier, onceThereIs: path("flair.state"))
+            let state = path("flair.state")
+            await Tool.signal(process.processIdentifier) { exists(state) }
             for await _ in ended {}
             try #require(process.terminationStatus == SIGKILL, "it was done before it was killed")
 

@@ -100,13 +100,14 @@ struct ServeTests {
         }
     }
 
-    /// Waits until a translation has made a step.
-    private func waitForStep(_ folder: URL, _ process: Process) async throws {
+    /// Kills a server as soon as a translation has made a step.
+    private func kill(_ server: Server, onceAStepIsMadeBy process: Process, in folder: URL) async throws {
         let state = folder.appending(path: "remote.nii.state").path
-        while process.isRunning, !FileManager.default.fileExists(atPath: state) {
-            try await Task.sleep(for: .milliseconds(2))
+        await Tool.signal(server.process.processIdentifier, watching: process.processIdentifier) {
+            exists(state)
         }
         try #require(process.isRunning, "it was done before a server was killed")
+        for await _ in server.ended {}
     }
 
     @Test(.timeLimit(.minutes(3)))
@@ -121,8 +122,7 @@ struct ServeTests {
             let (process, ended) = try Tool.start(
                 arguments(folder, to: "remote.nii", steps: 25) + servers.flatMap { ["--server", $0.address] },
                 output: folder)
-            try await waitForStep(folder, process)
-            await servers[1].kill()
+            try await kill(servers[1], onceAStepIsMadeBy: process, in: folder)
             for await _ in ended {}
             let messages = try String(contentsOf: folder.appending(path: "messages"), encoding: .utf8)
             try #require(process.terminationStatus == 0, "\(messages)")
@@ -141,8 +141,7 @@ struct ServeTests {
             let server = try await Server.start(in: folder)
             let command = arguments(folder, to: "remote.nii", steps: 25) + ["--server", server.address]
             let (process, ended) = try Tool.start(command, output: folder)
-            try await waitForStep(folder, process)
-            await server.kill()
+            try await kill(server, onceAStepIsMadeBy: process, in: folder)
             for await _ in ended {}
             let messages = try String(contentsOf: folder.appending(path: "messages"), encoding: .utf8)
             let state = folder.appending(path: "remote.nii.state").path

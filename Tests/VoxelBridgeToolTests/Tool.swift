@@ -101,15 +101,16 @@ enum Tool {
         return (process, ended)
     }
 
-    /// Kills a process as soon as a file exists; returns where it ends before. A thread of its own watches: those that
-    /// tests share may be busy for longer than the process runs.
-    static func killed(_ process: Int32, onceThereIs file: String) async {
-        await withCheckedContinuation { continuation in
-            Thread.detachNewThread {
-                while kill(process, 0) == 0, access(file, F_OK) != 0 { usleep(200) }
-                kill(process, SIGKILL)
-                continuation.resume()
-            }
+    /// Sends a signal to a process as soon as a condition holds, or the process has ended.
+    ///
+    /// - Parameter watched: the process whose end ends the wait, where that is another one.
+    static func signal(
+        _ process: Int32, _ signal: Int32 = SIGKILL, watching watched: Int32? = nil,
+        once condition: @escaping @Sendable () -> Bool
+    ) async {
+        await onThreadOfItsOwn {
+            while kill(watched ?? process, 0) == 0, !condition() { usleep(200) }
+            kill(process, signal)
         }
     }
 
@@ -121,6 +122,16 @@ enum Tool {
             .first { FileManager.default.isExecutableFile(atPath: $0.path) }
     }()
 }
+
+/// Runs work that waits on a thread of its own: those that tests share may be busy for longer than a process runs.
+func onThreadOfItsOwn<Result: Sendable>(_ work: @escaping @Sendable () -> Result) async -> Result {
+    await withCheckedContinuation { continuation in
+        Thread.detachNewThread { continuation.resume(returning: work()) }
+    }
+}
+
+/// Whether there is a file at a path.
+func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
 extension URL {
     /// The names of all files in a folder, hidden ones too, sorted.

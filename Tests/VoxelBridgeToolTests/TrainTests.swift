@@ -205,10 +205,3 @@ struct TrainTests {
         #expect(missing.status == 2 && missing.messages.contains("--output"))
     }
 }
-
-/// Runs work on its own thread, since the threads that tests share may be busy for seconds.
-private func onThreadOfItsOwn<Result: Sendable>(_ work: @escaping @Sendable () -> Result) async -> Result {
-    await withCheckedContinuation { continuation in
-        Thread.detachNewThread { continuation.resume(returning: work()) }
-    }
-}

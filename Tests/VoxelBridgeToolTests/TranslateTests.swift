@@ -113,7 +113,7 @@ struct TranslateTests {
             #expect(try await translate("whole.nii").status == 0)
             let (process, ended) = try Tool.start(
                 arguments(folder, to: "broken.nii") + options + ["--state", state], output: folder)
-            await Tool.killed(process.processIdentifier, onceThereIs: state)
+            await Tool.signal(process.processIdentifier) { exists(state) }
             for await _ in ended {}
             try #require(process.terminationStatus == SIGKILL, "it was done before it was killed")
 
@@ -160,21 +160,19 @@ struct TranslateTests {
         }
     }
 
-    /// Killed in the middle of its work, the command leaves nothing.
-    @Test func whatIsKilledLeavesNoFile() async throws {
+    /// Ended by a signal in the middle of its work, the command leaves nothing but its state.
+    @Test func whatIsEndedLeavesNoFile() async throws {
         try await withSource { folder in
             try await withTemporaryFolder { messages in
+                let state = folder.appending(path: "run.state").path
                 let (process, ended) = try Tool.start(
-                    [
-                        "translate", folder.appending(path: "source.nii.gz").path,
-                        folder.appending(path: "result.nii.gz").path, "--model", "histogram", "--style",
-                        folder.appending(path: "style.nii").path, "--spacing", "0.5", "--steps", "1000",
-                    ], output: messages)
-                try await Task.sleep(for: .milliseconds(500))
-                process.terminate()
+                    arguments(folder, to: "result.nii.gz")
+                        + ["--steps", "1000", "--mode", "ista", "--spacing", "2", "--state", state],
+                    output: messages)
+                await Tool.signal(process.processIdentifier, SIGTERM) { exists(state) }
                 for await _ in ended {}
                 #expect(process.terminationStatus == SIGTERM)
-                #expect(try folder.files == ["source.nii.gz", "style.nii"])
+                #expect(try folder.files == ["run.state", "source.nii.gz", "style.nii"])
             }
         }
     }
