@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Measures what serving costs on one machine, with the demonstration network:
 
-    python3 Examples/RemoteServer/measure.py [--steps 6] [--repeat 3]
+    python3 Examples/RemoteServer/measure.py [--steps 6] [--repeat 3] [--channels 64]
 
 A synthetic CT is translated here, by one server and by two. The shortest of the interleaved runs counts, of seconds on the
-clock and of seconds of processors, the servers' included, apart.
+clock and of seconds of processors, the servers' included, apart. With --channels, a wider network of the demonstration's
+kind, trained for one step, takes its place: it computes more for each byte on the wire, as larger networks do.
 """
 
 import argparse
+import contextlib
+import json
 import os
 import re
 import resource
@@ -22,10 +25,10 @@ MODEL = ROOT / "Examples/CTToMRI/Model"
 
 
 class Server:
-    def __init__(self, threads):
+    def __init__(self, model, threads):
         self.process = subprocess.Popen(
-            [TOOL, "serve", "--model", MODEL / "ct-to-t1.safetensors", "--port", "0", "--threads", str(threads)],
-            stderr=subprocess.PIPE, text=True)
+            [TOOL, "serve", "--model", model, "--port", "0", "--threads", str(threads)], stderr=subprocess.PIPE,
+            text=True)
         for line in self.process.stderr:
             if match := re.search(r"on (http://\S+) with", line):
                 self.address = match[1]
@@ -51,17 +54,35 @@ def processor_seconds(servers):
     return children.ru_utime + children.ru_stime + sum(server.processor_seconds() for server in servers)
 
 
+def wider_network(folder, subjects, channels):
+    """A model of so many channels, trained for one step."""
+    settings = json.loads((ROOT / "Examples/CTToMRI/keyed.json").read_text())
+    settings["network"].update(model_channels=channels, num_head_channels=channels)
+    settings.update(steps=1, batch=1)
+    (folder / "settings.json").write_text(json.dumps(settings))
+    subprocess.run(
+        [TOOL, "train", "--data", subjects / "manifest.csv", "--config", folder / "settings.json", "--output",
+         folder / "run", "--quiet"], check=True)
+    return folder / "run/model.safetensors"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--channels", type=int)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, Server(1) as first, Server(1) as second, Server(2) as both:
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as servers:
         folder = Path(name)
-        subprocess.run([TOOL, "phantom", "--output", folder / "subjects", "--subjects", "1", "--quiet"], check=True)
-        source = next((folder / "subjects").rglob("*source*.nii.gz"))
-        local = ["--model", MODEL / "ct-to-t1.safetensors"]
+        subjects = folder / "subjects"
+        subprocess.run([TOOL, "phantom", "--output", subjects, "--subjects", "1", "--quiet"], check=True)
+        source = next(subjects.rglob("*source*.nii.gz"))
+        model = MODEL / "ct-to-t1.safetensors"
+        if arguments.channels:
+            model = wider_network(folder, subjects, arguments.channels)
+        first, second, both = (servers.enter_context(Server(model, threads)) for threads in (1, 1, 2))
+        local = ["--model", model]
         cases = {
             "here, 1 thread": [*local, "--threads", "1"],
             "1 server of 1 thread": ["--server", first.address],

@@ -8,8 +8,8 @@ import Volumes
 /// Its predictions are estimates of x_0. Each window's is clamped, where that is asked for, before it is averaged.
 ///
 /// Up to `batchesInFlight` batches run at the same time. They are added up in the order of the windows: a batch that is
-/// done before its turn waits, and no further one starts until it is added. So the result has the same bits at any
-/// batch size and in any order of completion.
+/// done before its turn waits, and at most as many wait as may run. So the result has the same bits at any batch size and
+/// in any order of completion, and a denoiser on several servers keeps all of them busy.
 public struct CoPrediction<Windows: SliceDenoiser>: Denoiser {
     let sampler: SliceSampler<Windows>
     /// `nil` where every window follows a trajectory of its own.
@@ -104,10 +104,12 @@ public struct CoPrediction<Windows: SliceDenoiser>: Denoiser {
         var mean = SliceMean(
             noisy: noisy, source: source, aggregation: aggregation,
             weights: sampler.scheduler.path.estimate(from: denoiser.predictionType, at: t), clip: sampler.clip)
-        let batches = source.shape.batches(of: sampler.batchSize, skipping: backgroundWindows(source, denoiser))
+        let batches = source.shape.batches(
+            of: sampler.batchSize, inFlight: sampler.batchesInFlight,
+            skipping: backgroundWindows(source, denoiser))
         try await withThrowingTaskGroup(of: (batch: Int, prediction: [Float]?).self) { group in
+            var (started, running, turn) = (0, 0, 0)
             func start(_ batch: Int) {
-                guard batch < batches.count else { return }
                 guard !batches[batch].isBackground else {
                     group.addTask { (batch, nil) }
                     return
@@ -125,17 +127,25 @@ public struct CoPrediction<Windows: SliceDenoiser>: Denoiser {
                     }
                 }
             }
-            for batch in 0..<sampler.batchesInFlight { start(batch) }
+            func startBatches() {
+                let inFlight = sampler.batchesInFlight
+                while running < inFlight, started < min(batches.count, turn + 2 * inFlight) {
+                    start(started)
+                    (started, running) = (started + 1, running + 1)
+                }
+            }
+            startBatches()
             var waiting: [Int: [Float]?] = [:]
-            var turn = 0
             while let (batch, prediction) = try await group.next() {
+                running -= 1
                 waiting[batch] = .some(prediction)
+                startBatches()
                 while let next = waiting.removeValue(forKey: turn) {
                     try add(next, of: batches[turn].windows, to: &mean, at: t)
                     progress(Double(batches[turn].windows.upperBound) / Double(source.shape.windows))
-                    start(turn + sampler.batchesInFlight)
                     turn += 1
                 }
+                startBatches()
             }
         }
         return mean.estimate
@@ -178,15 +188,19 @@ public struct CoPrediction<Windows: SliceDenoiser>: Denoiser {
 }
 
 extension SliceLayout {
-    /// All windows, in order, in batches of at most `size`; windows to be skipped are in batches of their own.
+    /// All windows, in order, in batches of at most `size`; windows to be skipped are in batches of their own. Where several
+    /// are in flight, the last ones are smaller, down to a quarter, so that all of them end at about the same time.
     fileprivate func batches(
-        of size: Int, skipping skipped: [Bool]
+        of size: Int, inFlight: Int, skipping skipped: [Bool]
     ) -> [(windows: Range<Int>, isBackground: Bool)] {
         var batches: [(windows: Range<Int>, isBackground: Bool)] = []
+        var limit = 0
         for window in 0..<windows {
-            if let last = batches.last, last.windows.count < size, last.isBackground == skipped[window] {
+            if let last = batches.last, last.windows.count < limit, last.isBackground == skipped[window] {
                 batches[batches.count - 1].windows = last.windows.lowerBound..<window + 1
             } else {
+                let left = windows - window
+                limit = min(size, max((left + inFlight - 1) / inFlight, (size + 3) / 4))
                 batches.append((window..<window + 1, skipped[window]))
             }
         }

@@ -62,7 +62,8 @@ public struct SliceSampler<Denoiser: SliceDenoiser>: Sendable {
     /// `nil` for what the denoiser says.
     public var skipsBackground: Bool?
 
-    /// Number of windows handed to the denoiser in one call.
+    /// Number of windows handed to the denoiser in one call, at most: the last calls of an evaluation have fewer where several
+    /// run at the same time.
     public var batchSize: Int
 
     /// Number of calls to the denoiser that may run at the same time.

@@ -1,5 +1,6 @@
 import Foundation
 import SliceSampling
+import Synchronization
 import TestSupport
 import Testing
 
@@ -19,6 +20,26 @@ struct SliceSamplerLawTests {
             }
             try #require(try await sampler.sample(from: source).bits == expected.bits)
         }
+    }
+
+    /// A slow batch does not hold up the others: as many as may run go on, until as many wait for it. No more run at once.
+    @Test(.timeLimit(.minutes(3)), arguments: 2...5)
+    func aSlowBatchDoesNotHoldUpTheOthers(inFlight: Int) async throws {
+        let calls = Mutex((running: 0, most: 0, done: 0))
+        let denoiser = ClosureDenoiser { windows, _ in
+            calls.withLock { ($0.running, $0.most) = ($0.running + 1, max($0.most, $0.running + 1)) }
+            defer { calls.withLock { $0.running -= 1 } }
+            while windows.indices.contains(0), calls.withLock({ $0.done }) % 20 < 2 * inFlight - 1 {
+                try await Task.sleep(for: .milliseconds(1))
+            }
+            calls.withLock { $0.done += 1 }
+            return [Float](repeating: 0, count: windows.count * windows.valuesPerWindow)
+        }
+        let sampler = SliceSampler(
+            scheduler: Scheduler(BrownianBridge(), steps: 3), denoiser: denoiser, batchSize: 1,
+            batchesInFlight: inFlight)
+        _ = try await sampler.sample(from: Volume(grid: VoxelGrid(shape: [2, 2, 20])))
+        #expect(calls.withLock { $0.done } == 60 && calls.withLock { $0.most } <= inFlight)
     }
 
     @Test func anOracleDenoiserReturnsTheTarget() async {
