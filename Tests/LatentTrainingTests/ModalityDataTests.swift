@@ -95,6 +95,23 @@ struct ModalityDataTests {
         }
     }
 
+    @Test func onlySourcesThatAreWantedAreDrawn() throws {
+        try withData { _, _, data in
+            var drawer = ExampleDrawer(data.training, needsPairs: true, sources: ["t1"], flips: 0.1, seed: 5)
+            let t1 = try #require(data.training.targets.firstIndex(of: "t1"))
+            let examples = (0..<600).map { drawer.example($0) }
+            let drawn = drawer.validationExamples(100)
+            for example in examples + drawn {
+                #expect(example.source == t1 && example.target != t1)
+                #expect(data.training.classes(of: example.subject).contains(example.target))
+            }
+            // Each subject that has T1, to each of its other modalities.
+            let pairs = data.training.subjects.indices.map { data.training.classes(of: $0) }
+                .filter { $0.contains(t1) }.reduce(0) { $0 + $1.count - 1 }
+            #expect(Set(examples.map { [$0.subject, $0.target] }).count == pairs && drawn.count == pairs)
+        }
+    }
+
     @Test func storedLatentsAreThoseOfTheirNetworksAndVolumes() throws {
         try withData { folder, _, data in
             let configuration = try SmallCohort.configuration().model

@@ -86,6 +86,13 @@ extension LatentTrainingConfiguration {
                 "data.reference", reference, model.targets.contains(reference),
                 "one of the targets, \(model.targets.joined(separator: ", "))")
         }
+        if let sources = data.sources {
+            try require(
+                "data.sources", sources,
+                !sources.isEmpty && Set(sources).count == sources.count
+                    && sources.allSatisfy(model.targets.contains),
+                "null, or different ones of the targets, \(model.targets.joined(separator: ", "))")
+        }
         try validate(autoencoder, "autoencoder")
         try validate(translator, "translator")
         try validate(denoiser, "denoiser")

@@ -59,6 +59,9 @@ public struct ModalitySettings: Codable, Equatable, Sendable {
     /// The modality whose positive voxels give the crop of a subject's volumes; nil for the first target. Of a subject
     /// without it, the first that it has.
     public var reference: String?
+    /// The modalities that the translator and the denoiser take as sources; nil for all. A model that is only asked to
+    /// translate from some learns that in fewer steps.
+    public var sources: [String]?
     /// The probability with which an example is flipped along each axis.
     public var flips = 0.1
 
@@ -69,6 +72,7 @@ public struct ModalitySettings: Codable, Equatable, Sendable {
     public func encode(to encoder: any Encoder) throws {
         var fields = encoder.container(keyedBy: CodingKeys.self)
         try fields.encode(reference, forKey: .reference)
+        try fields.encode(sources, forKey: .sources)
         try fields.encode(flips, forKey: .flips)
     }
 }

@@ -5,7 +5,7 @@ import DiffusionSampling
 ///
 /// Each choice is a function of the seed and of the example's number k in the run, from 0. With n subjects, example k is
 /// of subject number k mod n in the permutation of epoch k / n. Source and target are two modalities of the subject, drawn
-/// without replacement.
+/// without replacement; the source is one of those that may be sources.
 struct ExampleDrawer: Sendable {
     /// One example.
     struct Example: Equatable, Sendable {
@@ -21,6 +21,8 @@ struct ExampleDrawer: Sendable {
     private let data: ModalityDataset
     /// The indices of the subjects that examples are of.
     let subjects: [Int]
+    /// The classes that may be sources.
+    private let sources: Set<Int>
     private let flips: Double
     private let randomness: Randomness
     private var epoch: (number: Int, order: [Int])?
@@ -28,11 +30,16 @@ struct ExampleDrawer: Sendable {
     /// - Parameters:
     ///   - data: the subjects.
     ///   - needsPairs: whether only subjects with two modalities are used.
+    ///   - sources: the modalities that may be sources; nil for all.
     ///   - flips: the probability of a flip along each axis.
     ///   - seed: the seed of all choices.
-    init(_ data: ModalityDataset, needsPairs: Bool, flips: Double, seed: UInt64) {
-        (self.data, self.flips, randomness) = (data, flips, Randomness(seed: seed))
-        subjects = data.subjects.indices.filter { !needsPairs || data.classes(of: $0).count > 1 }
+    init(_ data: ModalityDataset, needsPairs: Bool, sources: [String]? = nil, flips: Double, seed: UInt64) {
+        let allowed = Set(data.targets.indices.filter { sources?.contains(data.targets[$0]) ?? true })
+        (self.data, self.sources, self.flips, randomness) = (data, allowed, flips, Randomness(seed: seed))
+        subjects = data.subjects.indices.filter {
+            let classes = data.classes(of: $0)
+            return !allowed.isDisjoint(with: classes) && (!needsPairs || classes.count > 1)
+        }
     }
 
     /// The example with a number in the run.
@@ -45,17 +52,18 @@ struct ExampleDrawer: Sendable {
                 SIMD3(UInt32(truncatingIfNeeded: number), UInt32(truncatingIfNeeded: number >> 32), part))
         }
         let (choice, coins, time) = (bits(0), bits(1), bits(2))
-        let first = Randomness.number(below: classes.count, from: choice)
+        let candidates = classes.filter(sources.contains)
+        let source = candidates[Randomness.number(below: candidates.count, from: choice)]
         // The targets that are left; of a subject with one modality, those of the model.
-        let others = (classes.count > 1 ? classes : Array(data.targets.indices)).filter { $0 != classes[first] }
+        let others = (classes.count > 1 ? classes : Array(data.targets.indices)).filter { $0 != source }
         let second = Randomness.number(below: max(1, others.count), from: SIMD4(choice[2], choice[3], 0, 0))
         var flipped: Flips = []
         for axis in 0..<3 where Double(coins[axis]) * 0x1p-32 < flips {
             flipped.insert(Flips(rawValue: 1 << axis))
         }
         return Example(
-            subject: subject, source: classes[first], target: others.isEmpty ? classes[first] : others[second],
-            flips: flipped, place: Double(time[0]) * 0x1p-32,
+            subject: subject, source: source, target: others.isEmpty ? source : others[second], flips: flipped,
+            place: Double(time[0]) * 0x1p-32,
             noise: NoiseField(seed: UInt64(time[2]) << 32 | UInt64(time[3])))
     }
 
@@ -64,7 +72,7 @@ struct ExampleDrawer: Sendable {
     func validationExamples(_ count: Int) -> [Example] {
         let pairs = subjects.flatMap { subject -> [(subject: Int, source: Int, target: Int)] in
             let classes = data.classes(of: subject)
-            return classes.flatMap { source in
+            return classes.filter(sources.contains).flatMap { source in
                 (classes.count > 1 ? classes.filter { $0 != source } : [source]).map { (subject, source, $0) }
             }
         }

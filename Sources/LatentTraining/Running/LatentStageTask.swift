@@ -82,10 +82,12 @@ struct LatentStagePlan: Sendable {
         validation = settings.validation
         var model = configuration.model
         model.process = model.process.explicit
+        var data = configuration.data
         if stage != .denoiser { model.denoiser = nil }
+        if stage == .autoencoder { data.sources = nil }
         record = .object([
             "stage": .string(stage.rawValue), "model": try JSONValue(encoding: model),
-            "data": try JSONValue(encoding: configuration.data),
+            "data": try JSONValue(encoding: data),
             stage.rawValue: try JSONValue(encoding: settings),
             "seed": try JSONValue(encoding: configuration.seed),
         ])
@@ -116,7 +118,7 @@ struct LatentStageTask<Objective: LatentObjective>: TrainingTask {
 
     mutating func step() throws -> TrainingStepReport {
         let examples = try examples(schedule.examplesPerStep)
-        let phase = phase
+        let phase = phase(of: state.step)
         let objective = objective
         let restarted = try objective.restarted(
             parameters, at: state.step, randomness: Randomness(seed: seed), engine: engine
@@ -132,11 +134,11 @@ struct LatentStageTask<Objective: LatentObjective>: TrainingTask {
         }
     }
 
-    /// What takes part in the next step.
-    private var phase: LatentPhase {
+    /// What takes part in a step, by the number of steps before it.
+    private func phase(of step: Int) -> LatentPhase {
         LatentPhase(
-            isAdversarial: state.step >= plan.adversarialStart && objective.discriminator != nil,
-            quantises: state.step >= plan.quantizationStart)
+            isAdversarial: step >= plan.adversarialStart && objective.discriminator != nil,
+            quantises: step >= plan.quantizationStart)
     }
 
     /// The first examples from the next step on.
@@ -178,7 +180,8 @@ struct LatentStageTask<Objective: LatentObjective>: TrainingTask {
     func evaluation() throws -> (any TrainingEvaluation)? {
         guard let validation, let validationDrawer, plan.validation.examples > 0 || plan.validation.samples > 0
         else { return nil }
-        let (model, phase) = (try trained.model(options: options), phase)
+        // That of the step which was taken last: the next one's codebook may not have been trained.
+        let (model, phase) = (try trained.model(options: options), phase(of: max(0, state.step - 1)))
         return LatentEvaluation(
             plan: plan, model: model, phase: phase, data: validation, seed: seed,
             losses: {

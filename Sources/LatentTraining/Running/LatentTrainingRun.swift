@@ -269,8 +269,10 @@ extension LatentTrainingRun {
         merge: @escaping @Sendable (LatentParameters, [String: Tensor]) -> LatentParameters
     ) async throws -> Bool {
         let seed = seed(of: plan.stage)
+        let sources = plan.stage == .autoencoder ? nil : configuration.data.sources
         func drawer(_ data: ModalityDataset) -> ExampleDrawer {
-            ExampleDrawer(data, needsPairs: needsPairs, flips: configuration.data.flips, seed: seed)
+            ExampleDrawer(
+                data, needsPairs: needsPairs, sources: sources, flips: configuration.data.flips, seed: seed)
         }
         guard !drawer(training).subjects.isEmpty else { throw LatentTrainingError.noPairs(plan.stage) }
         let files = files(of: plan.stage)
@@ -461,8 +463,8 @@ public enum LatentTrainingError: LocalizedError, Equatable, CustomStringConverti
                 """
         case .noPairs(let stage):
             return """
-                no training subject has volumes of two modalities, which the stage \(stage.rawValue) learns from; add \
-                subjects with two or more
+                no training subject has volumes of two modalities, one of which is a source (data.sources), from which \
+                the stage \(stage.rawValue) learns; add subjects with two or more
                 """
         }
     }
