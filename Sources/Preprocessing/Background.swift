@@ -73,7 +73,7 @@ extension Background {
         // A million voxels tell the range well enough. An odd step does not follow rows.
         let step = (grid.count >> 20) | 1
         let sample = stride(from: 0, to: grid.count, by: step).lazy.map { volume.voxels[$0] }
-        let rest = OrderStatistics(sample.filter { abs(Double($0) - level) > noise })
+        let rest = OrderStatistics(Array(sample.filter { abs(Double($0) - level) > noise }))
         guard let ends = rest.quantiles([0.001, 0.999]) else { return Float(level)...Float(level) }
         let range = max(abs(ends[1] - level), abs(level - ends[0]))
         let tolerance = range * IntensityConvention.backgroundThreshold

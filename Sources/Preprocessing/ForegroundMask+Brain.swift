@@ -77,8 +77,8 @@ public struct CTNumbers: Sendable {
             return
         }
         let foreground = ForegroundMask(of: ct)
-        let inside = zip(ct.voxels, foreground.isForeground).lazy.filter(\.1).map(\.0)
-        let outside = zip(ct.voxels, foreground.isForeground).lazy.filter { !$1 && $0.isFinite }.map(\.0)
+        let inside = zip(ct.voxels, foreground.isForeground).compactMap { $1 ? $0 : nil }
+        let outside = zip(ct.voxels, foreground.isForeground).compactMap { $1 ? nil : $0 }
         guard let air = OrderStatistics(outside).quantile(0.5), let tissue = Self.mode(of: inside, above: air)
         else {
             throw PreprocessingError.noBrain("no air around it")
@@ -102,7 +102,7 @@ public struct CTNumbers: Sendable {
     }
 
     /// The most frequent intensity of tissue: the mode of the upper three quarters of the range.
-    private static func mode(of intensities: some Sequence<Float>, above air: Double) -> Double? {
+    private static func mode(of intensities: [Float], above air: Double) -> Double? {
         let statistics = OrderStatistics(intensities)
         guard let top = statistics.quantile(0.999), top > air else { return nil }
         let (low, bins) = (air + (top - air) / 4, 96)

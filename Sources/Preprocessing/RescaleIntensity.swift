@@ -122,7 +122,7 @@ public struct IntensityFit: Sendable {
         let rule = step.rule
         func level() -> Double? {
             let found = mask == nil ? inside : ForegroundMask(of: volume, background: step.background)
-            return OrderStatistics(zip(volume.voxels, found.isForeground).lazy.filter { !$1 }.map(\.0))
+            return OrderStatistics(zip(volume.voxels, found.isForeground).compactMap { $1 ? nil : $0 })
                 .quantile(0.5)
         }
         let whole = { mask == nil ? volume.finiteRange! : measured.range }

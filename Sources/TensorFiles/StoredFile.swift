@@ -42,20 +42,17 @@ final class StoredFile: Sendable {
 
     /// Reads bytes from a place on.
     func read(at place: Int, into buffer: UnsafeMutableRawBufferPointer) throws(Failure) {
-        var done = 0
-        while done < buffer.count {
-            let read = pread(descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(place + done))
-            if read < 0, errno == EINTR { continue }
-            guard read >= 0 else { throw Self.systemFailure() }
-            guard read > 0 else {
-                var status = stat()
-                fstat(descriptor, &status)
-                throw Failure(
-                    reason:
-                        "it was cut to \(status.st_size) bytes while it was read, of \(count); write or copy it again"
-                )
-            }
-            done += read
+        let read: Int
+        do { read = try readAll(into: buffer, from: descriptor, at: place) } catch {
+            throw Failure(reason: "\(error)")
+        }
+        guard read == buffer.count else {
+            var status = stat()
+            fstat(descriptor, &status)
+            throw Failure(
+                reason:
+                    "it was cut to \(status.st_size) bytes while it was read, of \(count); write or copy it again"
+            )
         }
     }
 

@@ -25,7 +25,8 @@ struct ByteReader {
     init(path: String) throws(VolumeIOError.Reason) {
         var status = stat()
         guard stat(path, &status) == 0 else {
-            let reason: VolumeIOError.Reason = errno == ENOENT ? .missing : .unreadable(systemMessage)
+            let reason: VolumeIOError.Reason =
+                errno == ENOENT ? .missing : .unreadable("\(SystemError.current)")
             if let target = try? FileManager.default.destinationOfSymbolicLink(atPath: path) {
                 throw reason == .missing ? .danglingLink(target: target) : reason
             }
@@ -91,16 +92,9 @@ struct ByteReader {
     private func readPlain(
         into buffer: UnsafeMutableRawBufferPointer
     ) throws(VolumeIOError.Reason) -> Int {
-        var done = 0
-        while done < buffer.count {
-            let count = pread(
-                file.number, buffer.baseAddress! + done, buffer.count - done, off_t(position + done))
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw .unreadable(systemMessage) }
-            if count == 0 { break }
-            done += count
+        do { return try readAll(into: buffer, from: file.number, at: position) } catch {
+            throw .unreadable("\(error)")
         }
-        return done
     }
 }
 
@@ -116,5 +110,3 @@ final class FileDescriptor: Sendable {
 
     deinit { close(number) }
 }
-
-private var systemMessage: String { "\(SystemError.current)" }

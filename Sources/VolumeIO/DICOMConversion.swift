@@ -50,14 +50,12 @@ struct DICOMConversion: ~Copyable {
     private static func text(from handle: FileHandle) -> String {
         var text: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 14)
-        while true {
-            let count = read(handle.fileDescriptor, &buffer, buffer.count)
-            if count > 0 {
-                text += buffer[..<min(count, (1 << 20) - text.count)]
-            } else if count == 0 || errno != EINTR {
-                return String(decoding: text, as: UTF8.self)
-            }
+        while case let count? = buffer.withUnsafeMutableBytes({
+            try? readAll(into: $0, from: handle.fileDescriptor)
+        }), count > 0 {
+            text += buffer[..<min(count, (1 << 20) - text.count)]
         }
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// The file of the only series: the last of those that `dcm2niix` makes of it, which is the most corrected.

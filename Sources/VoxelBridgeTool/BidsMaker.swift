@@ -177,7 +177,7 @@ struct BidsMaker: Sendable {
             var fingerprint = Fingerprint()
             for byte in try sidecar.sortedJSON(prettyPrinted: true) { fingerprint.combine(UInt64(byte)) }
             let state = "\(fingerprint.text).state"
-            // What an interrupted run left, unless it goes on from there.
+            // The rest of an interrupted run, unless this one continues it.
             try scratch.clean(except: state)
             return TranslationFiles.Output(
                 target: result.target, path: scratch.folder.appending(path: "result.nii.gz").path,

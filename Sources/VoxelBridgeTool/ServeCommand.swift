@@ -55,7 +55,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "The largest request, in MiB.")
     var maximumRequest = 64
 
-    @Option(help: "The number of requests that may wait; more are told to come back later.")
+    @Option(help: "The number of requests that may wait; further ones get 503 and a time to retry.")
     var maximumRequests = 256
 
     @Option(help: "Rows times columns of the largest slice: memory grows with it.")

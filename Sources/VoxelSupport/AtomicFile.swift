@@ -203,14 +203,3 @@ extension AtomicFile {
         try file.commit()
     }
 }
-
-/// Writes all of some bytes to an open file.
-package func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) throws(SystemError) {
-    var done = 0
-    while done < bytes.count {
-        let count = write(descriptor, bytes.baseAddress! + done, bytes.count - done)
-        if count < 0, errno == EINTR { continue }
-        guard count > 0 else { throw .current }
-        done += count
-    }
-}

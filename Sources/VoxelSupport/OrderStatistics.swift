@@ -12,7 +12,7 @@ package struct OrderStatistics {
     private let cumulative: [Int]
 
     /// The statistics of the finite ones of some values. O(n).
-    package init(_ all: some Sequence<Float>) { self.init(finite: all.filter(\.isFinite)) }
+    package init(_ all: [Float]) { self.init(finite: all.filter(\.isFinite)) }
 
     /// The statistics of some finite values. O(n).
     package init(finite: [Float]) {

@@ -28,9 +28,7 @@ extension Data {
         self.init()
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
-            let read = Foundation.read(file, &buffer, buffer.count)
-            if read < 0, errno == EINTR { continue }
-            guard read >= 0 else { throw SystemError.current }
+            let read = try buffer.withUnsafeMutableBytes { try readAll(into: $0, from: file) }
             if read == 0 { return }
             guard count + read <= limit else { throw TooLarge(limit: limit) }
             append(contentsOf: buffer[..<read])

@@ -106,7 +106,7 @@ package final class TemporaryFolder: Sendable {
     }
 }
 
-/// What the program does when it is told to end.
+/// What the program does when a signal ends it.
 package enum Interruption {
     /// From now on SIGINT, SIGTERM and SIGHUP remove the files that are not finished, and then end the process by that
     /// signal. A signal that was ignored when the program started stays ignored.

@@ -4,8 +4,8 @@ import Networks
 ///
 /// Operations that only change how an image is read (reshaping, transposing, splitting or joining channels) become
 /// nothing. Normalisation, modulation, SiLU and resampling are deferred to the consumer of the image. A sum becomes
-/// the last part of the later of two convolutions. What is left are convolutions, attention and a few passes over
-/// tokens.
+/// the last part of the later of two convolutions. Convolutions, attention and a
+/// few passes over tokens remain.
 struct ProgramBuilder {
     private let graph: Graph
     private let uses: [Int]
