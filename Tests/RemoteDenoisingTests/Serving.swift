@@ -155,8 +155,8 @@ actor Counter {
 /// Short waits, so that tests of failures are short.
 var impatient: RemoteOptions {
     var options = RemoteOptions()
-    options.timeout = .seconds(20)
-    (options.backoff, options.connectTimeout) = (.milliseconds(20), .seconds(2))
+    options.timeout = .seconds(60)
+    (options.backoff, options.connectTimeout) = (.milliseconds(20), .seconds(20))
     return options
 }
 
