@@ -42,8 +42,8 @@ struct ProtocolErrors<Context: RequestContext>: RouterMiddleware {
             throw StatusError(
                 .unauthorized,
                 request.headers[.authorization] == nil
-                    ? "this server takes a token: send 'Authorization: Bearer TOKEN'"
-                    : "the token is not the one that this server takes")
+                    ? "this server requires a token: send 'Authorization: Bearer TOKEN'"
+                    : "the token is not valid for this server")
         }
     }
 }
@@ -62,7 +62,8 @@ struct StatusError: Error {
         case is RequestError, is InferenceMessageError: self.init(.badRequest, "\(error)")
         case let error as any HTTPResponseError:
             let known: [HTTPResponse.Status: String] = [
-                .notFound: "there is nothing at \(path)", .methodNotAllowed: "\(path) takes another method",
+                .notFound: "there is nothing at \(path)",
+                .methodNotAllowed: "the method is not allowed for \(path)",
             ]
             self.init(error.status, known[error.status] ?? error.status.reasonPhrase)
         case is CancellationError: self.init(.serviceUnavailable, "the server is stopping")
@@ -88,7 +89,7 @@ final class RequestGate: Sendable {
 
     /// Runs `body`.
     ///
-    /// - Throws: ``StatusError`` with 503 where as many requests are in as may be.
+    /// - Throws: ``StatusError`` with 503 if the limit is reached.
     func with<Result>(_ body: () async throws -> Result) async throws -> Result {
         let isLetIn = count.withLock { count in
             guard count < limit else { return false }

@@ -108,7 +108,7 @@ extension InferenceMessage {
         let length = jsonLength ?? bytes.count
         guard (0...bytes.count).contains(length) else {
             throw InferenceMessageError(
-                "\(Self.lengthHeader) is \(length), and the body has \(bytes.count) bytes")
+                "\(Self.lengthHeader) is \(length), but the body has \(bytes.count) bytes")
         }
         let header = try Self.header(UnsafeRawBufferPointer(rebasing: bytes[..<length]))
         (id, modelName, modelVersion) = (header.id, header.modelName, header.modelVersion)

@@ -41,8 +41,8 @@ struct PartialLatentConfiguration {
             let ambiguous = first.intersection(second).subtracting(Self.shared)
             if isFirst, let field = own.keys.filter(ambiguous.contains).min() {
                 throw NetworkConfigurationError(
-                    file: url.path, field: field, found: "a field that both networks have, with fields of both",
-                    expected: "it in the object of its network, \"first_stage\" or \"denoiser\"")
+                    file: url.path, field: field, found: "a field that could belong to either network",
+                    expected: "the field inside \"first_stage\" or \"denoiser\"")
             }
             // Fields of both networks: each gets those that it has.
             parts["first_stage"] = .object(own.filter { first.contains($0.key) })

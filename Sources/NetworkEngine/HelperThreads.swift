@@ -38,7 +38,7 @@ final class HelperThreads: Sendable {
         }
     }
 
-    /// Up to so many free helpers. Starts others for the next call where there are too few.
+    /// Takes up to `count` free helpers. Starts others for the next call where there are too few.
     private func take(_ count: Int) -> ArraySlice<Helper> {
         lock.withLock {
             let team = helpers.free.suffix(count)
@@ -79,7 +79,7 @@ private final class Helper: Sendable {
     /// Written before the work is offered, and read after it is begun.
     private nonisolated(unsafe) var next: (work: Work, part: Int)?
 
-    /// How often a side looks before it sleeps: for about as long as it takes to wake it.
+    /// Spin iterations before a thread sleeps; about as long as waking it takes.
     private static let looks = 2000
 
     /// Whether the state was `old`, and is `new` now.

@@ -119,14 +119,13 @@ struct InferenceClient: Sendable {
         }
         let answer = try await withTimeLimit(options.timeout) { [request, http] in
             // The time limit is kept here: it holds for the body too.
-            let response = try await http.response(to: request)
-            let bytes = try await response.body.collect(upTo: limit)
+            let (response, bytes) = try await http.response(to: request, limit: limit)
             return Answer(
                 status: Int(response.status.code),
                 retryAfter: response.headers.first(name: "Retry-After").flatMap { Double($0) }
                     .flatMap { (0...86_400).contains($0) ? $0 : nil },
                 jsonLength: response.headers.first(name: InferenceMessage.lengthHeader).flatMap { Int($0) },
-                body: bytes.withUnsafeReadableBytes { Data($0) })
+                body: bytes)
         }
         let reason = answer.status == 200 ? "" : Self.reason(in: answer.body)
         switch answer.status {
@@ -178,6 +177,8 @@ private func withTimeLimit<Value: Sendable>(
 /// The connections to all servers, closed when no one uses them any more.
 final class HTTPConnections: Sendable {
     let client: HTTPClient
+    /// The time limit of establishing a connection, in seconds.
+    private let connectTimeout: Double
 
     init(_ options: RemoteOptions) {
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
@@ -187,6 +188,7 @@ final class HTTPConnections: Sendable {
             configuration.tlsConfiguration = tls
         }
         let seconds = options.connectTimeout / .seconds(1)
+        connectTimeout = seconds
         configuration.timeout.connect = .nanoseconds(Int64(seconds * 1e9))
         // What fails is tried again by the pool, which knows other servers.
         configuration.connectionPool.retryConnectionEstablishment = false
@@ -194,18 +196,36 @@ final class HTTPConnections: Sendable {
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }
 
-    /// The answer to a request.
+    /// The answer to a request, with its body.
     ///
-    /// - Throws: ``AnswerError`` where no encrypted connection can be made, in place of the text of the TLS library.
-    func response(to request: HTTPClientRequest) async throws -> HTTPClientResponse {
-        do { return try await client.execute(request, deadline: .distantFuture) } catch {
-            let text = "\(error)"
-            if text.contains("CERTIFICATE_VERIFY_FAILED") {
-                throw AnswerError("its certificate is signed by no authority that is trusted (certificates)")
-            }
-            if text.contains("handshakeFailed") { throw AnswerError("it does not speak TLS as https needs") }
+    /// - Parameter limit: the most bytes that the body may have.
+    /// - Throws: ``AnswerError`` with a reason in words, in place of the names of the libraries' errors.
+    func response(
+        to request: HTTPClientRequest, limit: Int
+    ) async throws -> (head: HTTPClientResponse, body: Data) {
+        do {
+            let response = try await client.execute(request, deadline: .distantFuture)
+            let bytes = try await response.body.collect(upTo: limit)
+            return (response, bytes.withUnsafeReadableBytes { Data($0) })
+        } catch {
+            if let text = explanation(of: error) { throw AnswerError(text) }
             throw error
         }
+    }
+
+    /// A connection's error in words; nil for any other.
+    private func explanation(of error: any Error) -> String? {
+        let known = error as? HTTPClientError
+        if known == .connectTimeout {
+            return "no connection within \(String(format: "%g", connectTimeout)) s"
+        }
+        if known == .remoteConnectionClosed { return "the server closed the connection" }
+        let text = "\(error)"
+        if text.contains("CERTIFICATE_VERIFY_FAILED") {
+            return "its certificate is not signed by a trusted authority; add the authority with "
+                + "RemoteOptions.certificates or --certificates FILE.pem"
+        }
+        return text.contains("handshakeFailed") ? "it does not accept TLS; use http:// or check the port" : nil
     }
 
     deinit { client.shutdown { _ in } }

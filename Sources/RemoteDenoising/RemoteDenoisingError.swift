@@ -36,8 +36,11 @@ public enum RemoteDenoisingError: LocalizedError, CustomStringConvertible {
         case .input(let reason): reason
         case .refused(let server, let status, let reason):
             switch status {
-            case 401, 403: "\(server) refuses the token (\(status)): \(reason)"
-            case 404: "\(server) has no such model (404): \(reason)"
+            case 401, 403:
+                "\(server) requires a valid token (\(status)): \(reason); give it with RemoteOptions.token or "
+                    + "--token-file"
+            case 404:
+                "\(server) has no such model (404): \(reason); give its name with RemoteModel or --model"
             default: "\(server) refuses the request (\(status)): \(reason)"
             }
         case .noServerLeft(let failures):

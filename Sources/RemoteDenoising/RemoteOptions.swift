@@ -59,7 +59,7 @@ public enum RemoteEvent: Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .retrying(let server, let reason): "\(server): \(reason); trying again"
-        case .leftOut(let server, let reason): "\(server) is left out: \(reason)"
+        case .leftOut(let server, let reason): "\(server) is skipped for now: \(reason)"
         case .isBack(let server): "\(server) answers again"
         }
     }

@@ -195,7 +195,7 @@ struct ResolvedModel: Equatable, Sendable {
             guard input.description.accepts(shape) else {
                 throw RemoteDenoisingError.input(
                     reason: """
-                        '\(input.description.name)' has the shape \(shape), and the server takes \
+                        '\(input.description.name)' has the shape \(shape), but the server takes \
                         \(input.description.shape), -1 standing for any
                         """)
             }

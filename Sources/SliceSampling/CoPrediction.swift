@@ -101,7 +101,7 @@ public struct CoPrediction<Windows: SliceDenoiser>: Denoiser {
         _ noisy: SliceStack, _ source: SliceStack, by denoiser: Windows, at t: Int,
         _ conditioning: Windows.Conditioning, _ progress: (Double) -> Void
     ) async throws -> SliceStack {
-        var mean = SliceMean(
+        var mean = WindowMean(
             noisy: noisy, source: source, aggregation: aggregation,
             weights: sampler.scheduler.path.estimate(from: denoiser.predictionType, at: t), clip: sampler.clip)
         let batches = source.shape.batches(
@@ -152,7 +152,7 @@ public struct CoPrediction<Windows: SliceDenoiser>: Denoiser {
     }
 
     private func add(
-        _ prediction: [Float]?, of windows: Range<Int>, to mean: inout SliceMean, at t: Int
+        _ prediction: [Float]?, of windows: Range<Int>, to mean: inout WindowMean, at t: Int
     ) throws {
         func failure(_ reason: SliceSamplingError.Reason) -> SliceSamplingError {
             SliceSamplingError(timestep: t, windows: windows, reason: reason)

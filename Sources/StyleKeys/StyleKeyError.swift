@@ -31,8 +31,8 @@ public enum StyleKeyError: Error, Equatable, CustomStringConvertible, LocalizedE
             "none of the volume's \(voxels) voxels is in [0.001, 1]; unless its intensities were scaled to "
                 + "[0, 1] before, use another rule than 'unit'"
         case .nothingButBackground(let voxels, let rule):
-            "the volume is nothing but background: of its \(voxels) voxels those that are finite are all equal, or at the "
-                + "low end of the rule \(rule), so it has no style; check that it is the right volume"
+            "the volume has no foreground: of its \(voxels) voxels, all finite ones are equal or at the low end of the "
+                + "rule \(rule); check that it is the right volume, or choose another rule"
         case .notResampled(let reason): reason
         case .noKeys:
             "there are no style keys to average; expected at least one"

@@ -35,16 +35,20 @@ public enum ParameterError: LocalizedError, Equatable, CustomStringConvertible {
         case .mismatch(let file, let part, let missing, let extra, let misshapen):
             let lists = [
                 Self.list("missing", missing), Self.list("not expected", extra),
-                Self.list("misshapen", misshapen.map { "\($0.name) \($0.found), expected \($0.expected)" }),
+                Self.list(
+                    "with the wrong shape",
+                    misshapen.map { "\($0.name) \($0.found), expected \($0.expected)" }),
             ]
             let parameters = part.map { "the parameters of the \($0)" } ?? "the parameters"
-            return "\(file): \(parameters) are not those of the configuration; are the two of one network?"
+            return
+                "\(file): \(parameters) do not match the configuration; check that both belong to the same network"
                 + lists.joined()
         case .notFinite(let file, let parameter):
             return "\(file): parameter \(parameter) holds NaN or an infinity; expected finite numbers"
         case .noSelection(let file, let wanted, let found):
             return
-                "\(file): there are no '\(wanted)' weights; there are '\(found.joined(separator: "' and '"))'"
+                "\(file): there are no '\(wanted)' weights; there are '\(found.joined(separator: "' and '"))'; choose one "
+                + "of these with --weights"
         case .type(let file, let parameter, let found):
             return "\(file): parameter \(parameter) is stored as \(found); expected floating-point numbers"
         case .sharedNumbers(let file, let size, let fileSize):
@@ -53,8 +57,8 @@ public enum ParameterError: LocalizedError, Equatable, CustomStringConvertible {
                 + "numbers; expected each to have its own"
         case .unknownSizes(let file, let missing, let network):
             return
-                "\(file): there is no parameter \(missing), without which the network's sizes do not show; are "
-                + "these the weights of \(network)?"
+                "\(file): there is no parameter \(missing), from which the network's sizes are derived; check that these "
+                + "are the weights of \(network)"
         }
     }
 

@@ -47,7 +47,8 @@ extension VolumeIOWarning: CustomStringConvertible {
             "the \(type) numbers, \(low.longText) to \(high.longText), are so far from 0 that 32-bit floats keep "
                 + "multiples of \(step.shortText) only; subtract a constant first"
         case .correctedDICOM(let file):
-            "dcm2niix wrote the series also as it was scanned; read was the corrected \(file)"
+            "dcm2niix wrote the series both as scanned and corrected for tilt or unequal spacing; the corrected \(file) "
+                + "was read"
         }
     }
 }

@@ -7,7 +7,7 @@ import Volumes
 
 extension nifti_2_header {
     /// The affine in millimetres and the method that gave it: the first of sform, qform and `pixdim` that is in use and
-    /// has linearly independent axes. The code of a form that is in use and has not becomes zero.
+    /// has linearly independent axes. If a form is in use but its axes are linearly dependent, its code is set to zero.
     ///
     /// - Parameters:
     ///   - origin: the voxel of an ANALYZE file that is at the origin, counted from 1.

@@ -41,8 +41,8 @@ public enum RegistrationError: Error, Equatable, CustomStringConvertible, Locali
             "the mask is nowhere above zero; expected it to be above zero where the fixed volume is compared"
         case .insufficientOverlap(let largest, let minimum):
             "the fields of view barely overlap: at most \(percent(largest)) of the fixed volume lies in the moving "
-                + "volume's; expected at least \(percent(minimum)); give a better start, or lower the minimum "
-                + "overlap"
+                + "volume's; expected at least \(percent(minimum)); give a transform to start from (--initial), or "
+                + "lower --minimum-overlap"
         case .unreadable(let file, let reason):
             "\(file.path) is not a rigid transform: \(reason)"
         case .unwritable(let file, let reason):

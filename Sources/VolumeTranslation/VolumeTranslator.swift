@@ -150,7 +150,7 @@ public struct VolumeTranslator<Denoiser: StyledDenoiser>: Sendable {
         var mismatches: [String] = []
         func compare<Value: Equatable>(_ name: String, _ used: Value, _ expected: Value) {
             guard used != expected else { return }
-            mismatches.append("the model was trained with \(name) \(expected), and is used with \(used)")
+            mismatches.append("the model was trained with \(name) \(expected), but is used with \(used)")
         }
         if let path = try? trained.process.path() {
             let used = sampler.scheduler.path

@@ -15,7 +15,9 @@ struct LoggingOptions: ParsableArguments {
     var quiet = false
 
     func validate() throws {
-        if verbose && quiet { throw ValidationError("--verbose and --quiet exclude each other") }
+        if verbose && quiet {
+            throw ValidationError("--verbose and --quiet cannot be used together; give only one")
+        }
     }
 
     /// A logger that writes plain lines to standard error.

@@ -148,7 +148,7 @@ struct SamplingReferenceTests {
 
     @Test(arguments: [
         (0, "1 to 500; choose 1"), (501, "1 to 500; choose 500"), (600, "choose 500"),
-        (300, "visit 334 timesteps from 1 to 1000, and the process has 0 to 999; choose 250 or 334"),
+        (300, "visit 334 timesteps from 1 to 1000, but the process has 0 to 999; choose 250 or 334"),
     ])
     func stepsThatCannotBeTakenAreRefused(steps: Int, message: String) {
         let error = #expect(throws: StridedTimestepsError.self) {
@@ -162,6 +162,6 @@ struct SamplingReferenceTests {
         let error = #expect(throws: StridedTimestepsError.self) {
             try Scheduler.strided(DirectMapping(), steps: 1)
         }
-        #expect(error?.description.contains("a process of 1 timesteps has no such rule") == true)
+        #expect(error?.description.contains("a process of one timestep cannot be strided") == true)
     }
 }

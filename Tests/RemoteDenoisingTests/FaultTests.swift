@@ -138,7 +138,9 @@ struct FaultTests {
             let error = await #expect(throws: SliceSamplingError.self) {
                 _ = try await sampler(denoiser, inFlight: 1).sample(from: randomSource(), conditioning: nil)
             }
-            #expect("\(error!)".contains("refuses") && "\(error!)".contains("(\(status.code)): no, thank you"))
+            let refusal =
+                [.unauthorized, .forbidden].contains(status) ? "requires a valid token" : "refuses the request"
+            #expect("\(error!)".contains("\(refusal) (\(status.code)): no, thank you"))
         }
         #expect(requests.withLock { $0 } == 1)
     }
@@ -154,7 +156,7 @@ struct FaultTests {
                 let error = await #expect(throws: RemoteDenoisingError.self) {
                     _ = try await RemoteDenoiser([address], options: options)
                 }
-                #expect("\(error!)".contains("refuses the token (401)"), "\(error!)")
+                #expect("\(error!)".contains("requires a valid token (401)"), "\(error!)")
             }
             var options = impatient
             options.token = "open sesame"
@@ -196,14 +198,15 @@ struct FaultTests {
                 let volume = try await sampler(denoiser).sample(from: randomSource(), conditioning: nil)
                 #expect(volume == expected)
             }
-            #expect(events.withLock { $0.contains { $0.hasPrefix("\(silent) is left out: no answer within") } })
+            let skipped = "\(silent) is skipped for now: no answer within"
+            #expect(events.withLock { $0.contains { $0.hasPrefix(skipped) } })
             let denoiser = try await RemoteDenoiser([silent], options: options)
             let start = ContinuousClock.now
             let error = await #expect(throws: SliceSamplingError.self) {
                 _ = try await sampler(denoiser).sample(from: randomSource(), conditioning: nil)
             }
             #expect("\(error!)".contains("no server is left: \(silent): no answer within"))
-            #expect(ContinuousClock.now - start < .seconds(10))
+            #expect(ContinuousClock.now - start < .seconds(60))
         }
     }
 

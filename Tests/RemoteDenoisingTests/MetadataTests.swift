@@ -118,7 +118,7 @@ struct MetadataTests {
             let error = await #expect(throws: SliceSamplingError.self) {
                 _ = try await sampler(denoiser).sample(from: randomSource(), conditioning: nil)
             }
-            #expect("\(error!)".contains("'x' has the shape [2, 3, 6, 8], and the server takes"))
+            #expect("\(error!)".contains("'x' has the shape [2, 3, 6, 8], but the server takes"))
         }
     }
 }

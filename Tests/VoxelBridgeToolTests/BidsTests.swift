@@ -407,7 +407,7 @@ struct BidsTests {
                 (2, "@data @out participant \(style) --desc a-b", "--desc must be of letters and digits"),
                 (2, "@data @out participant \(style) --entity acq", "--entity must be like run-1"),
                 (2, "@data @out participant \(style) --mask style.nii", "--mask must be one of brain"),
-                (2, "@data @out participant \(style) --noise n.safetensors", "--noise belongs to one volume"),
+                (2, "@data @out participant \(style) --noise n.safetensors", "--noise applies to a single"),
                 (2, "@data @data participant \(style)", "the output is the data set itself"),
                 (2, "@data @fmriprep participant \(style)", "is a data set that fMRIPrep made"),
                 (1, "@nowhere @out participant \(style)", "there is no such folder"),

@@ -107,8 +107,8 @@ struct IntensityTests {
             let cases = [
                 (["--window", "80,0"], 2, "two numbers, the lower first"),
                 (["--intensities", "minmax"], 2, "one of window:LOW,HIGH"),
-                (["--window", "brain", "--intensities", "min-max"], 2, "exclude each other"),
-                (["--mask", "brain", "--background", "-1000"], 2, "exclude each other"),
+                (["--window", "brain", "--intensities", "min-max"], 2, "cannot be used together"),
+                (["--mask", "brain", "--background", "-1000"], 2, "cannot be used together"),
                 (["--background", "dark"], 2, "below:NUMBER"),
                 (["--mask", "nowhere.nii"], 1, "there is no such file; give a mask, or one of brain"),
                 (["--mask", folder.appending(path: "small.nii").path], 1, "the mask is not on the grid of"),

@@ -203,12 +203,12 @@ struct LatentTranslateTests {
                 ),
                 (2, ["--target", "t1", "--steps", "600"], "--steps: 600 steps: expected 1 to 500"),
                 (2, ["--target", "t1", "--steps", "300"], "choose 250 or 334"),
-                (2, ["--target", "t1", "--eta", "2"], "--eta must be from 0 to 1, and is 2.0"),
+                (2, ["--target", "t1", "--eta", "2"], "--eta must be from 0 to 1, but is 2.0"),
                 (2, ["--target", "t1", "--shape", "16x16"], "--shape must be like 144x192x144"),
                 (2, ["--target", "t1", "--shape", "16x16x18"], "expected three multiples of 4"),
                 (2, ["--target", "t1", "--tile", "10"], "--tile must be a multiple of 4"),
-                (2, ["--target", "t1", "--mode", "ista"], "--mode belongs to networks of slices"),
-                (2, ["--target", "t1", "--style", "x.json"], "--style belongs to networks of slices"),
+                (2, ["--target", "t1", "--mode", "ista"], "--mode applies only to 2-D networks"),
+                (2, ["--target", "t1", "--style", "x.json"], "--style applies only to 2-D networks"),
                 (
                     1, ["--target", "t1", "--raw", "--steps", "4"],
                     "odd.nii: the volume: found 16 x 18 x 12 voxels; expected multiples of 4 along each axis"
@@ -229,7 +229,8 @@ struct LatentTranslateTests {
             let target = try await translate([
                 path("odd.nii"), path("out.nii"), "--model", slices, "--target", "t1",
             ])
-            #expect(target.status == 2 && target.messages.contains("--target belongs to 3-D latent models"))
+            #expect(
+                target.status == 2 && target.messages.contains("--target applies only to 3-D latent models"))
             let wrong = try await translate([
                 path("odd.nii"), path("out.nii"), "--model", url("unet_a.safetensors"), "--first-stage",
                 url("autoencoder_b.safetensors"), "--target", "t1",

@@ -258,7 +258,7 @@ struct ResultTests {
             #expect(partial.status == 1 && partial.messages.contains("missing.nii"))
             #expect(partial.messages.contains("2 of 14 pairs could not be evaluated"))
             let metrics = try String(contentsOf: output.appending(path: "metrics.csv"), encoding: .utf8)
-            #expect(metrics.contains("s9,bad,,,") && metrics.contains("s0, good is there twice"))
+            #expect(metrics.contains("s9,bad,,,") && metrics.contains("s0, good appears twice"))
         }
     }
 

@@ -169,7 +169,7 @@ struct ServeTests {
             let refused = try await Tool.run(
                 arguments(folder, to: "remote.nii") + ["--server", server.address])
             #expect(
-                refused.status == 1 && refused.messages.contains("refuses the token (401)"),
+                refused.status == 1 && refused.messages.contains("requires a valid token (401)"),
                 "\(refused.messages)")
             let taken = try await Tool.run(
                 arguments(folder, to: "remote.nii") + ["--server", server.address, "--token-file", token.path])
@@ -187,7 +187,7 @@ struct ServeTests {
             #expect(address.status == 1 && address.messages.contains("'gpu-1' is not the address of a server"))
             let config = try await Tool.run(
                 arguments(folder, to: "a.nii") + ["--server", "http://a", "--winograd-memory", "1"])
-            #expect(config.status == 2 && config.messages.contains("give them to 'voxelbridge serve'"))
+            #expect(config.status == 2 && config.messages.contains("use them with 'voxelbridge serve'"))
             let port = try await Tool.run("serve", "--model", "x", "--port", "70000")
             #expect(port.status == 2 && port.messages.contains("--port must be from 0 to 65535"))
             let missing = try await Tool.run("serve", "--model", "x.safetensors")

@@ -49,7 +49,7 @@ public struct StridedTimestepsError: LocalizedError, Equatable, CustomStringConv
     /// What was found and what was expected.
     public var description: String {
         guard trainingTimesteps > 1 else {
-            return "\(steps) steps: a process of \(trainingTimesteps) timesteps has no such rule"
+            return "\(steps) steps: a process of one timestep cannot be strided"
         }
         let choices = choices.map(String.init).joined(separator: " or ")
         guard steps >= 1, steps <= trainingTimesteps / 2 else {
@@ -57,7 +57,7 @@ public struct StridedTimestepsError: LocalizedError, Equatable, CustomStringConv
         }
         let visited = Scheduler.stridedTimesteps(steps, of: trainingTimesteps)
         return """
-            \(steps) steps visit \(visited.count) timesteps from 1 to \(visited[0]), and the process has 0 to \
+            \(steps) steps visit \(visited.count) timesteps from 1 to \(visited[0]), but the process has 0 to \
             \(trainingTimesteps - 1); choose \(choices)
             """
     }

@@ -29,7 +29,7 @@ public enum TimestepSpacing: Hashable, Sendable {
         let least = self == .linear ? 3 : 2
         precondition(
             count >= least && count <= trainingTimesteps,
-            "\(count) steps cannot be visited of \(trainingTimesteps): \(least) to \(trainingTimesteps) can")
+            "the number of steps must be from \(least) to \(trainingTimesteps), but is \(count)")
         if self == .linear { return linearTimesteps(count, of: trainingTimesteps) }
         let last = Double(trainingTimesteps - 1)
         let all = (0..<count).map { index -> Int in

@@ -66,7 +66,7 @@ public struct TrainableUNet: TrainableNetwork {
     /// - Parameters:
     ///   - configuration: the network's dimensions.
     ///   - options: threads and memory. Results do not depend on them.
-    ///   - recomputesActivations: whether to save memory by evaluating layers twice, which takes 27 % more time.
+    ///   - recomputesActivations: whether to save memory by evaluating layers twice, which makes a step slower.
     ///     Results do not depend on it.
     public init(
         _ configuration: UNetConfiguration, options: ComputeOptions = ComputeOptions(),

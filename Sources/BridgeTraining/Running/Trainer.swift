@@ -164,7 +164,7 @@ public enum TrainingError: LocalizedError, Equatable, CustomStringConvertible {
         case .locked(let folder):
             "another process is training in \(folder); wait until it ends, or choose another folder"
         case .otherConfiguration(let folder):
-            "the run in \(folder) has another configuration; resume without one, or choose another folder"
+            "the run in \(folder) has a different configuration; resume it without --config, or choose another folder"
         case .otherData(let folder):
             "the run in \(folder) has other data: subjects, volumes or their preparation have changed; restore "
                 + "them, or choose another folder"

@@ -59,8 +59,8 @@ public struct ModalitySettings: Codable, Equatable, Sendable {
     /// The modality whose positive voxels give the crop of a subject's volumes; nil for the first target. Of a subject
     /// without it, the first that it has.
     public var reference: String?
-    /// The modalities that the translator and the denoiser take as sources; nil for all. A model that is only asked to
-    /// translate from some learns that in fewer steps.
+    /// The modalities that the translator and the denoiser take as sources; nil for all. Limiting the sources reduces the
+    /// number of steps needed.
     public var sources: [String]?
     /// The probability with which an example is flipped along each axis.
     public var flips = 0.1

@@ -1,4 +1,5 @@
 import BridgeTraining
+import LatentTranslation
 import NetworkEngine
 import Networks
 import TensorFiles
@@ -202,5 +203,19 @@ struct AutoencoderObjective: Sendable {
             try result.add(tape.gradients)
         }
         return result
+    }
+}
+
+extension AutoencoderObjective: LatentObjective {
+    /// The mean absolute difference of a volume and its reconstruction.
+    func loss(of example: Example, by model: LatentModel, in phase: LatentPhase) throws -> Double {
+        TrainingLoss.l1(try model.reconstructed(example.volume, in: phase), target: example.volume).value
+    }
+}
+
+extension LatentModel {
+    /// A volume encoded and decoded.
+    func reconstructed(_ volume: Tensor, in phase: LatentPhase) throws -> Tensor {
+        try decode(phase.quantises ? encode(volume) : features(of: volume))
     }
 }

@@ -1,5 +1,6 @@
 import BridgeDiffusion
 import BridgeTraining
+import LatentTranslation
 import DiffusionSampling
 import NetworkEngine
 import Networks
@@ -71,5 +72,28 @@ struct DenoiserObjective: Sendable {
             shape: example.target.shape,
             values: combination(
                 target: example.target.values, source: example.target.values, noise: example.noise.values))
+    }
+}
+
+extension DenoiserObjective: LatentObjective {
+    var discriminator: PatchDiscriminator? { nil }
+
+    func callAsFunction(
+        _ parameters: [String: Tensor], _ examples: [Example], in phase: LatentPhase, engine: NetworkGradients
+    ) throws -> ObjectiveResult {
+        try self(parameters, examples, engine: engine)
+    }
+
+    func ofDiscriminator(
+        _ parameters: [String: Tensor], _ examples: [Example], in phase: LatentPhase, engine: NetworkGradients
+    ) throws -> ObjectiveResult? { nil }
+
+    /// The distance between the network's target and its prediction.
+    func loss(of example: Example, by model: LatentModel, in phase: LatentPhase) throws -> Double {
+        let output = try model.predict(
+            noisy(example), conditioningLatents: example.conditioningLatents,
+            timesteps: [Float(example.timestep)],
+            targets: [example.targetClass])
+        return losses.noise(output, target: target(example)).value
     }
 }

@@ -1,4 +1,5 @@
 import BridgeTraining
+import LatentTranslation
 import NetworkEngine
 import Networks
 import TensorFiles
@@ -109,5 +110,13 @@ struct TranslatorObjective: Sendable {
             try result.add(tape.gradients)
         }
         return result
+    }
+}
+
+extension TranslatorObjective: LatentObjective {
+    /// The mean absolute difference of latents.
+    func loss(of example: Example, by model: LatentModel, in phase: LatentPhase) throws -> Double {
+        let like = try model.translate(example.latent, to: [example.target])
+        return TrainingLoss.l1(like, target: example.targetLatent).value
     }
 }

@@ -3,8 +3,8 @@ import CVoxelKernels
 /// One head of attention, and the memory that it takes.
 struct AttentionSizes: Sendable {
     let headChannels, headBlocks, contextTokens, contextBlocks: Int
-    /// Queries whose scores are kept at a time: as many as stay in half of the second cache, but for the fewest that
-    /// products are fast for.
+    /// Queries whose scores are kept at a time: as many as fit in half of the L2 cache, but at least the number for which
+    /// matrix products are fast.
     let blockRows: Int
 
     /// A head's keys and values.

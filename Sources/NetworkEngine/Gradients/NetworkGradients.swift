@@ -28,7 +28,7 @@ package final class NetworkGradients: Sendable {
     /// - Parameters:
     ///   - options: the threads to keep busy.
     ///   - recomputesActivations: whether each layer is evaluated a second time in the backward pass, rather than
-    ///     all activations kept: 27 % more time, for a fraction of the memory. The gradients are bit-identical.
+    ///     all activations kept: slower, for a fraction of the memory. The gradients are bit-identical.
     package init(options: ComputeOptions = ComputeOptions(), recomputesActivations: Bool = false) {
         recomputes = recomputesActivations
         workers = WorkerPool(threads: options.threads)

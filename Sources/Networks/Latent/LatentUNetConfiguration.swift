@@ -99,22 +99,7 @@ extension LatentUNetConfiguration {
             CodingKeys.modelChannels, modelChannels,
             (2...4096).contains(modelChannels) && modelChannels % groups == 0 && modelChannels % 2 == 0,
             "an even multiple of \(groups), the groups of a normalisation, up to 4096")
-        try require(CodingKeys.residualBlocks, residualBlocks, (1...16).contains(residualBlocks), "1 to 16")
-        try require(
-            CodingKeys.channelMultipliers, channelMultipliers,
-            (1...8).contains(channelMultipliers.count)
-                && channelMultipliers.allSatisfy { (1...64).contains($0) }, "1 to 8 numbers from 1 to 64")
-        try require(
-            CodingKeys.attentionResolutions, attentionResolutions,
-            attentionResolutions.count <= 32 && attentionResolutions.allSatisfy { (1...1 << 16).contains($0) },
-            "at most 32 down-sampling factors from 1 to \(1 << 16)")
-        for level in channelMultipliers.indices
-        where attentionResolutions.contains(1 << level) || level == channelMultipliers.count - 1 {
-            let channels = channelMultipliers[level] * modelChannels
-            try require(
-                CodingKeys.headChannels, headChannels, headChannels > 0 && channels % headChannels == 0,
-                "a divisor of \(channels), the channels of a level with attention")
-        }
+        try body.validateLevels()
         try require(CodingKeys.classes, classes, (1...1024).contains(classes), "1 to 1024")
     }
 }

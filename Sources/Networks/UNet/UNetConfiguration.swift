@@ -103,6 +103,12 @@ extension UNetConfiguration {
             CodingKeys.modelChannels, modelChannels,
             (1...4096).contains(modelChannels) && modelChannels % GroupNorm.publishedGroups == 0,
             "a multiple of \(GroupNorm.publishedGroups), the groups of a normalisation, up to 4096")
+        try validateLevels()
+        try validateContext()
+    }
+
+    /// Checks the levels and their attention, after the numbers of channels.
+    func validateLevels() throws(NetworkConfigurationError) {
         try require(CodingKeys.residualBlocks, residualBlocks, (1...16).contains(residualBlocks), "1 to 16")
         try require(
             CodingKeys.channelMultipliers, channelMultipliers,
@@ -112,15 +118,14 @@ extension UNetConfiguration {
             CodingKeys.attentionResolutions, attentionResolutions,
             attentionResolutions.count <= 32 && attentionResolutions.allSatisfy { (1...1 << 16).contains($0) },
             "at most 32 down-sampling factors from 1 to \(1 << 16)")
-        try validateAttention()
-    }
-
-    private func validateAttention() throws(NetworkConfigurationError) {
         for channels in attendedChannels {
             try require(
                 CodingKeys.headChannels, headChannels, headChannels > 0 && channels % headChannels == 0,
                 "a divisor of \(channels), the channels of a level with attention")
         }
+    }
+
+    private func validateContext() throws(NetworkConfigurationError) {
         if usesSpatialTransformer {
             try require(
                 CodingKeys.contextWidth, contextWidth as Any? ?? "null",

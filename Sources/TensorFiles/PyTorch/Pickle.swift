@@ -21,7 +21,7 @@ struct Pickle {
         case tensor(Int)
     }
 
-    /// The only functions that a pickle may call. None is; each stands for a case of `PickleMachine`.
+    /// The only functions that a pickle may call. None is called: each maps to a case of `PickleMachine`.
     enum Function: String, CaseIterable {
         case tensor = "torch._utils._rebuild_tensor_v2"
         case parameter = "torch._utils._rebuild_parameter"

@@ -280,8 +280,8 @@ extension PyTorchError.Problem {
         switch self {
         case .unreadable(let reason): "cannot be read: \(reason)"
         case .legacy:
-            "the file is of the format that PyTorch wrote before version 1.6; read and save it again with a newer "
-                + "one: torch.save(torch.load(old, weights_only=True), new)"
+            "the file is of the format that PyTorch wrote before version 1.6; load it and save it again with PyTorch 1.6 "
+                + "or later: torch.save(torch.load(old, weights_only=True), new)"
         case .archive(let reason): "this is not a checkpoint as PyTorch saves it: \(reason)"
         case .entry(let name, let reason): "entry '\(name.shortened)' of the archive: \(reason)"
         case .forbidden(let name):

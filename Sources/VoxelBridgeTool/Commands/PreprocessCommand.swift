@@ -10,7 +10,7 @@ struct PreprocessCommand: ParsableCommand {
             bounding box of the foreground, rows and columns padded to a multiple.
 
             --save-pipeline writes these steps as JSON, with the box that was found. Another volume on the same grid is \
-            prepared the same way, voxel beside voxel:
+            prepared in the same way, so that voxels correspond:
 
               voxelbridge preprocess ct.nii.gz ct_in.nii.gz --save-pipeline steps.json
               voxelbridge preprocess t1.nii.gz t1_in.nii.gz --pipeline steps.json
@@ -95,25 +95,29 @@ struct GeometryOptions: ParsableArguments {
 
     @Option(
         help: """
-            A published preparation to start from: brain, its box; ct-to-mri, 160 x 160 x 160 voxels of 1 mm; brats, \
-            176 x 176 x 160; latent, 144 x 192 x 144. (default: brain)
+            A published preparation to start from: brain, cropped to the foreground; ct-to-mri, 160 x 160 x 160 voxels \
+            of 1 mm; brats, 176 x 176 x 160; latent, 144 x 192 x 144. (default: brain)
             """)
     var preset: Preset?
 
-    @Option(help: "The grid of this volume (.nii or .nii.gz) instead: no cropping, no other spacing.")
+    @Option(help: "Resample onto the grid of this volume (.nii or .nii.gz), without cropping.")
     var onto: String?
 
-    @Option(help: "Three letters: where the indices of columns, rows and slices grow to. (default: RAS)")
+    @Option(
+        help: """
+            The orientation as three letters: the directions in which column, row and slice indices increase. \
+            (default: RAS)
+            """)
     var orientation: Orientation?
 
     @Option(help: "Distance between voxels, in millimetres. (default: 1)")
     var spacing: Double?
 
-    @Option(help: "How a volume is continued between its voxels: nearest, linear or cubic. (default: linear)")
+    @Option(help: "The interpolation between voxels: nearest, linear or cubic. (default: linear)")
     var interpolation: Interpolation?
 
     @Option(
-        help: "What is done before a volume goes onto a coarser grid: gaussian or none. (default: gaussian)")
+        help: "The smoothing before resampling to a coarser grid: gaussian or none. (default: gaussian)")
     var antialiasing: Antialiasing?
 
     @Option(help: "Number of voxels kept around the foreground. (default: 0)")
@@ -137,10 +141,10 @@ struct GeometryOptions: ParsableArguments {
     func validate() throws {
         if let spacing { try require(spacing > 0 && spacing.isFinite, "--spacing must be above zero") }
         if let multiple {
-            try require((1...4096).contains(multiple), "--multiple must be from 1 to 4096, and is \(multiple)")
+            try require((1...4096).contains(multiple), "--multiple must be from 1 to 4096, but is \(multiple)")
         }
         if let margin {
-            try require((0...4096).contains(margin), "--margin must be from 0 to 4096, and is \(margin)")
+            try require((0...4096).contains(margin), "--margin must be from 0 to 4096, but is \(margin)")
         }
         if onto != nil {
             let others: [Any?] = [preset, orientation, spacing, margin, shape, multiple, plane]

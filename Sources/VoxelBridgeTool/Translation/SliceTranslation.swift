@@ -205,7 +205,7 @@ private struct SliceTranslationJob {
             throw FileFailure(
                 path: source,
                 reason: """
-                    its \(plane.rawValue) slices are \(columns) x \(rows) voxels, and the model takes \
+                    its \(plane.rawValue) slices are \(columns) x \(rows) voxels, but the model takes \
                     multiples of \(multiple); leave out --raw, or pad the volume first
                     """)
         }
@@ -221,7 +221,10 @@ private struct SliceTranslationJob {
         let range = volume.intensityRange
         if range.lowerBound < -1 || range.upperBound > 1 {
             logger.warning(
-                "\(source): the intensities go from \(range.lowerBound) to \(range.upperBound), beyond [-1, 1]")
+                """
+                \(source): the intensities go from \(range.lowerBound) to \(range.upperBound), beyond [-1, 1]; leave out \
+                --raw, or scale them first
+                """)
         }
     }
 }

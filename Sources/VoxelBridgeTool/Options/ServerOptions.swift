@@ -29,12 +29,12 @@ struct ServerOptions: ParsableArguments {
     var urls: [String] = []
 
     @Option(
-        help:
-            "Batches that the servers have at the same time. (default: enough for their threads, and one more each)"
-    )
+        help: ArgumentHelp(
+            "Number of batches sent to the servers at the same time.",
+            discussion: "Default: enough to occupy all their threads, plus one per server."))
     var inFlight: Int?
 
-    @Option(help: "A file with the token that the servers take.")
+    @Option(help: "A file with the token that the servers require.")
     var tokenFile: String?
 
     @Option(help: "A file of certificate authorities for https (.pem). (default: the system's)")
@@ -48,7 +48,7 @@ struct ServerOptions: ParsableArguments {
 
     func validate() throws {
         if let inFlight { try require((1...4096).contains(inFlight), "--in-flight must be from 1 to 4096") }
-        try require(timeout > 0 && timeout <= 1e6, "--timeout must be above zero, and is \(timeout)")
+        try require(timeout > 0 && timeout <= 1e6, "--timeout must be above zero, but is \(timeout)")
     }
 
     /// The options of the connections.
@@ -81,7 +81,7 @@ extension TranslateCommand {
         try require(
             translation.options.config.isEmpty && translation.options.weights == nil
                 && translation.network.winogradMemory == nil,
-            "--config, --weights and --winograd-memory belong to a network on this machine; give them to "
+            "--config, --weights and --winograd-memory apply only to a network on this machine; use them with "
                 + "'voxelbridge serve'")
         // Servers may be lost: there always is a state to continue from.
         let state = state ?? "\(output).state"
@@ -132,7 +132,8 @@ extension TranslateCommand {
         logger.info("\(summary(of: traffic, after: ContinuousClock.now - start))")
     }
 
-    /// Such as `1200 windows, 20.5 a second; 921.6 kB each; 4 % of the requests' time was not the servers'`.
+    /// Such as `1200 windows from 2 servers, 20.5 a second; 615.9 kB sent and 307.2 kB received for each; 4.0 % of the
+    /// requests' time on the wire`.
     private func summary(of traffic: RemoteTraffic, after elapsed: Duration) -> String {
         let windows = Double(traffic.windows)
         var text = String(

@@ -42,7 +42,7 @@ struct LatentOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Translate in overlapping tiles of so many voxels along each axis, to save memory.",
+            "Translate in overlapping tiles of this many voxels along each axis, to save memory.",
             discussion: """
                 An approximation: normalisations and attention see one tile at a time. A tile that covers the volume \
                 changes nothing.
@@ -79,9 +79,10 @@ struct LatentOptions: ParsableArguments {
     }
 
     func validate() throws {
-        if let eta { try require((0...1).contains(eta), "--eta must be from 0 to 1, and is \(eta)") }
-        try require(tile != nil || overlap == nil, "--overlap belongs to --tile")
-        try require(!(encodeOnly && decode), "--encode-only and --decode exclude each other")
+        if let eta { try require((0...1).contains(eta), "--eta must be from 0 to 1, but is \(eta)") }
+        try require(tile != nil || overlap == nil, "--overlap requires --tile")
+        try require(
+            !(encodeOnly && decode), "--encode-only and --decode cannot be used together; give only one")
         let ofSampling: Set = ["--target", "--eta", "--seed", "--noise", "--reference", "--shape"]
         if decode, let ignored = given.first(where: ofSampling.contains) {
             throw ValidationError("--decode takes a latent as it is; leave out \(ignored)")
@@ -92,7 +93,8 @@ struct LatentOptions: ParsableArguments {
     /// Refuses these options for a model that is not a latent one.
     func refuse(for model: String) throws {
         guard let first = given.first else { return }
-        throw ValidationError("\(first) belongs to 3-D latent models; \(model) is not one")
+        throw ValidationError(
+            "\(first) applies only to 3-D latent models, and \(model) is not one; leave it out")
     }
 
     /// The shape that `--shape` gives; `[]` for `fit`, nil where it is not given.
@@ -100,7 +102,7 @@ struct LatentOptions: ParsableArguments {
         guard let shape, shape != "fit" else { return shape.map { _ in [] } }
         let numbers = shape.lowercased().split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
         guard numbers.count == 3, !numbers.contains(nil) else {
-            throw ValidationError("--shape must be like 144x192x144, or 'fit', and is '\(shape)'")
+            throw ValidationError("--shape must be like 144x192x144, or 'fit', but is '\(shape)'")
         }
         return numbers.compactMap(\.self)
     }
@@ -122,12 +124,12 @@ struct LatentOptions: ParsableArguments {
         guard let tile else { return nil }
         let multiple = configuration.sizeMultiple
         try require(
-            tile > 0 && tile % multiple == 0, "--tile must be a multiple of \(multiple), and is \(tile)")
+            tile > 0 && tile % multiple == 0, "--tile must be a multiple of \(multiple), but is \(tile)")
         let overlap = overlap ?? tile / 4 / multiple * multiple
         let most = tile / 2 / multiple * multiple
         try require(
             (0...most).contains(overlap) && overlap % multiple == 0,
-            "--overlap must be a multiple of \(multiple) from 0 to \(most), and is \(overlap)")
+            "--overlap must be a multiple of \(multiple) from 0 to \(most), but is \(overlap)")
         return LatentTiling(size: tile, overlap: overlap)
     }
 

@@ -140,7 +140,7 @@ extension TranslateCommand {
             try require(
                 targets.count == 1,
                 "with several targets the output must be a folder, or a name with {target}, such as "
-                    + "'out/{target}.nii.gz', and is \(output)")
+                    + "'out/{target}.nii.gz', but is \(output)")
         }
         let folder = URL(filePath: output)
         // A folder that does not exist is made once the source is known to be right.
@@ -176,7 +176,7 @@ extension TranslateCommand {
         guard let path else { return nil }
         try require(
             targets.count == 1 || path.contains("{target}"),
-            "with several targets the name of \(option) must contain {target}, and is \(path)")
+            "with several targets the name of \(option) must contain {target}, but is \(path)")
         return path.replacing("{target}", with: target)
     }
 }

@@ -10,8 +10,8 @@ struct EvaluateCommand: AsyncParsableCommand {
         discussion: """
             Prints errors (mae, mse, rmse, nrmse with four normalisations, nmse: lower is better), psnr in decibels, \
             ssim in 3-D, by slices and of several scales, correlation (ncc) and mutual information (nmi; higher is \
-            better), distances of the histograms, the error of gradients, and the consistency of adjacent slices. A \
-            metric without a value says why. Values equal those of scikit-image.
+            better), distances of the histograms, the error of gradients, and the consistency of adjacent slices. If a \
+            metric is undefined for a pair, the reason is printed. Values equal those of scikit-image.
 
               voxelbridge evaluate mri.nii.gz truth.nii.gz --mask brain.nii.gz
 
@@ -85,11 +85,11 @@ struct EvaluateCommand: AsyncParsableCommand {
         } else {
             try require(prediction != nil, "give a prediction and a reference, or a table with --pairs")
             try require(reference != nil, "give the reference to compare \(prediction ?? "") with")
-            try require(output == nil, "--output belongs to --pairs; without it, metrics are printed")
+            try require(output == nil, "--output requires --pairs; without it, metrics are printed")
         }
         try require(
             source == nil || report != nil, "--source is shown in the report; give its folder with --report")
-        try require(!(json && csv), "--json and --csv exclude each other")
+        try require(!(json && csv), "--json and --csv cannot be used together; give only one")
     }
 
     func run() async throws {

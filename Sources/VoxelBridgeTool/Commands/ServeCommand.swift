@@ -15,11 +15,11 @@ struct ServeCommand: AsyncParsableCommand {
               voxelbridge translate ct.nii.gz mri.nii.gz --server http://127.0.0.1:8000 --style run/style.json
 
             Without --host it can be reached from this machine only. On a network, give a token to those who may use \
-            it; connections are not encrypted, so put a proxy with TLS in front where others may listen:
+            it; connections are not encrypted, so put a proxy with TLS in front on an untrusted network:
 
               voxelbridge serve --model run/model.safetensors --host 0.0.0.0 --token-file token.txt
 
-            GET /metrics has counters in Prometheus' format. SIGTERM and Ctrl-C stop it: requests that it has are \
+            GET /metrics has counters in Prometheus' format. SIGTERM and Ctrl-C stop it: requests already accepted are \
             answered first.
             """)
 
@@ -40,10 +40,10 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "The model's name in requests.")
     var name = "denoiser"
 
-    @Option(help: "The address to listen on; 0.0.0.0 for all of this machine.")
+    @Option(help: "The address to listen on; 0.0.0.0 for all network interfaces.")
     var host = "127.0.0.1"
 
-    @Option(help: "The port; 0 for any that is free.")
+    @Option(help: "The port; 0 for any free port.")
     var port = 8000
 
     @OptionGroup
@@ -55,7 +55,10 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "The largest request, in MiB.")
     var maximumRequest = 64
 
-    @Option(help: "The number of requests that may wait; further ones get 503 and a time to retry.")
+    @Option(
+        help: ArgumentHelp(
+            "The number of requests accepted at a time, waiting or being computed.",
+            discussion: "Further ones get 503 and Retry-After."))
     var maximumRequests = 256
 
     @Option(help: "Rows times columns of the largest slice: memory grows with it.")
@@ -65,20 +68,20 @@ struct ServeCommand: AsyncParsableCommand {
     var logging: LoggingOptions
 
     func validate() throws {
-        try require((0...65535).contains(port), "--port must be from 0 to 65535, and is \(port)")
+        try require((0...65535).contains(port), "--port must be from 0 to 65535, but is \(port)")
         try require(
             (1...4096).contains(maximumRequest),
-            "--maximum-request must be from 1 to 4096, and is \(maximumRequest)")
+            "--maximum-request must be from 1 to 4096, but is \(maximumRequest)")
         try require(
             (1...1 << 20).contains(maximumRequests),
-            "--maximum-requests must be from 1 to 1048576, and is \(maximumRequests)")
+            "--maximum-requests must be from 1 to 1048576, but is \(maximumRequests)")
         try require(
             (1...1 << 30).contains(maximumPixels),
-            "--maximum-pixels must be from 1 to 1073741824, and is \(maximumPixels)")
+            "--maximum-pixels must be from 1 to 1073741824, but is \(maximumPixels)")
         try require(
             !name.isEmpty
                 && name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) },
-            "--name must consist of letters, digits, '-', '_' and '.', and is '\(name)'")
+            "--name must consist of letters, digits, '-', '_' and '.', but is '\(name)'")
     }
 
     func run() async throws {
@@ -97,7 +100,8 @@ struct ServeCommand: AsyncParsableCommand {
             UNetModel(unet, predictionType: predictionType, maximumPixels: maximumPixels), name: name,
             options: options, logger: logger)
         if options.token == nil, !["127.0.0.1", "::1", "localhost"].contains(host) {
-            logger.warning("all who can reach \(host) may use this server; --token-file limits that")
+            logger.warning(
+                "anyone who can reach \(host) can use this server; restrict access with --token-file")
         }
         let (name, host, threads) = (name, host, threads.count)
         try await server.run(stopsOnSignals: true) { port in

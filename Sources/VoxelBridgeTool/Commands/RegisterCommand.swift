@@ -15,8 +15,8 @@ struct RegisterCommand: AsyncParsableCommand {
               voxelbridge register ct.nii.gz t1.nii.gz --output ct-aligned.nii.gz
               voxelbridge register ct.nii.gz t1.nii.gz --transform ct-to-t1.tfm
 
-            Volumes need not overlap at first, and may be turned by up to 40 degrees. A doubtful result is written with a \
-            warning: look at it.
+            Volumes need not overlap at first. Starts of up to 25 degrees about each axis are searched \
+            (--search-angle), about 40 degrees in all. A doubtful result is written with a warning: look at it.
 
             A transform is written as JSON (.json: the matrix from the moving volume's positions to the fixed one's, in \
             millimetres, RAS), or in ITK's text format (.txt or .tfm), with which antsApplyTransforms and ITK resample \
@@ -61,8 +61,8 @@ struct RegisterCommand: AsyncParsableCommand {
 
     @Option(
         help: """
-            Rotation about each axis of the starts that are compared, in degrees. With 0, the given positions are the \
-            only start.
+            The rotation, about each axis, of the starting poses to compare, in degrees. With 0, only the given pose is \
+            used.
             """)
     var searchAngle = RigidRegistration().searchAngle
 
@@ -89,14 +89,14 @@ struct RegisterCommand: AsyncParsableCommand {
             output != nil || transform != nil, "nothing would be written; give --output, --transform or both")
         try require(!onlyApply || initial != nil, "--only-apply needs the transform to apply: --initial FILE")
         try require(
-            (0...90).contains(searchAngle), "--search-angle must be from 0 to 90 degrees, and is \(searchAngle)"
+            (0...90).contains(searchAngle), "--search-angle must be from 0 to 90 degrees, but is \(searchAngle)"
         )
         try require(
             (1000...100_000_000).contains(samples),
-            "--samples must be from 1000 to 100000000, and is \(samples)")
-        try require((8...256).contains(bins), "--bins must be from 8 to 256, and is \(bins)")
+            "--samples must be from 1000 to 100000000, but is \(samples)")
+        try require((8...256).contains(bins), "--bins must be from 8 to 256, but is \(bins)")
         try require(
-            (0...1).contains(minimumOverlap), "--minimum-overlap must be from 0 to 1, and is \(minimumOverlap)")
+            (0...1).contains(minimumOverlap), "--minimum-overlap must be from 0 to 1, but is \(minimumOverlap)")
     }
 
     func run() async throws {

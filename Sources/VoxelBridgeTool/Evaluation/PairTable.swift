@@ -50,7 +50,7 @@ struct PairTable {
                 reason: "unknown column '\(unknown)'; expected \(Self.columns.joined(separator: ","))")
         }
         guard records.count > 1 else {
-            throw FileFailure(path: path, reason: "has no pairs below its first line")
+            throw FileFailure(path: path, reason: "the table has no rows below its header")
         }
         let folder = file.deletingLastPathComponent()
         var seen: Set<[String]> = []
@@ -71,7 +71,7 @@ struct PairTable {
                 return (pair, "\(file.path):\(record.line): there is no \(empty)")
             }
             if !seen.insert([pair.subject, pair.method]).inserted {
-                return (pair, "\(file.path):\(record.line): \(pair.title) is there twice")
+                return (pair, "\(file.path):\(record.line): \(pair.title) appears twice")
             }
             return (pair, nil)
         }

@@ -13,7 +13,7 @@ struct ThreadOptions: ParsableArguments {
 
     func validate() throws {
         if let threads, !(1...1024).contains(threads) {
-            throw ValidationError("--threads must be from 1 to 1024, and is \(threads)")
+            throw ValidationError("--threads must be from 1 to 1024, but is \(threads)")
         }
     }
 }

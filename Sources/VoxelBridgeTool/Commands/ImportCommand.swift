@@ -62,9 +62,9 @@ struct ImportCommand: ParsableCommand {
             output, extensions: [".safetensors"],
             inputs: [checkpoint] + options.config + [files.firstStage].compactMap(\.self))
         if LatentWeights.isLatentModel(checkpoint) { return try importLatent() }
-        if let firstStage = files.firstStage {
+        if files.firstStage != nil {
             throw ValidationError(
-                "--first-stage \(firstStage) belongs to 3-D latent models; \(checkpoint) is not one")
+                "--first-stage applies only to 3-D latent models, and \(checkpoint) is not one; leave it out")
         }
         let weights = try options.find(in: checkpoint)
         try Safetensors.write(

@@ -50,7 +50,8 @@ struct SamplingOptions: ParsableArguments {
             "Number of steps, from 3 to the number of timesteps of the process: 1000, or the model's.",
             discussion: """
                 Default: 50; 1 for a network that maps its source directly, and for the histogram model, whose result \
-                does not depend on it.
+                does not depend on it. For a 3-D latent model: 1 to 500 (half of the timesteps of its \
+                process), 200 by default.
                 """))
     var steps: Int?
 
@@ -110,7 +111,9 @@ struct SamplingOptions: ParsableArguments {
     var plane: SlicePlane?
 
     @Option(
-        help: "Distance between the model's voxels, in mm. (default: the model's, else 1.0)")
+        help: ArgumentHelp(
+            "Distance between the model's voxels, in mm. (default: the model's, else 1.0)",
+            discussion: "For a 3-D latent model: the model's, else no resampling."))
     var spacing: Double?
 
     @Option(
@@ -125,16 +128,16 @@ struct SamplingOptions: ParsableArguments {
     var threads: ThreadOptions
 
     func validate() throws {
-        if let steps, steps < 1 { throw ValidationError("--steps must be at least 1, and is \(steps)") }
+        if let steps, steps < 1 { throw ValidationError("--steps must be at least 1, but is \(steps)") }
         if let spacing, !(spacing > 0 && spacing.isFinite) {
-            throw ValidationError("--spacing must be above zero, and is \(spacing)")
+            throw ValidationError("--spacing must be above zero, but is \(spacing)")
         }
         try require(
-            (0...1000).contains(corrections), "--corrections must be from 0 to 1000, and is \(corrections)")
-        try require(stepSize >= 0 && stepSize.isFinite, "--step-size must not be negative, and is \(stepSize)")
-        try require(batch >= 1, "--batch must be at least 1, and is \(batch)")
+            (0...1000).contains(corrections), "--corrections must be from 0 to 1000, but is \(corrections)")
+        try require(stepSize >= 0 && stepSize.isFinite, "--step-size must not be negative, but is \(stepSize)")
+        try require(batch >= 1, "--batch must be at least 1, but is \(batch)")
         if solver != nil, stepRule != nil {
-            throw ValidationError("--solver and --step-rule exclude each other; give --solver alone")
+            throw ValidationError("--solver and --step-rule cannot be used together; give only --solver")
         }
     }
 
@@ -185,14 +188,14 @@ struct SamplingOptions: ParsableArguments {
         let count = count(dependsOnNoisy: dependsOnNoisy && !isDirect)
         guard count > 1 else {
             try require(
-                !dependsOnNoisy || isDirect, "--steps must be at least 3 for a network, and is 1")
+                !dependsOnNoisy || isDirect, "--steps must be at least 3 for a network, but is 1")
             return Scheduler(path, timesteps: [0], solver: solver)
         }
         try require(
-            !isDirect, "--steps must be 1 for a network that maps its source directly, and is \(count)")
+            !isDirect, "--steps must be 1 for a network that maps its source directly, but is \(count)")
         try require(
             (3...path.trainingTimesteps).contains(count),
-            "--steps must be from 3 to \(path.trainingTimesteps), the timesteps of the process, and is \(count)"
+            "--steps must be from 3 to \(path.trainingTimesteps), the timesteps of the process, but is \(count)"
         )
         return Scheduler(path, steps: count, solver: solver)
     }

@@ -57,7 +57,10 @@ struct BidsParticipants {
             }
             if own.isEmpty {
                 command.logging.logger.warning(
-                    "sub-\(subject) has no such volume (\(selection.sourceSuffix.joined(separator: ", ")))")
+                    """
+                    sub-\(subject) has no selected volume with the suffix \
+                    \(selection.sourceSuffix.joined(separator: " or "))
+                    """)
             }
             found += own
         }
@@ -80,7 +83,7 @@ struct BidsParticipants {
             guard given.isEmpty else {
                 try require(
                     given.count == targets.count,
-                    "--target-suffix must have one suffix for each --target (\(targets.count)), and has \(given.count)"
+                    "--target-suffix must have one suffix for each --target (\(targets.count)), but has \(given.count)"
                 )
                 return given
             }
@@ -92,7 +95,7 @@ struct BidsParticipants {
             }
         }
         try require(
-            given.count <= 1, "a model of slices has one target, and --target-suffix has \(given.count)")
+            given.count <= 1, "a model of slices has one target, but --target-suffix has \(given.count)")
         if !given.isEmpty || command.model == "histogram" { return given }
         let style = command.translation.style.map { URL(filePath: $0).lastPathComponent }
         if let name = style.flatMap({ BidsName($0) }), BidsResult.datatype(of: name.suffix) != nil {

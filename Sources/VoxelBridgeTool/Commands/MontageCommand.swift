@@ -71,15 +71,15 @@ struct MontageCommand: ParsableCommand {
 
     func validate() throws {
         if let point, coordinates == nil {
-            throw ValidationError("--point must be three numbers separated by commas, and is \(point)")
+            throw ValidationError("--point must be three numbers separated by commas, but is \(point)")
         }
         try require(
             rowLabels.count == volumes.count,
-            "--labels has \(rowLabels.count) labels, and there are \(volumes.count) volumes")
+            "--labels has \(rowLabels.count) labels, but there are \(volumes.count) volumes")
         try require(
-            lightbox == nil || volumes.count == 1, "--lightbox takes one volume, and there are \(volumes.count)"
+            lightbox == nil || volumes.count == 1, "--lightbox takes one volume, but there are \(volumes.count)"
         )
-        try require((1...1000).contains(slices), "--slices must be from 1 to 1000, and is \(slices)")
+        try require((1...1000).contains(slices), "--slices must be from 1 to 1000, but is \(slices)")
         try require(
             !difference || volumes.count >= 2, "--difference compares volumes with the last; give at least two")
     }

@@ -56,7 +56,7 @@ struct NetworkOptions: ParsableArguments {
 
     func validate() throws {
         if let winogradMemory, !(0...1 << 20).contains(winogradMemory) {
-            throw ValidationError("--winograd-memory must be from 0 to 1048576, and is \(winogradMemory)")
+            throw ValidationError("--winograd-memory must be from 0 to 1048576, but is \(winogradMemory)")
         }
     }
 

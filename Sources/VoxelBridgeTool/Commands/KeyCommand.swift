@@ -9,8 +9,7 @@ struct KeyCommand: ParsableCommand {
             A key describes the intensities of a modality: the histogram of the foreground, its cumulative sum and \
             its differences. The mean of several keys is a style that no single volume dominates.
 
-            Intensities must be scaled, and voxels spaced, as those of the model's targets: 'voxelbridge info' tells \
-            how.
+            Use the model's spacing and the intensity rule of its targets; 'voxelbridge info MODEL' shows both.
             """)
 
     @Argument(help: "The volumes. Each is scaled to [0, 1]; background is left out.")
@@ -21,7 +20,7 @@ struct KeyCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The spacing in mm that volumes are resampled to, as the model's.",
+            "The spacing in mm to resample volumes to; use the model's.",
             discussion: "Default: that of a volume's finest axis, so that thick slices are interpolated."))
     var spacing: Double?
 
@@ -35,14 +34,15 @@ struct KeyCommand: ParsableCommand {
     var logging: LoggingOptions
 
     func validate() throws {
-        try require((2...65536).contains(bins), "--bins must be from 2 to 65536, and is \(bins)")
+        try require((2...65536).contains(bins), "--bins must be from 2 to 65536, but is \(bins)")
         if let spacing {
             try require(
-                spacing > 0 && spacing.isFinite, "--spacing must be above zero, and is \(spacing)")
+                spacing > 0 && spacing.isFinite, "--spacing must be above zero, but is \(spacing)")
         }
         let isFile = intensities.mask.map { MaskMethod(rawValue: $0) == nil } ?? false
         try require(
-            !isFile || volumes.count == 1, "--mask FILE belongs to one volume, and there are \(volumes.count)")
+            !isFile || volumes.count == 1,
+            "--mask FILE applies to a single volume, but there are \(volumes.count)")
     }
 
     func run() throws {

@@ -47,11 +47,12 @@ struct IntensityOptions: ParsableArguments {
 
     func validate() throws {
         if window != nil, intensities != nil {
-            throw ValidationError("--window and --intensities exclude each other; give one of them")
+            throw ValidationError("--window and --intensities cannot be used together; give only one")
         }
         if mask != nil, background != nil {
             throw ValidationError(
-                "--mask and --background exclude each other: what is outside the mask is background")
+                "--mask and --background cannot be used together, as all outside the mask is background; give only one"
+            )
         }
     }
 

@@ -18,7 +18,7 @@ struct EvaluationOptions: ParsableArguments {
             "Convert the prediction to the reference's intensities first: none, range, scale, key.",
             discussion: """
                 range maps minimum and maximum, scale applies the gain with the least squared error, key matches the \
-                histograms of the foreground. What the match corrects is forgiven.
+                histograms of the foreground. Differences that the matching removes are not counted as errors.
                 """))
     var match = IntensityMatching.none
 
@@ -33,11 +33,11 @@ struct EvaluationOptions: ParsableArguments {
 
     func validate() throws {
         if let dataRange, !(dataRange > 0 && dataRange.isFinite) {
-            throw ValidationError("--data-range must be above zero, and is \(dataRange)")
+            throw ValidationError("--data-range must be above zero, but is \(dataRange)")
         }
         try require(
             window >= 3 && window % 2 == 1 && window <= 1023,
-            "--window must be odd, from 3 to 1023, and is \(window)")
+            "--window must be odd, from 3 to 1023, but is \(window)")
     }
 
     /// The metrics to report.

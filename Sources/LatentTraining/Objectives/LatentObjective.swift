@@ -1,7 +1,57 @@
 import BridgeTraining
+import LatentTranslation
 import NetworkEngine
 import Networks
 import TensorFiles
+
+/// The loss of a stage: what it trains, and its gradients.
+protocol LatentObjective: Sendable {
+    associatedtype Example
+
+    /// What is trained, without the discriminator.
+    var trained: [Parameter] { get }
+    /// nil without.
+    var discriminator: PatchDiscriminator? { get }
+
+    /// The loss of a batch and its gradient.
+    func callAsFunction(
+        _ parameters: [String: Tensor], _ examples: [Example], in phase: LatentPhase, engine: NetworkGradients
+    ) throws -> ObjectiveResult
+
+    /// The discriminator's loss of a batch and its gradient; nil without one.
+    func ofDiscriminator(
+        _ parameters: [String: Tensor], _ examples: [Example], in phase: LatentPhase, engine: NetworkGradients
+    ) throws -> ObjectiveResult?
+
+    /// Numbers that are replaced before a step, by name; nil, the default, for none.
+    ///
+    /// - Parameters:
+    ///   - parameters: those before the step.
+    ///   - step: the number of steps that have been taken.
+    ///   - examples: the first examples from the step on, of a number.
+    func restarted(
+        _ parameters: [String: Tensor], at step: Int, randomness: Randomness, engine: NetworkGradients,
+        examples: (_ count: Int) throws -> [Example]
+    ) throws -> [String: Tensor]?
+
+    /// The loss of an example by a model, for validation.
+    func loss(of example: Example, by model: LatentModel, in phase: LatentPhase) throws -> Double
+}
+
+extension LatentObjective {
+    func restarted(
+        _ parameters: [String: Tensor], at step: Int, randomness: Randomness, engine: NetworkGradients,
+        examples: (_ count: Int) throws -> [Example]
+    ) throws -> [String: Tensor]? { nil }
+}
+
+/// What takes part in a step, by its number.
+struct LatentPhase {
+    /// The discriminator.
+    var isAdversarial = false
+    /// The codebook.
+    var quantises = true
+}
 
 /// The loss of a step, its parts by name, and its gradient.
 struct ObjectiveResult {

@@ -120,8 +120,10 @@ struct BidsGroup {
         let match = BidsMatch.best(of: candidates, for: name)
         if match == nil, !candidates.isEmpty {
             logging.logger.warning(
-                "\(name.stem) could be compared with \(candidates.map(\.path).joined(separator: " or ")); it is not"
-            )
+                """
+                \(name.stem) matches several acquired volumes, \(candidates.map(\.path).joined(separator: ", ")), and is \
+                not compared; keep one, or give a data set that has one with --references
+                """)
         }
         return match
     }

@@ -54,11 +54,11 @@ struct TrainCommand: AsyncParsableCommand {
               voxelbridge train --model latent --data subjects.csv --output run
               voxelbridge train --model latent --data subjects.csv --output run --stage denoiser --resume
 
-            The volumes of a subject are on one grid, with a background of 0. Three stages train one after another, \
-            each from what the one before it has learned: autoencoder, translator, denoiser. --stage names one of \
-            them. Each has a folder in the run's with its checkpoints, its log and its samples, among them volumes \
-            translated to every target. The run's model.safetensors is the model of the stage trained last. A small \
-            configuration for volumes of 3 mm:
+            The volumes of a subject must be on one grid, with a background of 0. Three stages are trained in order: \
+            autoencoder, translator, denoiser; each starts from the model of the previous one. --stage selects one. \
+            Each stage has its own folder in the run's folder, with its checkpoints, log and samples, among them \
+            volumes translated to every target. The run's model.safetensors is the model of the stage trained last. \
+            A small configuration for volumes of 3 mm:
 
               { "model": { "first_stage": { "ch": 16, "num_groups": 8, "n_embed": 512, "translator_width": 32,
                                             "translator_hidden": 16 },
@@ -105,7 +105,8 @@ struct TrainCommand: AsyncParsableCommand {
     @Option(help: "The settings that differ from the defaults (.json).")
     var config: String?
 
-    @Flag(help: "Align each target with its source first, as 'register' does. (the setting data.align)")
+    @Flag(
+        help: "Align each target with its source first, as 'register' does. (default: the setting data.align)")
     var align = false
 
     @Flag(help: "Continue the run in the folder, if there is one.")
@@ -120,7 +121,10 @@ struct TrainCommand: AsyncParsableCommand {
     @OptionGroup
     var threads: ThreadOptions
 
-    @Flag(help: "Use less memory and 27 % more time. The result does not depend on it.")
+    @Flag(
+        help: ArgumentHelp(
+            "Use less memory by recomputing activations, which makes training slower.",
+            discussion: "The result does not depend on it."))
     var saveMemory = false
 
     @Flag(help: "Print all settings as JSON, including those of --config, and exit.")
@@ -134,14 +138,17 @@ struct TrainCommand: AsyncParsableCommand {
             printConfig || (data != nil && output != nil),
             "give the table of subjects with --data and the run's folder with --output")
         if let maxMinutes, !(maxMinutes > 0 && maxMinutes <= 1e6) {
-            throw ValidationError("--max-minutes must be above 0, and is \(maxMinutes)")
+            throw ValidationError("--max-minutes must be above 0, but is \(maxMinutes)")
         }
         if model == .slices {
             for (option, isGiven) in [
                 ("--stage", stage != nil), ("--from", from != nil), ("--features", features != nil),
-            ] { try require(!isGiven, "\(option) is of --model latent") }
+            ] { try require(!isGiven, "\(option) applies only to --model latent") }
         } else {
-            try require(!align, "--align is of --model slices; align volumes with 'voxelbridge register'")
+            try require(
+                !align,
+                "--align applies only to --model slices; for a latent translator, align the volumes first with "
+                    + "'voxelbridge register'")
         }
     }
 

@@ -25,8 +25,8 @@ struct PhantomCommand: AsyncParsableCommand {
               voxelbridge montage sub-0001_source.nii.gz sub-0001_target.nii.gz --output pair.png
 
             With --contrasts every subject has one skull-stripped image for each of t1, t2, flair and pd that is \
-            named, and a CT for ct. T1 and CT are those without the option; the others follow from the relaxation \
-            times of the tissues, each with its own bias field and noise. The manifest then has the columns \
+            named, and a CT for ct. T1 and CT are the same as without the option; the others follow from the \
+            relaxation times of the tissues, each with its own bias field and noise. The manifest then has the columns \
             subject, split, the contrasts, mask, as training with several modalities reads it:
 
               voxelbridge phantom --subjects 30 --spacing 3 --contrasts t1,t2,flair,pd --output cohort
@@ -96,23 +96,23 @@ struct PhantomCommand: AsyncParsableCommand {
     }
 
     func validate() throws {
-        try require((1...9999).contains(subjects), "--subjects must be from 1 to 9999, and is \(subjects)")
+        try require((1...9999).contains(subjects), "--subjects must be from 1 to 9999, but is \(subjects)")
         try require(
             extents != nil,
-            "--shape must be three numbers from 8 to 1024 separated by x, such as 96x96x96, and is \(shape)")
+            "--shape must be three numbers from 8 to 1024 separated by x, such as 96x96x96, but is \(shape)")
         if let spacing, !(spacing > 0 && spacing.isFinite) {
-            throw ValidationError("--spacing must be above zero, and is \(spacing)")
+            throw ValidationError("--spacing must be above zero, but is \(spacing)")
         }
         if let contrasts {
             try require(
                 parsed(contrasts) != nil,
-                "--contrasts must name some of ct, t1, t2, flair and pd once each, separated by commas, and is "
+                "--contrasts must name some of ct, t1, t2, flair and pd once each, separated by commas, but is "
                     + contrasts)
         }
-        try require((0...1000).contains(lesions), "--lesions must be from 0 to 1000, and is \(lesions)")
+        try require((0...1000).contains(lesions), "--lesions must be from 0 to 1000, but is \(lesions)")
         try require(
             validation >= 0 && test >= 0 && validation + test < 1,
-            "--validation and --test must not be negative, and their sum must be below 1, and is "
+            "--validation and --test must not be negative, and their sum must be below 1, but is "
                 + "\(validation + test)")
     }
 
@@ -154,7 +154,7 @@ struct PhantomCommand: AsyncParsableCommand {
         let (bytes, available) = (voxels * 120, AvailableMemory.bytes)
         try require(
             bytes <= available,
-            "--shape \(shape) needs about \(AvailableMemory.text(bytes)) of memory, and there are "
+            "--shape \(shape) needs about \(AvailableMemory.text(bytes)) of memory, but there are "
                 + "\(AvailableMemory.text(available)); choose a smaller shape")
         return max(1, min(threads.count, available / 2 / bytes))
     }

@@ -5,7 +5,7 @@ import DiffusionSampling
 ///
 /// Each estimate moves the mean of those before it by its share of the weight so far. If all estimates are equal, the
 /// mean is bit-identical to them, and the order in which they are added decides every bit of the rest.
-struct SliceMean {
+struct WindowMean {
     /// The mean for each slice, once all windows have been added.
     private(set) var estimate: SliceStack
 

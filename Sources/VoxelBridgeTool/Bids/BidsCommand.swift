@@ -15,9 +15,9 @@ struct BidsCommand: AsyncParsableCommand {
               voxelbridge bids data data/derivatives/voxelbridge group
 
             sub-01/ct/sub-01_ct.nii.gz becomes sub-01/anat/sub-01_desc-fromct_T1w.nii.gz, and a sidecar beside it \
-            says what it was made from and how: its source, model, style, settings and version. A result that is there \
-            and would be made the same way is skipped. A run that was interrupted, also within a volume, continues \
-            where it was when the same command is given again. --dry-run lists what would be done.
+            says what it was made from and how: its source, model, style, settings and version. A result is skipped if \
+            it exists and nothing that decides it has changed. To resume an interrupted run, even in the middle of a \
+            volume, give the same command again. --dry-run lists what would be done.
 
             A volume that fails is reported, the rest are translated, and the exit code is 1. Any number of \
             participants may be translated at the same time, on one machine (--jobs) or on many (--participant-label); \
@@ -56,8 +56,10 @@ struct BidsCommand: AsyncParsableCommand {
 
     @Flag(
         help: ArgumentHelp(
-            "The sources are skull-stripped, and their sidecars do not say so.",
-            discussion: "The field SkullStripped of the results; it is also true where --mask is a brain's."))
+            "Declare that the sources are skull-stripped, if their sidecars do not say so.",
+            discussion: """
+                Sets SkullStripped to true in the results' sidecars. --mask brain, or a data set of masks, sets it too.
+                """))
     var skullStripped = false
 
     @Option(help: "Number of volumes to translate at the same time; they share the threads.")
@@ -78,7 +80,7 @@ struct BidsCommand: AsyncParsableCommand {
     var logging: LoggingOptions
 
     func validate() throws {
-        try require((1...1024).contains(jobs), "--jobs must be from 1 to 1024, and is \(jobs)")
+        try require((1...1024).contains(jobs), "--jobs must be from 1 to 1024, but is \(jobs)")
         guard level == .participant else { return }
         guard let model else {
             throw ValidationError("give a network's weights, or 'histogram', with --model")
@@ -92,7 +94,8 @@ struct BidsCommand: AsyncParsableCommand {
             ("--reference", latent.reference != nil), ("--noise", latent.noise != nil),
             ("--encode-only", latent.encodeOnly), ("--decode", latent.decode),
         ] where isGiven {
-            throw ValidationError("\(option) belongs to one volume; give it to 'voxelbridge translate'")
+            throw ValidationError(
+                "\(option) applies to a single volume; use it with 'voxelbridge translate'")
         }
     }
 
@@ -120,7 +123,7 @@ struct BidsCommand: AsyncParsableCommand {
         guard let mask = translation.intensities.mask, MaskMethod(rawValue: mask) == nil else { return nil }
         guard isFolder(URL(filePath: mask)) else {
             throw ValidationError(
-                "--mask must be one of \(MaskMethod.allNames), or a BIDS data set with a mask of each subject, and is "
+                "--mask must be one of \(MaskMethod.allNames), or a BIDS data set with a mask of each subject, but is "
                     + "\(mask)")
         }
         return try BidsDataset(mask, isChecked: false)
@@ -173,15 +176,15 @@ struct BidsSelection: ParsableArguments {
     func validate() throws {
         for (option, labels) in [("--source-suffix", sourceSuffix), ("--target-suffix", targetSuffix)] {
             for label in labels where !label.isBidsLabel {
-                throw ValidationError("\(option) must be of letters and digits, such as T1w, and is '\(label)'")
+                throw ValidationError("\(option) must be of letters and digits, such as T1w, but is '\(label)'")
             }
         }
         for text in entity where BidsName.Entity(text) == nil {
-            throw ValidationError("--entity must be like run-1, and is '\(text)'")
+            throw ValidationError("--entity must be like run-1, but is '\(text)'")
         }
         try require(
             label(source: "ct", target: "t1").isBidsLabel,
-            "--desc must be of letters and digits, {source} and {target}, and is '\(desc)'")
+            "--desc must be of letters and digits, {source} and {target}, but is '\(desc)'")
     }
 
     /// The label of `desc`.

@@ -46,7 +46,7 @@ struct TranslationOptions: ParsableArguments {
         guard model == "histogram" else { return }
         try require(style != nil, "--model histogram takes a style: give a volume or a key with --style")
         if !options.config.isEmpty || options.weights != nil {
-            throw ValidationError("--config and --weights belong to a network, not to --model histogram")
+            throw ValidationError("--config and --weights do not apply to --model histogram; leave them out")
         }
         if let predictionType = sampling.predictionType, predictionType != .sample {
             throw ValidationError("--model histogram predicts the sample; leave --prediction-type out")
@@ -112,11 +112,11 @@ struct TranslationOptions: ParsableArguments {
         ]
         if let first = given.first(where: \.1) {
             throw ValidationError(
-                "\(first.0) belongs to networks of slices, and \(model) is a 3-D latent model")
+                "\(first.0) applies only to 2-D networks, and \(model) is a 3-D latent model; leave it out")
         }
         try require(
             !raw || (latent.reference == nil && latent.shape == nil && sampling.spacing == nil)
                 || latent.decode,
-            "--reference, --shape and --spacing prepare the source, and --raw takes it as it is")
+            "--raw uses the source without preparation; leave out --reference, --shape and --spacing")
     }
 }
