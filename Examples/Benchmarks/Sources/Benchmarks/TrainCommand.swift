@@ -26,8 +26,8 @@ struct TrainCommand: AsyncParsableCommand {
     func validate() throws {
         guard size > 0, size % config.configuration.sizeMultiple == 0, batch > 0 else {
             throw ValidationError(
-                "--batch must be at least 1, and is \(batch); --size must be a multiple of "
-                    + "\(config.configuration.sizeMultiple), and is \(size)")
+                "--batch must be at least 1, but is \(batch); --size must be a multiple of "
+                    + "\(config.configuration.sizeMultiple), but is \(size)")
         }
     }
 

@@ -37,9 +37,9 @@ struct Ablation: AsyncParsableCommand {
 
     func validate() throws {
         guard evaluations >= 5 else {
-            throw ValidationError("--evaluations must be at least 5, and is \(evaluations)")
+            throw ValidationError("--evaluations must be at least 5, but is \(evaluations)")
         }
-        guard (0...1).contains(eta) else { throw ValidationError("--eta must be from 0 to 1, and is \(eta)") }
+        guard (0...1).contains(eta) else { throw ValidationError("--eta must be from 0 to 1, but is \(eta)") }
     }
 
     func run() async throws {

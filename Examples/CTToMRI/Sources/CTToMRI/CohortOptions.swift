@@ -15,7 +15,7 @@ struct CohortOptions: ParsableArguments {
     var subjects = 100
 
     func validate() throws {
-        guard subjects > 0 else { throw ValidationError("--subjects must be at least 1, and is \(subjects)") }
+        guard subjects > 0 else { throw ValidationError("--subjects must be at least 1, but is \(subjects)") }
     }
 
     /// The subjects, in the order of the table.

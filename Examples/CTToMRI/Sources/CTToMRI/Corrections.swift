@@ -33,10 +33,10 @@ struct Corrections: AsyncParsableCommand {
 
     func validate() throws {
         guard (3...500).contains(steps) else {
-            throw ValidationError("--steps must be from 3 to 500, and is \(steps)")
+            throw ValidationError("--steps must be from 3 to 500, but is \(steps)")
         }
         guard lambdas.allSatisfy({ $0 >= 0 && $0.isFinite }) else {
-            throw ValidationError("--lambdas must not be negative, and are \(lambdas)")
+            throw ValidationError("--lambdas must not be negative, but are \(lambdas)")
         }
     }
 

@@ -26,7 +26,7 @@ struct Demonstration: AsyncParsableCommand {
 
     func validate() throws {
         guard (1...9999).contains(subject) else {
-            throw ValidationError("--subject must be from 1 to 9999, and is \(subject)")
+            throw ValidationError("--subject must be from 1 to 9999, but is \(subject)")
         }
     }
 
