@@ -23,14 +23,14 @@ struct Demonstration: AsyncParsableCommand {
     var anatomy = "/usr/share/mricron/templates/ch2bet.nii.gz"
 
     @Option(help: "The subject; the model was trained on 1 to 24 and validated on 25 and 26.")
-    var subject = 32
+    var subject = 27
 
     @Option(help: "Number of steps of the diffusion.")
-    var steps = 50
+    var steps = 10
 
     func validate() throws {
         guard (1...9999).contains(subject) else {
-            throw ValidationError("--subject must be from 1 to 9999, and is \(subject)")
+            throw ValidationError("--subject must be from 1 to 9999, but is \(subject)")
         }
     }
 

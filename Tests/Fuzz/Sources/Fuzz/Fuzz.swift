@@ -73,17 +73,9 @@ enum Reader: String {
     }
 }
 
-/// A folder in memory for the files to read.
+/// The folder for the files to read: that for temporary files, which the script puts in memory and removes.
 struct Folder {
-    private let url: URL
-
-    init() {
-        let place = FileManager.default.fileExists(atPath: "/dev/shm") ? "/dev/shm" : NSTemporaryDirectory()
-        url = URL(filePath: "\(place)/voxelbridge-fuzz-\(getpid())", directoryHint: .isDirectory)
-        do { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) } catch {
-            fatalError("\(error)")
-        }
-    }
+    private let url = FileManager.default.temporaryDirectory
 
     func write(_ bytes: UnsafeRawBufferPointer, to name: String) -> URL {
         let file = url.appending(path: name)
