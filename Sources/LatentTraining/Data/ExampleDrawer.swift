@@ -42,6 +42,9 @@ struct ExampleDrawer: Sendable {
         }
     }
 
+    /// The first modality of a subject that may be a source; nil for none.
+    func firstSource(of subject: Int) -> Int? { data.classes(of: subject).first(where: sources.contains) }
+
     /// The example with a number in the run.
     mutating func example(_ number: Int) -> Example {
         let subject = subjects[index(of: number)]

@@ -12,12 +12,13 @@ struct LatentEvaluation: TrainingEvaluation {
     let model: LatentModel
     let phase: LatentPhase
     let data: ModalityDataset
+    let drawer: ExampleDrawer
     let seed: UInt64
     let losses: () throws -> Double?
 
     func loss() throws -> Double? { try losses() }
 
-    /// The first modality of each subject translated to every other target; in the first stage, every modality encoded and
+    /// The first source of each subject translated to every other target; in the first stage, every modality encoded and
     /// decoded.
     func samples() async throws -> TrainingSamples? {
         let count = min(plan.validation.samples, data.subjects.count)
@@ -45,9 +46,10 @@ struct LatentEvaluation: TrainingEvaluation {
             var translator = try LatentVolumeTranslator(
                 model, steps: plan.validation.samplingSteps, seed: seed)
             translator.preparation = nil
-            let source = try prepared(classes[0])
+            guard let sourceClass = drawer.firstSource(of: index) else { continue }
+            let source = try prepared(sourceClass)
             let encoded = try await translator.encode(source)
-            for target in data.targets.indices where target != classes[0] {
+            for target in data.targets.indices where target != sourceClass {
                 try TimeLimit.check()
                 let result: Volume
                 do { result = try await translator.translate(encoded, to: data.targets[target]) } catch {
@@ -62,7 +64,7 @@ struct LatentEvaluation: TrainingEvaluation {
                 rows.append([source.middleSlice, result.middleSlice, truth])
                 volumes.append(
                     (
-                        "\(subject.name)-\(data.targets[classes[0]])-to-\(data.targets[target]).nii.gz",
+                        "\(subject.name)-\(data.targets[sourceClass])-to-\(data.targets[target]).nii.gz",
                         result
                     ))
             }

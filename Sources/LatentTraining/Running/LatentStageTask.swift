@@ -134,7 +134,7 @@ struct LatentStageTask<Objective: LatentObjective>: TrainingTask {
         // That of the step which was taken last: the next one's codebook may not have been trained.
         let (model, phase) = (try trained.model(options: options), phase(of: max(0, state.step - 1)))
         return LatentEvaluation(
-            plan: plan, model: model, phase: phase, data: validation, seed: seed,
+            plan: plan, model: model, phase: phase, data: validation, drawer: validationDrawer, seed: seed,
             losses: {
                 let examples = validationDrawer.validationExamples(plan.validation.examples)
                 guard !examples.isEmpty else { return nil }
