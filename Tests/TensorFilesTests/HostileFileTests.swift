@@ -6,7 +6,7 @@ import Testing
 /// Files of both formats that are corrupted at random or large by design: each is read or rejected within a second
 /// and a memory limit. Each test runs in its own process, so that memory can be measured and a crash fails one test.
 struct HostileFileTests {
-    @Test(arguments: ExtremeFile.allCases)
+    @Test(.disabled(if: isSanitized, "sanitizers take time and memory"), arguments: ExtremeFile.allCases)
     func extremeFilesTakeLittleTimeAndMemory(file: ExtremeFile) async throws {
         try await withTemporaryFolder { folder in
             let bytes = file.bytes
@@ -34,7 +34,8 @@ struct HostileFileTests {
     }
 
     /// A tensor of 128 MB, nearly all of them a hole on the disk, takes its 256 MB of floats and no more.
-    @Test func whatHasBeenReadIsLetGo() async throws {
+    @Test(.disabled(if: isSanitized, "sanitizers take time and memory"))
+    func whatHasBeenReadIsLetGo() async throws {
         try await withTemporaryFolder { folder in
             let url = folder.appending(path: "large.safetensors")
             let size = 128 << 20

@@ -102,7 +102,7 @@ struct StarvedTests {
     }
 
     /// With little memory commands work or say that there is too little. They do not hang.
-    @Test(.enabled(if: !Tool.isSanitized, "sanitizers need the address space"), arguments: [200, 500, 1000])
+    @Test(.enabled(if: !isSanitized, "sanitizers need the address space"), arguments: [200, 500, 1000])
     func littleMemory(megabytes: Int) async throws {
         try await withBrain { folder in
             for words in [
@@ -118,7 +118,7 @@ struct StarvedTests {
     }
 
     /// A volume that a header claims and the file has, but not the memory.
-    @Test(.enabled(if: !Tool.isSanitized, "sanitizers need the address space"))
+    @Test(.enabled(if: !isSanitized, "sanitizers need the address space"))
     func aVolumeBeyondTheMemory() async throws {
         try await withBrain { folder in
             let file = folder.appending(path: "large.nii")

@@ -67,9 +67,6 @@ enum Tool {
         }
     }
 
-    /// Whether the command runs under a sanitizer, by `.ci/sanitize`.
-    static let isSanitized = ProcessInfo.processInfo.environment["VOXELBRIDGE_SANITIZER"] != nil
-
     /// Whether scripts may mount file systems.
     static let canMount: Bool = {
         let process = Process()
