@@ -53,7 +53,7 @@ struct HostileFileTests {
         }
     }
 
-    @Test(arguments: FileKind.allCases)
+    @Test(.disabled(if: isSanitized, "sanitizers take time and memory"), arguments: FileKind.allCases)
     func mutatedFilesAreReadOrRefused(kind: FileKind) async {
         await #expect(processExitsWith: .success) { [kind] in
             try withTemporaryFolder { folder in
