@@ -139,7 +139,6 @@ public struct CoPrediction<Windows: SliceDenoiser>: Denoiser {
             while let (batch, prediction) = try await group.next() {
                 running -= 1
                 waiting[batch] = .some(prediction)
-                startBatches()
                 while let next = waiting.removeValue(forKey: turn) {
                     try add(next, of: batches[turn].windows, to: &mean, at: t)
                     progress(Double(batches[turn].windows.upperBound) / Double(source.shape.windows))

@@ -2,7 +2,6 @@ import BridgeTraining
 import Foundation
 import LatentTranslation
 import NetworkEngine
-import Networks
 import TensorFiles
 import VoxelSupport
 
