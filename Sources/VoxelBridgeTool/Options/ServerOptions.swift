@@ -136,9 +136,10 @@ extension TranslateCommand {
     /// requests' time on the wire`.
     private func summary(of traffic: RemoteTraffic, after elapsed: Duration) -> String {
         let windows = Double(traffic.windows)
+        let servers = servers.urls.count == 1 ? "one server" : "\(servers.urls.count) servers"
         var text = String(
-            format: "%d windows from %d servers, %.1f a second; %.1f kB sent and %.1f kB received for each",
-            traffic.windows, servers.urls.count, windows / (elapsed / .seconds(1)),
+            format: "%d windows from \(servers), %.1f a second; %.1f kB sent and %.1f kB received for each",
+            traffic.windows, windows / (elapsed / .seconds(1)),
             Double(traffic.bytesSent) / windows / 1000, Double(traffic.bytesReceived) / windows / 1000)
         if let own = traffic.serverSeconds {
             text += String(

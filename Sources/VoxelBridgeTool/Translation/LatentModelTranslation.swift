@@ -147,14 +147,11 @@ struct LatentModelTranslation: FileTranslation {
             if let saved {
                 logger.info("Continuing after step \(saved.stepsMade) of \(saved.steps), from \(state)")
             }
-            for try await step in states {
-                if step.isComplete { return try await step.volume() }
-                try step.sampling.write(to: state)
-            }
+            return try await lastState(of: states, isLast: \.isComplete) { try $0.sampling.write(to: state) }
+                .volume()
         } catch let error as SamplingStateError {
             throw FileFailure(path: state, reason: error.explanation)
         }
-        throw CancellationError()
     }
 
     private func warnOfPreparation(

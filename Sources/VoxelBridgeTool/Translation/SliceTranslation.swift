@@ -155,11 +155,8 @@ private struct SliceTranslationJob {
         let states = try translator.states(
             of: volume, style: style, mask: mask, resuming: saved, progress: progress, warn: warn)
         logContinuation(from: saved)
-        for try await step in states {
-            if step.isComplete { return try step.volume() }
-            try step.sampling.write(to: state)
-        }
-        throw CancellationError()
+        return try await lastState(of: states, isLast: \.isComplete) { try $0.sampling.write(to: state) }
+            .volume()
     }
 
     private func sampleRaw<Denoiser: StyledDenoiser>(
@@ -178,11 +175,7 @@ private struct SliceTranslationJob {
             from: volume, conditioning: conditioning, resuming: saved,
             settings: [RunSetting(fingerprintOf: style)] + sampler.denoiser.runSettings, progress: progress)
         logContinuation(from: saved)
-        for try await step in states {
-            if step.isComplete { return step.estimate.volume }
-            try step.write(to: state)
-        }
-        throw CancellationError()
+        return try await lastState(of: states, isLast: \.isComplete) { try $0.write(to: state) }.estimate.volume
     }
 
     /// The state in a file, or nil if there is no file.
