@@ -168,11 +168,22 @@ public struct ModelServer: Sendable {
         }
         let limit = options.maximumRequestBytes
         let tooLarge = StatusError(.contentTooLarge, "the body is larger than the \(limit) bytes allowed")
-        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLarge }
-        do { return try await request.body.collect(upTo: limit) } catch {
+        let length = request.headers[.contentLength].flatMap { Int($0) } ?? 0
+        guard length <= limit else { throw tooLarge }
+        // Most bodies are no larger; memory for others is taken as their bytes arrive.
+        var body = ByteBuffer()
+        body.reserveCapacity(min(max(length, 0), 1 << 20))
+        do {
+            for try await var part in request.body {
+                guard part.readableBytes <= limit - body.readableBytes else { throw tooLarge }
+                body.writeBuffer(&part)
+            }
+            return body
+        } catch let error as StatusError {
+            throw error
+        } catch {
             if Task.isCancelled { throw CancellationError() }
-            // Any other error is that of a connection that broke.
-            throw tooLarge
+            throw StatusError(.badRequest, "the connection broke within the body")
         }
     }
 

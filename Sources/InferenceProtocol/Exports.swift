@@ -1,1 +1,1 @@
-@_exported import TensorFiles
+@_exported public import TensorFiles

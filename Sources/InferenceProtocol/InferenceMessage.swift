@@ -49,18 +49,14 @@ extension InferenceMessage {
     ) throws -> (bytes: [UInt8], jsonLength: Int?) {
         var header = Header<EncodedTensor>(id: id, modelName: modelName, modelVersion: modelVersion)
         header.parameters = parameters.isEmpty ? nil : parameters
-        var tail: [UInt8] = []
+        var binary: [InferenceTensor] = []
         var tensors: [EncodedTensor] = []
         for tensor in self.tensors {
             var encoded = EncodedTensor(
                 name: tensor.name, shape: tensor.tensor.shape, datatype: tensor.type.inferenceName)
             if isBinary(tensor.name) {
-                guard let bytes = tensor.type.encode(tensor.tensor.values) else {
-                    throw InferenceMessageError(
-                        "\(tensor.name) has a number that \(tensor.type.inferenceName) cannot represent")
-                }
-                encoded.parameters = ["binary_data_size": .integer(bytes.count)]
-                tail += bytes
+                encoded.parameters = ["binary_data_size": .integer(tensor.byteCount)]
+                binary.append(tensor)
             } else {
                 guard tensor.tensor.values.allSatisfy(\.isFinite) else {
                     throw InferenceMessageError(
@@ -79,7 +75,21 @@ extension InferenceMessage {
         case .outputs: header.outputs = tensors
         }
         let json = try JSONEncoder().encode(header)
-        return ([UInt8](json) + tail, tail.isEmpty ? nil : json.count)
+        let size = binary.reduce(json.count) { $0 + $1.byteCount }
+        let bytes = try [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+            var rest = UnsafeMutableRawBufferPointer(buffer)
+            json.copyBytes(to: rest)
+            rest = UnsafeMutableRawBufferPointer(rebasing: rest[json.count...])
+            for tensor in binary {
+                guard tensor.type.encode(tensor.tensor.values, into: rest) else {
+                    throw InferenceMessageError(
+                        "\(tensor.name) has a number that \(tensor.type.inferenceName) cannot represent")
+                }
+                rest = UnsafeMutableRawBufferPointer(rebasing: rest[tensor.byteCount...])
+            }
+            count = size
+        }
+        return (bytes, binary.isEmpty ? nil : json.count)
     }
 
     private struct EncodedTensor: Encodable {

@@ -1,4 +1,4 @@
-public import TensorFiles
+package import TensorFiles
 
 /// A tensor as the Open Inference Protocol describes it: its name, the type of its numbers, and its shape.
 public struct TensorDescription: Codable, Equatable, Sendable, CustomStringConvertible {
@@ -34,6 +34,9 @@ package struct InferenceTensor: Sendable {
     package init(name: String, type: TensorType, tensor: Tensor) {
         (self.name, self.type, self.tensor) = (name, type, tensor)
     }
+
+    /// How many bytes its numbers take.
+    var byteCount: Int { tensor.values.count * type.size }
 }
 
 extension TensorType {

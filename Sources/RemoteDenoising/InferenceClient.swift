@@ -80,8 +80,8 @@ struct InferenceClient: Sendable {
             + (model.version.map { "/versions/\(escaped($0))" } ?? "")
     }
 
-    private func decode<Value: Decodable>(_ type: Value.Type, _ body: Data) throws -> Value {
-        do { return try JSONDecoder().decode(type, from: body) } catch {
+    private func decode<Value: Decodable>(_ type: Value.Type, _ body: [UInt8]) throws -> Value {
+        do { return try JSONDecoder().decode(type, from: Data(body)) } catch {
             throw AnswerError("its description is not one of the Open Inference Protocol")
         }
     }
@@ -92,7 +92,7 @@ struct InferenceClient: Sendable {
         var status: Int
         var retryAfter: Double?
         var jsonLength: Int?
-        var body: Data
+        var body: [UInt8]
     }
 
     /// The answer with status 200.
@@ -139,8 +139,8 @@ struct InferenceClient: Sendable {
     }
 
     /// What a server says of an error: a field of a JSON object, or text.
-    private static func reason(in body: Data) -> String {
-        let json = try? JSONValue(parsing: body)
+    private static func reason(in body: [UInt8]) -> String {
+        let json = try? JSONValue(parsing: Data(body))
         for field in ["error", "detail", "message"] {
             if case .string(let text) = json?[field] { return text.shortened }
         }
@@ -202,11 +202,19 @@ final class HTTPConnections: Sendable {
     /// - Throws: ``AnswerError`` with a reason in words, in place of the names of the libraries' errors.
     func response(
         to request: HTTPClientRequest, limit: Int
-    ) async throws -> (head: HTTPClientResponse, body: Data) {
+    ) async throws -> (head: HTTPClientResponse, body: [UInt8]) {
         do {
             let response = try await client.execute(request, deadline: .distantFuture)
-            let bytes = try await response.body.collect(upTo: limit)
-            return (response, bytes.withUnsafeReadableBytes { Data($0) })
+            let length = response.headers.first(name: "Content-Length").flatMap { Int($0) } ?? 0
+            let tooLarge = AnswerError("an answer of more than \(limit) bytes")
+            guard length <= limit else { throw tooLarge }
+            var body: [UInt8] = []
+            body.reserveCapacity(max(length, 0))
+            for try await part in response.body {
+                guard part.readableBytes <= limit - body.count else { throw tooLarge }
+                body += part.readableBytesView
+            }
+            return (response, body)
         } catch {
             if let text = explanation(of: error) { throw AnswerError(text) }
             throw error

@@ -84,34 +84,48 @@ extension TensorType {
     ///
     /// - Precondition: the type is F32, F16, BF16, I64 or I32.
     package func encode(_ values: [Float]) -> [UInt8]? {
-        switch self {
-        case .f32: return Self.bytes(of: values) { $0.bitPattern }
-        case .f16:
-            guard values.allSatisfy({ abs($0) < 65520 || !$0.isFinite }) else { return nil }
-            return Self.bytes(of: values) { $0.half }
-        case .bf16:
-            guard values.allSatisfy({ abs($0) < 0x1.FFp127 || !$0.isFinite }) else { return nil }
-            return Self.bytes(of: values) { $0.brain }
-        case .i64:
-            guard values.allSatisfy({ abs($0) < 0x1p63 }) else { return nil }
-            return Self.bytes(of: values) { Int64($0.rounded(.toNearestOrEven)) }
-        case .i32:
-            guard values.allSatisfy({ abs($0) < 0x1p31 }) else { return nil }
-            return Self.bytes(of: values) { Int32($0.rounded(.toNearestOrEven)) }
-        case .f64, .i16, .i8, .u8, .bool: preconditionFailure("\(rawValue) is not written")
+        var isEncoded = true
+        let bytes = [UInt8](unsafeUninitializedCapacity: values.count * size) { buffer, count in
+            isEncoded = encode(values, into: UnsafeMutableRawBufferPointer(buffer))
+            count = isEncoded ? values.count * size : 0
         }
+        return isEncoded ? bytes : nil
     }
 
-    private static func bytes<Bits: FixedWidthInteger & BitwiseCopyable>(
-        of values: [Float], _ bits: (Float) -> Bits
-    ) -> [UInt8] {
+    /// Writes the little-endian bytes of numbers to the front of `bytes`.
+    ///
+    /// - Returns: whether all of them could be represented; if not, nothing is written. See ``encode(_:)``.
+    package func encode(_ values: [Float], into bytes: UnsafeMutableRawBufferPointer) -> Bool {
+        switch self {
+        case .f32: Self.store(values, in: bytes) { $0.bitPattern }
+        case .f16:
+            guard values.allSatisfy({ abs($0) < 65520 || !$0.isFinite }) else { return false }
+            Self.store(values, in: bytes) { $0.half }
+        case .bf16:
+            guard values.allSatisfy({ abs($0) < 0x1.FFp127 || !$0.isFinite }) else { return false }
+            Self.store(values, in: bytes) { $0.brain }
+        case .i64:
+            guard values.allSatisfy({ abs($0) < 0x1p63 }) else { return false }
+            Self.store(values, in: bytes) { Int64($0.rounded(.toNearestOrEven)) }
+        case .i32:
+            guard values.allSatisfy({ abs($0) < 0x1p31 }) else { return false }
+            Self.store(values, in: bytes) { Int32($0.rounded(.toNearestOrEven)) }
+        case .f64, .i16, .i8, .u8, .bool: preconditionFailure("\(rawValue) is not written")
+        }
+        return true
+    }
+
+    @inline(__always)
+    private static func store<Bits: FixedWidthInteger & BitwiseCopyable>(
+        _ values: [Float], in bytes: UnsafeMutableRawBufferPointer, _ bits: (Float) -> Bits
+    ) {
         let size = MemoryLayout<Bits>.size
-        return [UInt8](unsafeUninitializedCapacity: values.count * size) { buffer, count in
-            let bytes = UnsafeMutableRawBufferPointer(buffer)
-            for (index, value) in values.enumerated() {
-                bytes.storeBytes(of: bits(value).littleEndian, toByteOffset: index * size, as: Bits.self)
+        precondition(values.count * size <= bytes.count, "too little room for the numbers")
+        values.withUnsafeBufferPointer { values in
+            for index in 0..<values.count {
+                bytes.storeBytes(
+                    of: bits(values[index]).littleEndian, toByteOffset: index * size, as: Bits.self)
             }
-            count = values.count * size
         }
     }
 }

@@ -21,7 +21,7 @@ package struct Fingerprint: Hashable, Sendable {
     }
 
     /// Adds numbers by their bit patterns. O(n).
-    package mutating func combine(_ numbers: some Sequence<Float>) {
+    package mutating func combine(_ numbers: [Float]) {
         for number in numbers { combine(UInt64(number.bitPattern)) }
     }
 }
