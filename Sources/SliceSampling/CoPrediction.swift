@@ -188,7 +188,7 @@ public struct CoPrediction<Windows: SliceDenoiser>: Denoiser {
 
 extension SliceLayout {
     /// All windows, in order, in batches of at most `size`; windows to be skipped are in batches of their own. Where several
-    /// are in flight, the last ones are smaller, down to a quarter, so that all of them end at about the same time.
+    /// are in flight, the last ones are smaller, down to an eighth, so that all of them end at about the same time.
     fileprivate func batches(
         of size: Int, inFlight: Int, skipping skipped: [Bool]
     ) -> [(windows: Range<Int>, isBackground: Bool)] {
@@ -199,7 +199,7 @@ extension SliceLayout {
                 batches[batches.count - 1].windows = last.windows.lowerBound..<window + 1
             } else {
                 let left = windows - window
-                limit = min(size, max((left + inFlight - 1) / inFlight, (size + 3) / 4))
+                limit = min(size, max((left + inFlight - 1) / inFlight, (size + 7) / 8))
                 batches.append((window..<window + 1, skipped[window]))
             }
         }
