@@ -159,7 +159,7 @@ struct AtomicFileTests {
             // Another file of the same name is another lock.
             let other = try FileLock(file)
             lock = nil
-            withExtendedLifetime(other) { #expect(throws: SystemError.self) { try FileLock(file) } }
+            _ = withExtendedLifetime(other) { #expect(throws: SystemError.self) { try FileLock(file) } }
         }
     }
 }

@@ -1,5 +1,5 @@
 import Foundation
-package import VoxelSupport
+internal import VoxelSupport
 
 /// The sizes of a conditional 2-D U-Net, as its configuration file gives them.
 ///
