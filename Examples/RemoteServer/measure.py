@@ -6,17 +6,24 @@
 A synthetic CT is translated here, by one server and by two. The shortest of the interleaved runs counts, of seconds on the
 clock and of seconds of processors, the servers' included, apart. With --channels, a wider network of the demonstration's
 kind, trained for one step, takes its place: it computes more for each byte on the wire, as larger networks do.
+
+Servers here share the processors with one another and with the client. How well servers on machines of their own share the
+work, is measured with ones that wait for --seconds a window in place of computing.
 """
 
 import argparse
 import contextlib
 import json
+import multiprocessing
 import os
 import re
 import resource
 import subprocess
 import tempfile
+import threading
 import time
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -49,6 +56,52 @@ class Server:
         self.reader.wait()
 
 
+class Elsewhere(BaseHTTPRequestHandler):
+    """A server of one thread on another machine, as far as this one notices it: it waits, and predicts x."""
+
+    protocol_version = "HTTP/1.1"
+    described, seconds = {}, 0.0
+    computing = threading.Lock()
+
+    def do_GET(self):
+        self.answer(self.described[self.path])
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Inference-Header-Content-Length"])
+        x = json.loads(body[:length])["inputs"][0]
+        size = x["parameters"]["binary_data_size"]
+        with self.computing:
+            time.sleep(self.seconds * x["shape"][0])
+        output = {**x, "name": json.loads(self.described["/v2/models/denoiser"])["outputs"][0]["name"]}
+        self.answer(json.dumps({"outputs": [output]}).encode(), body[length:length + size])
+
+    def answer(self, header, tail=b""):
+        self.send_response(200)
+        self.send_header("Content-Length", len(header) + len(tail))
+        self.send_header("Inference-Header-Content-Length", len(header))
+        self.end_headers()
+        self.wfile.write(header + tail)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def elsewhere(described_by, seconds):
+    """The address of a server that waits, and describes itself as another one does."""
+    paths = ["/v2", "/v2/health/ready", "/v2/models/denoiser", "/v2/models/denoiser/ready"]
+    Elsewhere.described = {path: urllib.request.urlopen(described_by + path).read() for path in paths}
+    Elsewhere.seconds = seconds
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    process = multiprocessing.get_context("fork").Process(target=server.serve_forever, daemon=True)
+    process.start()
+    server.server_close()
+    yield f"http://127.0.0.1:{server.server_port}"
+    process.kill()
+    process.join()
+
+
 def processor_seconds(servers):
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return children.ru_utime + children.ru_stime + sum(server.processor_seconds() for server in servers)
@@ -72,6 +125,7 @@ def main():
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--channels", type=int)
+    parser.add_argument("--seconds", type=float, default=0.0125)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as servers:
         folder = Path(name)
@@ -91,7 +145,11 @@ def main():
             "1 server of 2 threads": ["--server", both.address],
             "1 server of 2 threads, JSON": ["--server", both.address, "--wire", "json"],
         }
-        best, work, facts, results = {}, {}, {}, set()
+        waiting = [servers.enter_context(elsewhere(first.address, arguments.seconds)) for _ in range(8)]
+        for count in (1, 2, 4, 8):
+            addresses = [["--server", address] for address in waiting[:count]]
+            cases[f"{count} elsewhere"] = sum(addresses, [])
+        best, work, facts, results = {}, {}, {}, {}
         for _ in range(arguments.repeat):
             for case, options in cases.items():
                 before, start = processor_seconds((first, second, both)), time.perf_counter()
@@ -103,7 +161,8 @@ def main():
                 spent = processor_seconds((first, second, both)) - before
                 work[case] = min(work.get(case, 1e9), spent)
                 facts[case] = run.stderr.splitlines()[-1] if "--server" in options else ""
-                results.add((folder / "result.nii").read_bytes())
+                result = (folder / "result.nii").read_bytes()
+                results.setdefault("elsewhere" in case, set()).add(result)
         for case, seconds in best.items():
             print(f"{case}: {seconds:.2f} s, of processors {work[case]:.2f} s  {facts[case]}")
         print(f"overhead of a server: {best['1 server of 1 thread'] / best['here, 1 thread'] - 1:.1%} with one thread, "
@@ -111,7 +170,9 @@ def main():
         print(f"in seconds of processors: {work['1 server of 1 thread'] / work['here, 1 thread'] - 1:.1%} and "
               f"{work['1 server of 2 threads'] / work['here, 2 threads'] - 1:.1%}")
         print(f"two servers: {best['1 server of 1 thread'] / best['2 servers of 1 thread']:.2f} times one")
-        print("all results are equal" if len(results) == 1 else "the results differ")
+        print("servers elsewhere: " + ", ".join(
+            f"{count} {best['1 elsewhere'] / best[f'{count} elsewhere']:.2f} times one" for count in (2, 4, 8)))
+        print("all results are equal" if all(len(equal) == 1 for equal in results.values()) else "the results differ")
 
 
 main()

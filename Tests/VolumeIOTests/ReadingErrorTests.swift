@@ -133,7 +133,8 @@ import Volumes
 
     #if compiler(>=6.2)
         /// In a process of its own, whose address space is too small.
-        @Test func moreThanTheMemory() async {
+        @Test(.disabled(if: isSanitized, "sanitizers need the address space"))
+        func moreThanTheMemory() async {
             await #expect(processExitsWith: .success) {
                 let addressSpace: CInt = 9  // RLIMIT_AS, whose type differs between systems
                 var limit = rlimit(rlim_cur: 4 << 30, rlim_max: 4 << 30)
