@@ -88,7 +88,8 @@ struct ServeTests {
                         + servers.prefix(count).flatMap { ["--server", $0.address] }
                         + options)
                 try #require(remote.status == 0, "\(remote.messages)")
-                #expect(remote.messages.contains("windows from \(count) servers"), "\(remote.messages)")
+                let number = count == 1 ? "one server" : "\(count) servers"
+                #expect(remote.messages.contains("windows from \(number)"), "\(remote.messages)")
                 #expect(try bytes(folder, "remote.nii") == bytes(folder, "local.nii"), "\(count) \(options)")
             }
             #expect(!FileManager.default.fileExists(atPath: folder.appending(path: "remote.nii.state").path))
