@@ -32,7 +32,9 @@ struct RegisterTests {
             let outcome = try await Tool.succeed(
                 "register", path("moving.nii.gz"), path("fixed.nii"), "--output", path("aligned.nii"),
                 "--transform", path("t.tfm"), "--samples", "60000")
-            #expect(outcome.messages.hasSuffix("Wrote \(path("t.tfm"))\nWrote \(path("aligned.nii"))\n"))
+            // A slow machine shows progress, too.
+            let messages = outcome.messages.split(separator: "\n").filter { !$0.hasPrefix("Registering ") }
+            #expect(messages == ["Wrote \(path("t.tfm"))", "Wrote \(path("aligned.nii"))"])
             for word in ["rotation", "translation", "similarity", "at the start", "overlap"] {
                 #expect(outcome.output.contains(word), "\(outcome.output)")
             }
