@@ -87,19 +87,19 @@ class Elsewhere(BaseHTTPRequestHandler):
         pass
 
 
-@contextlib.contextmanager
-def elsewhere(described_by, seconds):
-    """The address of a server that waits, and describes itself as another one does."""
+def elsewhere(count, described_by, seconds):
+    """The addresses of servers that wait, and describe themselves as another one does."""
     paths = ["/v2", "/v2/health/ready", "/v2/models/denoiser", "/v2/models/denoiser/ready"]
     Elsewhere.described = {path: urllib.request.urlopen(described_by + path).read() for path in paths}
     Elsewhere.seconds = seconds
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
-    process = multiprocessing.get_context("fork").Process(target=server.serve_forever, daemon=True)
-    process.start()
-    server.server_close()
-    yield f"http://127.0.0.1:{server.server_port}"
-    process.kill()
-    process.join()
+    addresses = []
+    for _ in range(count):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+        # A daemon ends with this program.
+        multiprocessing.get_context("fork").Process(target=server.serve_forever, daemon=True).start()
+        server.server_close()
+        addresses.append(f"http://127.0.0.1:{server.server_port}")
+    return addresses
 
 
 def processor_seconds(servers):
@@ -145,7 +145,7 @@ def main():
             "1 server of 2 threads": ["--server", both.address],
             "1 server of 2 threads, JSON": ["--server", both.address, "--wire", "json"],
         }
-        waiting = [servers.enter_context(elsewhere(first.address, arguments.seconds)) for _ in range(8)]
+        waiting = elsewhere(8, first.address, arguments.seconds)
         for count in (1, 2, 4, 8):
             addresses = [["--server", address] for address in waiting[:count]]
             cases[f"{count} elsewhere"] = sum(addresses, [])
